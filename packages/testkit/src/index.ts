@@ -1,1 +1,6 @@
-export {}
+export { cacheFolder, temporaryFolder, type TemporaryFolder } from './folders.ts'
+export { freePort } from './free-port.ts'
+export { startKinesisLocal, type KinesisLocal, type KinesisLocalOptions } from './kinesis-local.ts'
+export { requireOrSkip } from './requirements.ts'
+export { spawnNode, type NodeChild, type NodeExit, type SpawnNodeOptions } from './spawn-node.ts'
+export { waitFor, type WaitForOptions } from './wait.ts'

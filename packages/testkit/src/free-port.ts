@@ -1,0 +1,16 @@
+import { once } from 'node:events'
+import { createServer, type AddressInfo } from 'node:net'
+
+/**
+ * A TCP port that was free on 127.0.0.1 a moment ago, for servers that cannot be told to choose one themselves. Another
+ * process may take it first: prefer port 0 wherever the server reports what it got.
+ */
+export async function freePort(): Promise<number> {
+  const server = createServer()
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
