@@ -1,1 +1,55 @@
-export {}
+export { ERROR_CODES, messageOf, SluiceError, type SluiceErrorCode, type SluiceErrorOptions } from './errors.ts'
+export { consoleLogger, type ConsoleLoggerOptions, type Logger, silentLogger } from './logger.ts'
+export { OptionsCheck } from './options.ts'
+export { isSecret, Secret } from './secret.ts'
+export {
+  type Counter,
+  type MetricDefinition,
+  type MetricGroup,
+  MetricRegistry,
+  type MetricSample,
+} from './metrics/registry.ts'
+export { SINK_METRICS } from './metrics/sink-metrics.ts'
+export { SOURCE_METRICS } from './metrics/source-metrics.ts'
+export { type BackoffOptions, backoffMs, type Random } from './runtime/backoff.ts'
+export { type Clock, deadline, delay, systemClock, type Timer } from './runtime/clock.ts'
+export { AsyncSinkWriter } from './sink/async-sink-writer.ts'
+export { type AsyncSinkOptions, checkSinkOptions, type ResolvedSinkOptions } from './sink/options.ts'
+export {
+  ALL_WRITTEN,
+  type Batch,
+  type BatchTrigger,
+  type EntryOutcome,
+  type Reason,
+  type Refusal,
+  type Settlement,
+  type Sink,
+  type SinkContext,
+  type SinkStatus,
+  type SinkWriter,
+  SPI_VERSION,
+  type SubmitContext,
+  type SubmitOutcome,
+  type WriteBatch,
+} from './sink/spi.ts'
+export {
+  type Fetched,
+  type FetchedBatch,
+  SourceReaderBase,
+  type SourceReaderOptions,
+  type SplitFetcher,
+} from './source/source-reader-base.ts'
+export type {
+  EnumeratorContext,
+  RawRecord,
+  ReaderContext,
+  ReaderStatus,
+  RecordBatch,
+  RestoredSource,
+  Source,
+  SourceContext,
+  SourceReader,
+  SourceSplit,
+  SplitEnumerator,
+  SplitStatus,
+} from './source/spi.ts'

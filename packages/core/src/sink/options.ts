@@ -1,0 +1,91 @@
+import { OptionsCheck } from '../options.ts'
+import type { BackoffOptions } from '../runtime/backoff.ts'
+
+/** The limits of a sink: FLIP-171's six, under their names, and what FLIP-171 lacks. */
+export interface AsyncSinkOptions {
+  /** Entries in one request, at most. */
+  readonly maxBatchSize: number
+  /** Requests under way at one time, at most. */
+  readonly maxInFlightRequests: number
+  /** Entries in the buffer, those that wait to be retried included, at most. Must be greater than `maxBatchSize`. */
+  readonly maxBufferedRequests: number
+  /** Age in milliseconds at which an entry is sent although its batch is not full. */
+  readonly maxTimeInBufferMS: number
+  /** Bytes of one request, at most, as the sink's `sizeInBytes` counts them. @default no limit */
+  readonly maxBatchSizeInBytes?: number
+  /** Bytes of one entry, at most; a larger one is refused with reason `recordTooLarge`. @default no limit */
+  readonly maxRecordSizeInBytes?: number
+  /** Weight of one request, at most, in the unit of the sink's `weight`. @default no limit */
+  readonly maxBatchWeight?: number
+  /** Raw bytes of buffered inputs, at most. @default 67108864 (64 MiB) */
+  readonly maxBufferedBytes?: number
+  /** Milliseconds after which a request without an answer is given up; its outcome is then unknown and it is repeated. @default 60000 */
+  readonly requestTimeoutMs?: number
+  /** Delays between repeats of an entry. @default from 100 ms to 10 s */
+  readonly retry?: BackoffOptions & {
+    /** Tries of an entry before it is refused with reason `retriesExhausted`. @default no limit */
+    readonly maxAttempts?: number
+  }
+  /** Requests spent on finding the culprits of one refused batch, at most; the entries left are refused with reason `isolationBudget`. @default 200 */
+  readonly maxIsolationRequests?: number
+}
+
+export type ResolvedSinkOptions = Required<Omit<AsyncSinkOptions, 'retry'>> & {
+  readonly retry: Required<NonNullable<AsyncSinkOptions['retry']>>
+}
+
+const DEFAULTS = {
+  maxBatchSizeInBytes: Number.POSITIVE_INFINITY,
+  maxRecordSizeInBytes: Number.POSITIVE_INFINITY,
+  maxBatchWeight: Number.POSITIVE_INFINITY,
+  maxBufferedBytes: 64 * 1024 * 1024,
+  requestTimeoutMs: 60_000,
+  maxIsolationRequests: 200,
+} as const
+
+const OPTIONAL_LIMITS = [
+  'maxBatchSizeInBytes',
+  'maxRecordSizeInBytes',
+  'maxBatchWeight',
+  'maxBufferedBytes',
+  'requestTimeoutMs',
+  'maxIsolationRequests',
+] as const
+
+const RETRY_DEFAULTS = { initialDelayMs: 100, maxDelayMs: 10_000, maxAttempts: Number.POSITIVE_INFINITY } as const
+
+/** Checks the engine's limits and their relations; problems go to the sink's own check, so that all are reported at once. */
+export function checkSinkOptions(check: OptionsCheck, options: AsyncSinkOptions): void {
+  for (const name of ['maxBatchSize', 'maxInFlightRequests', 'maxBufferedRequests', 'maxTimeInBufferMS'] as const) {
+    check.integer(name, { required: true })
+  }
+  for (const name of OPTIONAL_LIMITS) {
+    if (options[name] !== Number.POSITIVE_INFINITY) check.integer(name)
+  }
+  if (options.maxBufferedRequests <= options.maxBatchSize) {
+    check.problem(
+      `maxBufferedRequests must be greater than maxBatchSize, got ${options.maxBufferedRequests} and ${options.maxBatchSize}`,
+    )
+  }
+  const { maxBatchSizeInBytes = DEFAULTS.maxBatchSizeInBytes, maxRecordSizeInBytes } = options
+  if (maxRecordSizeInBytes !== undefined && maxBatchSizeInBytes < maxRecordSizeInBytes) {
+    check.problem(
+      `maxBatchSizeInBytes must be at least maxRecordSizeInBytes, got ${maxBatchSizeInBytes} and ${maxRecordSizeInBytes}`,
+    )
+  }
+  const retry = { ...RETRY_DEFAULTS, ...options.retry }
+  if (!(retry.initialDelayMs > 0) || !(retry.maxDelayMs >= retry.initialDelayMs)) {
+    check.problem(
+      `retry must have 0 < initialDelayMs <= maxDelayMs, got ${retry.initialDelayMs} and ${retry.maxDelayMs} milliseconds`,
+    )
+  }
+  if (!(retry.maxAttempts >= 1)) check.problem(`retry.maxAttempts must be 1 or more, got ${retry.maxAttempts}`)
+}
+
+/** The limits with their defaults. @throws SluiceError `SLUICE_OPTIONS_INVALID` with every problem. */
+export function resolveSinkOptions(options: AsyncSinkOptions): ResolvedSinkOptions {
+  const check = new OptionsCheck('AsyncSinkWriter', options, Object.keys(options))
+  checkSinkOptions(check, options)
+  check.throwIfAny()
+  return { ...DEFAULTS, ...options, retry: { ...RETRY_DEFAULTS, ...options.retry } }
+}

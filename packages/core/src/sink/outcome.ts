@@ -1,0 +1,75 @@
+import type { SluiceError } from '../errors.ts'
+import { emptyParcel, moveEntry, type Parcel } from './entry-queue.ts'
+import { ALL_WRITTEN, type EntryOutcome, type Reason, type SubmitOutcome } from './spi.ts'
+
+/** What the engine does with a request: a {@link SubmitOutcome} after its form was checked. */
+export type Verdict =
+  | { readonly kind: 'written' }
+  | { readonly kind: 'entries'; readonly entries: readonly EntryOutcome[] }
+  | {
+      readonly kind: 'all'
+      readonly reason: Reason
+      readonly afterMs?: number
+      readonly slowDown: boolean
+      readonly unknown: boolean
+    }
+  /** `counted`: costs requests of the isolation budget. */
+  | { readonly kind: 'halve'; readonly reason: Reason; readonly counted: boolean }
+  | { readonly kind: 'fail'; readonly error: SluiceError }
+
+const KINDS: ReadonlySet<string> = new Set([
+  'written',
+  'duplicate',
+  'dropped',
+  'retry',
+  'refuse',
+] satisfies EntryOutcome['kind'][])
+
+/**
+ * Pure and total: whatever a sink returned becomes a verdict. Silence is not success: an outcome that has not the right form,
+ * or not one item for every entry, is isolated.
+ */
+export function judge(outcome: SubmitOutcome, entries: number): Verdict {
+  if (outcome === ALL_WRITTEN) return { kind: 'written' }
+  if (typeof outcome !== 'object' || outcome === null) return malformed('it is not an object')
+  if ('allWritten' in outcome)
+    return outcome.allWritten === true ? { kind: 'written' } : malformed('allWritten is not true')
+  if ('entries' in outcome) {
+    const list = outcome.entries
+    if (!Array.isArray(list) || list.length !== entries) {
+      return malformed(`it has ${Array.isArray(list) ? list.length : 'no'} outcomes for ${entries} entries`)
+    }
+    const bad = list.findIndex(
+      (item: EntryOutcome | undefined) => item === undefined || item === null || !KINDS.has(item.kind),
+    )
+    return bad === -1 ? { kind: 'entries', entries: list } : malformed(`the outcome of entry ${bad} has no known kind`)
+  }
+  if ('retryAll' in outcome) {
+    const { retryAll: reason, afterMs, slowDown = true, unknown = false } = outcome
+    return { kind: 'all', reason, slowDown, unknown, ...(afterMs === undefined ? {} : { afterMs }) }
+  }
+  if ('isolate' in outcome) return { kind: 'halve', reason: outcome.isolate, counted: true }
+  if ('tooLarge' in outcome) return { kind: 'halve', reason: outcome.tooLarge, counted: false }
+  if ('fail' in outcome) return { kind: 'fail', error: outcome.fail }
+  return malformed('it has none of the known fields')
+}
+
+function malformed(what: string): Verdict {
+  const message = `the sink returned an outcome that says nothing about its entries: ${what}`
+  return { kind: 'halve', reason: { code: 'outcomeMalformed', message }, counted: true }
+}
+
+/** The two halves of a refused request, in order, to be sent exactly as they are. */
+export function halves<Entry>(parcel: Parcel<Entry>): readonly [Parcel<Entry>, Parcel<Entry>] {
+  const part = (): Parcel<Entry> => ({
+    ...emptyParcel<Entry>(),
+    exact: true,
+    isolation: parcel.isolation,
+    holdsTokens: parcel.holdsTokens,
+  })
+  const first = part()
+  const second = part()
+  const middle = Math.ceil(parcel.entries.length / 2)
+  for (let index = 0; index < parcel.entries.length; index++) moveEntry(parcel, index, index < middle ? first : second)
+  return [first, second]
+}

@@ -1,0 +1,156 @@
+import type { SluiceError } from '../errors.ts'
+import type { Logger } from '../logger.ts'
+import type { MetricGroup } from '../metrics/registry.ts'
+import type { Random } from '../runtime/backoff.ts'
+import type { Clock } from '../runtime/clock.ts'
+
+/** Version of the contract between core, sources and sinks. A mismatch is one clear error at `sinkTo` or `stream`. */
+export const SPI_VERSION = 1
+
+/** Where records go. One writer is made per sink and attempt of a job, shared by all subtasks. */
+export interface Sink<In> {
+  readonly spiVersion: number
+  /** Names the sink in metrics, errors and state; unique within a job. */
+  readonly uid: string
+  /** What a repeated request does to the store: the same value again, a newer version, or a second record. */
+  readonly repeats: 'idempotent' | 'versioned' | 'duplicated'
+  createWriter(context: SinkContext): Promise<SinkWriter<In>> | SinkWriter<In>
+}
+
+/** What core gives to a writer. */
+export interface SinkContext {
+  readonly sinkUid: string
+  readonly logger: Logger
+  readonly metrics: MetricGroup
+  readonly clock: Clock
+  readonly random: Random
+  readonly settlement: Settlement
+  /** Ends the attempt with this error; the first call counts. */
+  fail(error: SluiceError): void
+}
+
+/** The writer's side of the tracker: every entry that was accepted is settled exactly once, or it stays in hand. */
+export interface Settlement {
+  /** The input of this token became `entries` entries instead of one: none settles this sink's share at once. */
+  became(token: number, entries: number): void
+  /** One entry of this token has a final outcome: written, duplicate, dropped or dead-lettered. */
+  settle(token: number): void
+  /**
+   * The record is refused for itself (decode, converter or store). Core decides: without dead letters the job fails and the
+   * entry stays in hand; true means that the letter was taken and the entry may be settled.
+   */
+  refused(refusal: Refusal): Promise<boolean>
+}
+
+export interface Refusal {
+  readonly token: number
+  readonly stage: 'decode' | 'operator' | 'convert' | 'store'
+  readonly reason: Reason
+  readonly entry?: unknown
+  readonly attempts: number
+}
+
+/** Why an entry or a request did not end as written. */
+export interface Reason {
+  /** Stable and short, for metrics and programs: `ThrottlingException`, `timeout`, `RejectedRecord`. */
+  readonly code: string
+  readonly message: string
+  readonly requestId?: string
+  readonly cause?: unknown
+}
+
+/** Values for a sink, with what the tracker needs. Index i of each list belongs together; the writer must not keep the lists. */
+export interface WriteBatch<In> {
+  readonly values: readonly In[]
+  readonly tokens: Float64Array
+  /** Bytes of the raw input, 0 for a further value of the same input. */
+  readonly byteLengths: Uint32Array
+}
+
+export interface SinkWriter<In> extends AsyncDisposable {
+  /**
+   * Takes values `from` (inclusive) to `to` (exclusive), in order, as far as there is room. Never waits.
+   *
+   * @returns the index of the first value not taken; if it is less than `to`, await {@link SinkWriter.ready} and offer the rest.
+   */
+  write(batch: WriteBatch<In>, from: number, to: number): number
+  /** Resolves when there may be room again. False wake-ups are allowed. */
+  ready(): Promise<void>
+  /** Sends partial batches now instead of at their age. */
+  hasten(): void
+  /**
+   * Ends the writer: accepts nothing more, aborts requests in flight and waits for them until the deadline. Entries without an
+   * outcome end as `abandoned`. Idempotent.
+   */
+  close(deadlineMs: number): Promise<void>
+  /** Figures for `status()`. */
+  status(): SinkStatus
+}
+
+export interface SinkStatus {
+  readonly accepted: number
+  readonly written: number
+  readonly duplicate: number
+  readonly dropped: number
+  readonly deadLettered: number
+  readonly returned: number
+  readonly abandoned: number
+  /** Entries in the buffer, waiting to be retried and in flight: counted where they lie. */
+  readonly inHand: number
+  readonly bufferedRecords: number
+  readonly retryingRecords: number
+  readonly inFlightRecords: number
+  readonly inFlightRequests: number
+  readonly bufferedBytes: number
+  /** Age of the oldest entry without an outcome, and why it has none. */
+  readonly oldest?: { readonly ageMs: number; readonly reason: string }
+}
+
+/** The store confirmed every entry of the request. */
+export const ALL_WRITTEN: { readonly allWritten: true } = Object.freeze({ allWritten: true })
+
+export type EntryOutcome =
+  | { readonly kind: 'written' }
+  /** The store confirmed that it holds this very value. A value that conflicts with what the store holds is not a duplicate. */
+  | { readonly kind: 'duplicate' }
+  /** Given up by a policy that the user chose. */
+  | { readonly kind: 'dropped'; readonly reason: Reason }
+  /** To be sent again, after at least `afterMs`. */
+  | { readonly kind: 'retry'; readonly reason: Reason; readonly afterMs?: number }
+  /** The store refuses this entry for itself. */
+  | { readonly kind: 'refuse'; readonly reason: Reason }
+
+/** How a request ended. Anything else (a thrown error, a list of the wrong length) is isolated, never counted as written. */
+export type SubmitOutcome =
+  | typeof ALL_WRITTEN
+  /** One outcome for every entry, in the order of the batch. */
+  | { readonly entries: readonly EntryOutcome[] }
+  /**
+   * The whole request again. `unknown`: it ended without an answer and may have been applied. `slowDown` (default true)
+   * lowers the number of requests in flight.
+   */
+  | { readonly retryAll: Reason; readonly afterMs?: number; readonly slowDown?: boolean; readonly unknown?: boolean }
+  /** Refused as a whole, culprit unknown: core halves until it is found. */
+  | { readonly isolate: Reason }
+  /** The request was too large: core halves it; no attempt is counted. */
+  | { readonly tooLarge: Reason }
+  /** The destination or the caller is at fault: the attempt ends. */
+  | { readonly fail: SluiceError }
+
+/** The entries of one request. */
+export interface Batch<Entry> {
+  readonly entries: readonly Entry[]
+  /** Sum of the weights. */
+  readonly weight: number
+  /** Why it was sent: for the metric `batchesSent`. */
+  readonly trigger: BatchTrigger
+}
+
+export type BatchTrigger = 'size' | 'weight' | 'time' | 'hasten' | 'retry' | 'isolate'
+
+export interface SubmitContext {
+  /** 1 for the first try of every entry in the batch; the highest count of any entry otherwise. */
+  readonly attempt: number
+  /** Aborts at the deadline of the request and when the writer closes. It frees resources; it proves nothing about the store. */
+  readonly signal: AbortSignal
+}

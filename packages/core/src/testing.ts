@@ -1,0 +1,1 @@
+export { setFailpoint } from './runtime/failpoints.ts'
