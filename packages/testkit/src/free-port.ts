@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { createServer, type AddressInfo } from 'node:net'
+import { createServer } from 'node:net'
 
 /**
  * A TCP port that was free on 127.0.0.1 a moment ago, for servers that cannot be told to choose one themselves. Another
@@ -9,8 +9,9 @@ export async function freePort(): Promise<number> {
   const server = createServer()
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
+  const address = server.address()
   server.close()
   await once(server, 'close')
-  return port
+  if (typeof address !== 'object' || address === null) throw new Error(`not a TCP address: ${String(address)}`)
+  return address.port
 }

@@ -1,3 +1,15 @@
+export { startFaultProxy, type FaultProxy, type FaultProxyOptions, type ProxyCounters } from './fault-proxy.ts'
+export type {
+  ActiveFault,
+  Fault,
+  FaultCount,
+  FaultKind,
+  FaultRule,
+  RequestFault,
+  RequestInfo,
+  ResponseFault,
+  ResponseInfo,
+} from './faults.ts'
 export { cacheFolder, temporaryFolder, type TemporaryFolder } from './folders.ts'
 export { freePort } from './free-port.ts'
 export { startKinesisLocal, type KinesisLocal, type KinesisLocalOptions } from './kinesis-local.ts'

@@ -9,7 +9,7 @@ import {
 } from '@aws-sdk/client-kinesis'
 import { NodeHttpHandler } from '@smithy/node-http-handler'
 
-import type { ListenReport } from './loopback.ts'
+import { isListenReport, type ListenReport } from './listen-report.ts'
 import { lastOutput, preload, spawnReporting, type NodeChild } from './spawn-node.ts'
 import { waitFor } from './wait.ts'
 
@@ -91,13 +91,15 @@ export async function startKinesisLocal(options: KinesisLocalOptions = {}): Prom
         PATH: process.env['PATH'],
         KINESIS_MOCK_TLS_PORT: String(TLS_PORT),
         KINESIS_MOCK_PLAIN_PORT: String(PLAIN_PORT),
-        SLUICE_TESTKIT_PORTS: JSON.stringify({ [TLS_PORT]: 0, [PLAIN_PORT]: port }),
+        SLUICE_TESTKIT_PORTS: `${TLS_PORT}:0,${PLAIN_PORT}:${port}`,
         SHARD_LIMIT: String(shardLimit),
         LOG_LEVEL: logLevel,
         ...Object.fromEntries(TRANSITIONS.map((name) => [`${name}_DURATION`, TRANSITION])),
       },
     },
-    (message) => reports.push(message as ListenReport),
+    (message) => {
+      if (isListenReport(message)) reports.push(message)
+    },
   )
   try {
     const bound = await boundPort(child, reports, port, readyDeadlineMs)
@@ -117,9 +119,7 @@ async function boundPort(
   deadlineMs: number,
 ): Promise<number> {
   let ended: string | undefined
-  void child.exit.then(({ code, signal }) => {
-    ended = signal ?? `code ${code}`
-  })
+  void child.exit.then(({ code, signal }) => (ended = signal ?? `code ${code}`))
   const plain = await waitFor(() => reports.find(({ requested }) => requested === PLAIN_PORT) ?? ended, {
     what: `kinesis-local to listen (process ${child.pid})`,
     deadlineMs,

@@ -12,14 +12,15 @@ function openLifeline(): Socket | undefined {
   if (!isMainThread || process.env[LIFELINE_VARIABLE] === undefined) return undefined
   delete process.env[LIFELINE_VARIABLE]
   const socket = new Socket({ fd: 3, readable: true, writable: true })
-  const die = (): void => {
-    process.kill(process.pid, 'SIGKILL')
-  }
   socket.on('end', die).on('error', die).on('close', die)
   socket.resume()
   // A program that has nothing left to do still ends by itself.
   socket.unref()
   return socket
+}
+
+function die(): void {
+  process.kill(process.pid, 'SIGKILL')
 }
 
 /** Sends one message to the parent; nothing happens where there is no lifeline. */

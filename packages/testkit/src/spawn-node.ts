@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { createInterface } from 'node:readline'
-import type { Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 
 /** How a child ended. */
@@ -83,10 +83,12 @@ export async function spawnReporting(
     env: { ...(options.env ?? process.env), SLUICE_TESTKIT_LIFELINE: '1' },
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
   })
-  const lifeline = child.stdio[LIFELINE_FD] as Readable
-  // A child that dies resets the pipe; its end is told by `exit`.
-  lifeline.on('error', () => {})
-  createInterface({ input: lifeline }).on('line', (line) => onReport(JSON.parse(line)))
+  const lifeline = child.stdio[LIFELINE_FD]
+  if (lifeline instanceof Readable) {
+    // A child that dies resets the pipe; its end is told by `exit`.
+    lifeline.on('error', () => {})
+    createInterface({ input: lifeline }).on('line', (line) => onReport(JSON.parse(line)))
+  }
   const running = new RunningNode(child, file)
   await running.started
   return running

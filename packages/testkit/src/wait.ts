@@ -22,10 +22,7 @@ export interface WaitForOptions {
  * const rows = await waitFor(() => store.rows.length >= 3 && store.rows, { what: 'three rows' })
  * ```
  */
-export async function waitFor<T>(
-  condition: () => T | Promise<T>,
-  options: WaitForOptions,
-): Promise<Exclude<T, false | 0 | '' | null | undefined>> {
+export async function waitFor<T>(condition: () => T | Falsy | Promise<T | Falsy>, options: WaitForOptions): Promise<T> {
   const { what, deadlineMs = 10_000, intervalMs = 20 } = options
   const startedAt = performance.now()
   let seen = 'nothing: the condition did not answer'
@@ -37,7 +34,7 @@ export async function waitFor<T>(
       const look = await Promise.race([attempt(condition), deadline])
       if (look === undefined) break
       if ('value' in look) {
-        if (look.value) return look.value as Exclude<T, false | 0 | '' | null | undefined>
+        if (look.value) return look.value
         seen = inspect(look.value, { depth: 3, breakLength: Infinity })
         cause = undefined
       } else {
@@ -52,6 +49,8 @@ export async function waitFor<T>(
   }
   throw new Error(`waited ${deadlineMs} ms for ${what}; last seen: ${seen}`, cause === undefined ? {} : { cause })
 }
+
+type Falsy = false | 0 | '' | null | undefined
 
 async function attempt<T>(condition: () => T | Promise<T>): Promise<{ value: T } | { error: unknown }> {
   try {
