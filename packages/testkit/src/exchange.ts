@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { request, type Agent, type ClientRequest, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import type { FaultPlan, TakenFault } from './fault-plan.ts'
@@ -42,6 +43,8 @@ export class Exchange {
   readonly #context: ProxyContext
   readonly #req: IncomingMessage
   readonly #res: ServerResponse
+  /** Kept: a destroyed message forgets its socket. */
+  readonly #socket: Socket
   /** Aborted when the client's connection has ended before its answer. */
   readonly #gone = new AbortController()
   readonly #left: Promise<undefined>
@@ -51,6 +54,7 @@ export class Exchange {
     this.#context = context
     this.#req = req
     this.#res = res
+    this.#socket = req.socket
     const { promise, resolve } = Promise.withResolvers<undefined>()
     this.#left = promise
     const onClose = (): void => {
@@ -59,20 +63,20 @@ export class Exchange {
       this.#upstream?.destroy()
       resolve(undefined)
     }
-    req.socket.once('close', onClose)
-    res.once('finish', () => req.socket.off('close', onClose))
+    this.#socket.once('close', onClose)
+    res.once('finish', () => this.#socket.off('close', onClose))
     res.on('error', () => {})
     res.sendDate = false
   }
 
-  /** Never rejects: whatever goes wrong resets the client's connection and is a problem of the proxy. */
+  /** Never rejects: whatever goes wrong ends the client's connection and is a problem of the proxy. */
   async run(): Promise<void> {
     try {
       await this.#run()
     } catch (error) {
       if (this.#gone.signal.aborted && !(error instanceof BodyTooLargeError)) return
       this.#context.problem(`${this.#req.method} ${this.#req.url}: ${String(error)}`)
-      this.#req.socket.resetAndDestroy()
+      this.#socket.resetAndDestroy()
     }
   }
 
@@ -118,10 +122,10 @@ export class Exchange {
     taken.fired()
     switch (fault.kind) {
       case 'reset':
-        this.#req.socket.resetAndDestroy()
+        this.#socket.resetAndDestroy()
         break
       case 'cutBeforeApply':
-        this.#req.socket.destroy()
+        this.#socket.destroy()
         break
       case 'respond':
         this.#res.writeHead(fault.status, fault.headers).end(fault.body)
@@ -227,7 +231,7 @@ export class Exchange {
     }
     taken.fired()
     tally.responsesCut += 1
-    this.#req.socket.destroy()
+    this.#socket.destroy()
   }
 
   async #sendHalf(answer: IncomingMessage, body: Buffer): Promise<void> {

@@ -32,7 +32,7 @@ export interface FaultProxyOptions {
    * before they are passed on; without it they stream.
    */
   readonly onResponse?: (info: ResponseInfo) => Promise<ResponseFault | undefined> | ResponseFault | undefined
-  /** Limit of one body that has to be held; a larger one is a problem and resets the connection. @default 16 MiB */
+  /** Limit of one body that has to be held; a larger one is a problem and ends the connection. @default 16 MiB */
   readonly maxBodyBytes?: number
 }
 

@@ -34,8 +34,10 @@ export interface KinesisLocal extends AsyncDisposable {
   /**
    * A new client for this endpoint: HTTP/1.1 (the SDK's default, HTTP/2, fails against it), dummy credentials, region
    * us-east-1. `close` destroys it.
+   *
+   * @param endpoint - where it connects: a proxy in front of this server. Default: the server itself
    */
-  client(): KinesisClient
+  client(endpoint?: string): KinesisClient
   /** Creates a stream and resolves when it is ACTIVE. @throws Error when it is not within 10 s */
   createStream(name: string, shards: number): Promise<void>
   /** Stops the process: SIGTERM, then SIGKILL. Idempotent. */
@@ -151,9 +153,9 @@ class RunningKinesis implements KinesisLocal {
     return this.#child.pid
   }
 
-  client(): KinesisClient {
+  client(endpoint: string = this.endpoint): KinesisClient {
     const client = new KinesisClient({
-      endpoint: this.endpoint,
+      endpoint,
       region: 'us-east-1',
       credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
       requestHandler: new NodeHttpHandler({ connectionTimeout: 2_000, requestTimeout: 30_000 }),
