@@ -13,6 +13,8 @@ import { isRunning } from './processes.ts'
 
 const noSs = spawnSync('ss', ['-V']).error !== undefined
 
+const isPut = ({ headers }: RequestInfo): boolean => headers['x-amz-target'] === 'Kinesis_20131202.PutRecord'
+
 async function storedRecords(kinesis: KinesisLocal, shardId: string | undefined): Promise<string[]> {
   const client = kinesis.client()
   const { ShardIterator: iterator } = await client.send(
@@ -38,7 +40,6 @@ test('behind the fault proxy, a put that was cut after apply is repeated by the 
   await using kinesis = await startKinesisLocal()
   await using proxy = await startFaultProxy({ target: { host: '127.0.0.1', port: kinesis.port } })
   await kinesis.createStream('orders', 1)
-  const isPut = ({ headers }: RequestInfo): boolean => headers['x-amz-target'] === 'Kinesis_20131202.PutRecord'
   proxy.faults.add({ kind: 'cutBeforeApply', times: 1, match: isPut })
   proxy.faults.add({ kind: 'cutAfterApply', times: 1, match: isPut })
   const put = await kinesis
