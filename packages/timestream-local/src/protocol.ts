@@ -1,0 +1,66 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { ServiceError } from './errors.ts'
+
+const CONTENT_TYPE = 'application/x-amz-json-1.0'
+const TARGET = /^Timestream_20181101\.([A-Za-z]+)$/
+const NAMESPACE = 'com.amazonaws.timestream.v20181101'
+
+/** The operation that a request names in `x-amz-target`. */
+export function operationOf(request: IncomingMessage): string {
+  const target = request.headers['x-amz-target']
+  const operation = typeof target === 'string' ? TARGET.exec(target)?.[1] : undefined
+  if (request.method !== 'POST' || operation === undefined) throw unknownOperation(String(target ?? 'none'))
+  return operation
+}
+
+export function unknownOperation(operation: string): ServiceError {
+  return new ServiceError('UnknownOperationException', `The operation is not known: ${operation.slice(0, 100)}.`)
+}
+
+/** Reads a body of limited size; a larger one is refused as soon as it is known to be. */
+export async function readBody(request: IncomingMessage, maxBytes: number): Promise<string> {
+  const tooLarge = (): ServiceError =>
+    new ServiceError('RequestEntityTooLargeException', `The request body has more than ${maxBytes} bytes.`)
+  if (Number(request.headers['content-length'] ?? 0) > maxBytes) throw tooLarge()
+  const encoding = request.headers['content-encoding']
+  if (encoding !== undefined && encoding !== 'identity') {
+    throw new ServiceError('SerializationException', `The content encoding ${encoding.slice(0, 40)} is not supported.`)
+  }
+  const chunks: Buffer[] = []
+  let bytes = 0
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    bytes += chunk.length
+    if (bytes > maxBytes) throw tooLarge()
+    chunks.push(chunk)
+  }
+  return (chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks, bytes)).toString('utf8')
+}
+
+export function sendResult(response: ServerResponse, requestId: string, result: object): void {
+  send(response, 200, requestId, JSON.stringify(result), {})
+}
+
+export function sendError(response: ServerResponse, requestId: string, error: ServiceError): void {
+  const head = `"__type":${JSON.stringify(`${NAMESPACE}#${error.type}`)},"message":${JSON.stringify(error.message)}`
+  const body = error.members === '' ? `{${head}}` : `{${head},${error.members}}`
+  // Bytes of a refused body may still be on their way, so the connection cannot be used again.
+  const close = error.statusCode === 413 ? { connection: 'close' } : {}
+  send(response, error.statusCode, requestId, body, { 'x-amzn-errortype': error.type, ...close })
+}
+
+function send(
+  response: ServerResponse,
+  statusCode: number,
+  requestId: string,
+  body: string,
+  headers: Readonly<Record<string, string>>,
+): void {
+  if (response.destroyed) return
+  response.writeHead(statusCode, {
+    'content-type': CONTENT_TYPE,
+    'content-length': Buffer.byteLength(body),
+    'x-amzn-requestid': requestId,
+    ...headers,
+  })
+  response.end(body)
+}

@@ -1,0 +1,179 @@
+import { randomUUID } from 'node:crypto'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { DataDir } from './data-dir.ts'
+import { Engine } from './engine.ts'
+import { ServiceError, TimestreamLocalError } from './errors.ts'
+import { FaultSwitches, type Faults } from './faults.ts'
+import { resolveOptions, type ResolvedOptions, type TimestreamLocalOptions } from './options.ts'
+import { operationOf, readBody, sendError, sendResult } from './protocol.ts'
+import { parseBody } from './wire.ts'
+
+/** Time that requests under way have to end at close. */
+const CLOSE_GRACE_MS = 5000
+
+/** A running server. */
+export interface TimestreamLocal extends AsyncDisposable {
+  /** Base URL for clients, as in `http://127.0.0.1:8086`. */
+  readonly endpoint: string
+  readonly port: number
+  /** Folder with the journal; a temporary one unless `dataDir` was given. */
+  readonly dataDir: string
+  /** The journal file; read it with `readJournal`. */
+  readonly journalPath: string
+  /** Fault switches. */
+  readonly faults: Faults
+  /** Stops taking requests, lets those under way end (at most 5 s), closes the journal. Safe to call again. */
+  close(): Promise<void>
+}
+
+/**
+ * Starts Amazon Timestream for LiveAnalytics on this machine: the write and the query API on one port.
+ *
+ * @throws {TimestreamLocalError} with all problems of the options, or when the port or the folder is in use, the folder
+ * cannot be used, or its journal is damaged.
+ *
+ * @example
+ * ```ts
+ * await using server = await startTimestreamLocal({ dataDir: './timestream' })
+ * const client = new TimestreamWriteClient({ endpoint: server.endpoint, region: 'us-east-1' })
+ * ```
+ */
+export async function startTimestreamLocal(options: TimestreamLocalOptions = {}): Promise<TimestreamLocal> {
+  const resolved = resolveOptions(options)
+  const folder = await DataDir.open(resolved.dataDir)
+  let engine: Engine | undefined
+  try {
+    engine = await Engine.open(folder, resolved)
+    return await LocalServer.listen(folder, engine, resolved)
+  } catch (error) {
+    await engine?.close()
+    folder.close()
+    throw error
+  }
+}
+
+class LocalServer implements TimestreamLocal {
+  readonly endpoint: string
+  readonly port: number
+  readonly dataDir: string
+  readonly journalPath: string
+  readonly faults = new FaultSwitches()
+  readonly #folder: DataDir
+  readonly #engine: Engine
+  readonly #options: ResolvedOptions
+  readonly #server: Server
+  #underWay = 0
+  #closed: Promise<void> | undefined
+
+  private constructor(server: Server, folder: DataDir, engine: Engine, options: ResolvedOptions) {
+    const { port, family, address } = server.address() as AddressInfo
+    const host = address === '0.0.0.0' || address === '::' ? '127.0.0.1' : family === 'IPv6' ? `[${address}]` : address
+    this.port = port
+    this.endpoint = `http://${host}:${port}`
+    this.dataDir = folder.path
+    this.journalPath = folder.journalPath
+    this.#folder = folder
+    this.#engine = engine
+    this.#options = options
+    this.#server = server
+    server.on('request', (request: IncomingMessage, response: ServerResponse) => void this.#handle(request, response))
+  }
+
+  static async listen(folder: DataDir, engine: Engine, options: ResolvedOptions): Promise<LocalServer> {
+    const server = createServer({
+      requestTimeout: options.requestTimeoutMs,
+      headersTimeout: Math.min(20_000, options.requestTimeoutMs),
+      // Longer than clients keep idle connections, so that none is closed under a request.
+      keepAliveTimeout: 75_000,
+    })
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const where = `${options.host}:${options.port}`
+      const inUse = error.code === 'EADDRINUSE'
+      const message = inUse
+        ? `Port ${options.port} on ${options.host} is in use; choose another port, or 0 for a free one.`
+        : `Cannot listen on ${where}: ${error.message}`
+      const code = inUse ? 'TIMESTREAM_LOCAL_PORT_IN_USE' : 'TIMESTREAM_LOCAL_OPTIONS'
+      reject(new TimestreamLocalError(code, [message], { cause: error }))
+    })
+    server.listen(options.port, options.host, resolve)
+    await promise
+    const local = new LocalServer(server, folder, engine, options)
+    options.logger?.info({ endpoint: local.endpoint, dataDir: folder.path }, 'timestream-local listens')
+    return local
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #close(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#server.close(() => resolve())
+    this.#server.closeIdleConnections()
+    const force = setTimeout(() => this.#server.closeAllConnections(), CLOSE_GRACE_MS)
+    await promise
+    clearTimeout(force)
+    // A handler may outlive its connection (a delay, a query that is being interrupted); it must not meet a closed engine.
+    while (this.#underWay > 0) await sleep(5)
+    await this.#engine.close()
+    this.#folder.close()
+  }
+
+  async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const requestId = randomUUID()
+    this.#underWay++
+    try {
+      await this.#answer(request, response, requestId)
+    } catch (error) {
+      if (error instanceof ServiceError) {
+        sendError(response, requestId, error)
+      } else if (!request.destroyed || request.complete) {
+        this.#options.logger?.error({ error, requestId }, 'A request failed in a way that was not foreseen')
+        const message = error instanceof Error ? error.message : String(error)
+        sendError(response, requestId, new ServiceError('InternalServerException', message))
+      }
+    } finally {
+      this.#underWay--
+      if (this.#closed !== undefined) this.#server.closeIdleConnections()
+    }
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse, requestId: string): Promise<void> {
+    const operation = operationOf(request)
+    const body = await readBody(request, this.#options.maxRequestBytes)
+    const fault = this.faults.take(operation)
+    switch (fault?.kind) {
+      case 'throttle':
+        throw new ServiceError('ThrottlingException', fault.message ?? 'Rate exceeded')
+      case 'fail':
+        throw new ServiceError(fault.errorType ?? 'InternalServerException', fault.message ?? 'Injected failure')
+      case 'cutBeforeApply':
+        request.destroy()
+        return
+      case 'delay':
+        await sleep(fault.delayMs ?? 0)
+        break
+      case 'cutAfterApply':
+      case undefined:
+        break
+    }
+    const gone = new AbortController()
+    response.once('close', () => gone.abort())
+    const hostname = (request.headers.host ?? '127.0.0.1').replace(/:\d+$/, '')
+    const context = { requestId, body, hostname, signal: gone.signal }
+    try {
+      const result = await this.#engine.run(operation, parseBody(body), context)
+      if (fault?.kind !== 'cutAfterApply') sendResult(response, requestId, result)
+    } finally {
+      if (fault?.kind === 'cutAfterApply') request.destroy()
+    }
+  }
+}

@@ -1,0 +1,105 @@
+import type { Catalogue } from './catalogue.ts'
+import type { DuckStore } from './duck-store.ts'
+import { ServiceError } from './errors.ts'
+import type { Journal, JournalRejection } from './journal.ts'
+import { outcomesOf } from './journal-reader.ts'
+import { parseRecords } from './records.ts'
+import { WriteWindow } from './retention.ts'
+import type { RecordOutcome, Table } from './table.ts'
+import { requiredString, type JsonObject } from './wire.ts'
+
+/** Rows per table that are handed to DuckDB at once. */
+const FILL_ROWS = 8192
+/** Rows on their way to DuckDB above which writes wait for it. */
+const MAX_QUEUED_ROWS = 65_536
+const IDLE_FILL_MS = 250
+
+/** The WriteRecords operation: validates, judges and takes records, journals, and hands rows to the query store. */
+export class RecordWriter {
+  readonly #catalogue: Catalogue
+  readonly #store: DuckStore
+  #idleTimer: NodeJS.Timeout | undefined
+
+  constructor(catalogue: Catalogue, store: DuckStore) {
+    this.#catalogue = catalogue
+    this.#store = store
+  }
+
+  /** Resolves when the query store is not too far behind. */
+  async ready(): Promise<void> {
+    if (this.#store.queuedRows > MAX_QUEUED_ROWS) await this.#store.caughtUp()
+  }
+
+  /**
+   * Runs one request to its end without giving way, so that requests are applied and journalled in one order.
+   * The journal has the request when this returns or throws RejectedRecordsException.
+   */
+  write(request: JsonObject, body: string, requestId: string, journal: Journal): object {
+    const databaseName = requiredString(request, 'DatabaseName')
+    const tableName = requiredString(request, 'TableName')
+    const table = this.#catalogue.table(databaseName, tableName)
+    const records = parseRecords(request, table.known)
+    journal.assertWritable()
+
+    const window = new WriteWindow(table.settings.retention, table.magneticWritesEnabled, Date.now())
+    const outcomes: RecordOutcome[] = new Array<RecordOutcome>(records.length)
+    const rejections: JournalRejection[] = []
+    const rejectedRecords: string[] = []
+    let magnetic = 0
+    for (let index = 0; index < records.length; index++) {
+      const record = records[index]
+      if (record === undefined) continue
+      const { outcome, store, reason = '', existingVersion } = table.judge(record, window)
+      outcomes[index] = outcome
+      if (outcome === 'stored' || outcome === 'updated') table.apply(record)
+      if (outcome === 'rejected') {
+        const version = existingVersion === undefined ? {} : { existingVersion: existingVersion.toString() }
+        rejections.push({ index, reason, ...version })
+        rejectedRecords.push(rejectedRecord(index, reason, existingVersion))
+      } else if (store === 'magnetic') {
+        magnetic++
+      }
+    }
+    journal.appendWrite(requestId, databaseName, tableName, outcomes, rejections, body)
+    this.#fillLater(table)
+    if (rejections.length > 0) {
+      throw new ServiceError(
+        'RejectedRecordsException',
+        'One or more records have been rejected. See RejectedRecords for details.',
+        `"RejectedRecords":[${rejectedRecords.join(',')}]`,
+      )
+    }
+    const total = records.length
+    return { RecordsIngested: { Total: total, MemoryStore: total - magnetic, MagneticStore: magnetic } }
+  }
+
+  /** Takes what a line of the journal says was taken. */
+  async replay(json: JsonObject, request: JsonObject): Promise<void> {
+    const table = this.#catalogue.table(String(json['database']), String(json['table']))
+    const { outcomes } = outcomesOf(json)
+    const records = parseRecords(request, table.known)
+    for (let index = 0; index < records.length; index++) {
+      const record = records[index]
+      if (record !== undefined && (outcomes[index] === 'stored' || outcomes[index] === 'updated')) table.apply(record)
+    }
+    this.#fillLater(table)
+    await this.ready()
+  }
+
+  /** Hands every waiting row to the query store. */
+  fillAll(): void {
+    clearTimeout(this.#idleTimer)
+    this.#idleTimer = undefined
+    for (const table of this.#catalogue.tables()) this.#store.fill(table)
+  }
+
+  #fillLater(table: Table): void {
+    if (table.buffer.rows >= FILL_ROWS) this.#store.fill(table)
+    this.#idleTimer ??= setTimeout(() => this.fillAll(), IDLE_FILL_MS).unref()
+  }
+}
+
+function rejectedRecord(index: number, reason: string, existingVersion: bigint | undefined): string {
+  const version = existingVersion === undefined ? '' : `,"ExistingVersion":${existingVersion}`
+  return `{"RecordIndex":${index},"Reason":${JSON.stringify(reason)}${version}}`
+}
