@@ -1,0 +1,208 @@
+import { messageOf } from '@sluice/core'
+
+/**
+ * What an error of an AWS client means for the request.
+ *
+ * - `throttled`: the service asks for fewer requests.
+ * - `transient`: the same request may succeed later, and this one was answered, or never reached the service.
+ * - `unknown`: no answer, or none that could be read: the request may have been applied.
+ * - `accessDenied`: the caller has no, wrong or expired credentials, or lacks the right.
+ * - `notFound`: the resource does not exist.
+ * - `validation`: the service refuses the content of the request.
+ * - `other`: anything else.
+ */
+export type AwsErrorKind = 'throttled' | 'transient' | 'unknown' | 'accessDenied' | 'notFound' | 'validation' | 'other'
+
+export interface AwsFailure {
+  readonly kind: AwsErrorKind
+  /** The name of the exception, or the code of the network error: `ThrottlingException`, `ECONNRESET`. */
+  readonly code: string
+  readonly message: string
+  readonly requestId?: string
+  readonly httpStatus?: number
+}
+
+const NAMES: Readonly<
+  Record<'throttled' | 'accessDenied' | 'notFound' | 'validation' | 'transient', readonly string[]>
+> = {
+  throttled: [
+    'BandwidthLimitExceeded',
+    'EC2ThrottledException',
+    'KMSThrottlingException',
+    'LimitExceededException',
+    'PriorRequestNotComplete',
+    'ProvisionedThroughputExceededException',
+    'RequestLimitExceeded',
+    'RequestThrottled',
+    'RequestThrottledException',
+    'SlowDown',
+    'ThrottledException',
+    'Throttling',
+    'ThrottlingException',
+    'TooManyRequestsException',
+  ],
+  accessDenied: [
+    'AccessDenied',
+    'AccessDeniedException',
+    'AuthFailure',
+    'CredentialsProviderError',
+    'ExpiredToken',
+    'ExpiredTokenException',
+    'IncompleteSignature',
+    'IncompleteSignatureException',
+    'InvalidClientTokenId',
+    'InvalidSignatureException',
+    'KMSAccessDeniedException',
+    'MissingAuthenticationToken',
+    'MissingAuthenticationTokenException',
+    'NotAuthorized',
+    'OptInRequired',
+    'ProviderError',
+    'RequestExpired',
+    'RequestInTheFuture',
+    'RequestTimeTooSkewed',
+    'SignatureDoesNotMatch',
+    'TokenProviderError',
+    'UnauthorizedException',
+    'UnrecognizedClientException',
+  ],
+  notFound: ['NoSuchBucket', 'NotFoundException', 'QueueDoesNotExist', 'ResourceNotFoundException'],
+  validation: [
+    'InvalidArgumentException',
+    'InvalidParameterException',
+    'InvalidParameterValue',
+    'InvalidParameterValueException',
+    'MalformedQueryString',
+    'SerializationException',
+    'ValidationError',
+    'ValidationException',
+  ],
+  transient: [
+    'InternalError',
+    'InternalFailure',
+    'InternalFailureException',
+    'InternalServerException',
+    'InternalServiceError',
+    'RequestTimeout',
+    'RequestTimeoutException',
+    'ServiceUnavailable',
+    'ServiceUnavailableException',
+  ],
+}
+
+const KIND_BY_NAME: ReadonlyMap<string, AwsErrorKind> = new Map(
+  Object.entries(NAMES).flatMap(([kind, names]) => names.map((name) => [name, kind as AwsErrorKind] as const)),
+)
+
+/** The connection was never there, so the service has not seen the request. */
+const NOT_SENT: ReadonlySet<string> = new Set([
+  'EADDRNOTAVAIL',
+  'EAI_AGAIN',
+  'ECONNREFUSED',
+  'EHOSTDOWN',
+  'EHOSTUNREACH',
+  'EMFILE',
+  'ENETDOWN',
+  'ENETUNREACH',
+  'ENFILE',
+  'ENOTFOUND',
+])
+
+const NO_ANSWER: ReadonlySet<string> = new Set([
+  'ABORT_ERR',
+  'ECONNABORTED',
+  'ECONNRESET',
+  'EPIPE',
+  'ERR_HTTP2_GOAWAY_SESSION',
+  'ERR_HTTP2_SESSION_ERROR',
+  'ERR_HTTP2_STREAM_CANCEL',
+  'ERR_HTTP2_STREAM_ERROR',
+  'ERR_STREAM_PREMATURE_CLOSE',
+  'ESOCKETTIMEDOUT',
+  'ETIMEDOUT',
+])
+
+/** Causes are followed this far; a chain may be circular. */
+const MAX_DEPTH = 5
+
+/**
+ * Says what an error of an AWS SDK client (version 3) means for the request. Pure and total: whatever was thrown has a kind.
+ *
+ * The name that the service gives decides first, then the HTTP status, then the code of the network error; an error that says
+ * nothing (such as that of a failed endpoint discovery) is judged by its cause.
+ *
+ * @example
+ * ```ts
+ * classifyAwsError(error) // { kind: 'throttled', code: 'ThrottlingException', message: 'Rate exceeded', httpStatus: 429 }
+ * ```
+ */
+export function classifyAwsError(error: unknown): AwsFailure {
+  return classify(error, 0)
+}
+
+function classify(error: unknown, depth: number): AwsFailure {
+  const name = textOf(error, 'name') ?? 'Error'
+  const networkCode = textOf(error, 'code')
+  const httpStatus = statusOf(error)
+  const requestId = textOf(get(error, '$metadata'), 'requestId')
+  const kind = kindOf(error, name, networkCode, httpStatus)
+  const cause = get(error, 'reason') ?? get(error, 'cause')
+  if (kind === 'other' && httpStatus === undefined && depth < MAX_DEPTH && isObject(cause)) {
+    const inner = classify(cause, depth + 1)
+    // The step that failed came before the request: whatever became of it, the request itself was not sent.
+    const outer = inner.kind === 'unknown' && get(error, 'reason') !== undefined ? 'transient' : inner.kind
+    return { ...inner, kind: outer, message: `${messageOf(error)} (${inner.message})` }
+  }
+  const isNetwork = httpStatus === undefined && networkCode !== undefined && KIND_BY_NAME.get(name) === undefined
+  return {
+    kind,
+    code: isNetwork ? networkCode : name,
+    message: messageOf(error),
+    ...(requestId === undefined ? {} : { requestId }),
+    ...(httpStatus === undefined ? {} : { httpStatus }),
+  }
+}
+
+function kindOf(
+  error: unknown,
+  name: string,
+  networkCode: string | undefined,
+  httpStatus: number | undefined,
+): AwsErrorKind {
+  const named = KIND_BY_NAME.get(name)
+  if (named !== undefined) return named
+  if (httpStatus !== undefined) return kindOfStatus(httpStatus, name)
+  if (networkCode !== undefined && NOT_SENT.has(networkCode)) return 'transient'
+  if (textOf(error, 'syscall') === 'connect' || messageOf(error).includes('did not establish a connection')) {
+    return 'transient'
+  }
+  if (networkCode !== undefined && NO_ANSWER.has(networkCode)) return 'unknown'
+  return name === 'TimeoutError' || name === 'AbortError' ? 'unknown' : 'other'
+}
+
+function kindOfStatus(status: number, name: string): AwsErrorKind {
+  if (status === 429) return 'throttled'
+  if (status === 401 || status === 403) return 'accessDenied'
+  if (status === 404 && name !== 'UnknownOperationException') return 'notFound'
+  if (status === 408 || status >= 500) return 'transient'
+  // An answer that says "done" and cannot be read is no answer.
+  return status >= 200 && status < 300 ? 'unknown' : 'other'
+}
+
+function statusOf(error: unknown): number | undefined {
+  const status = get(get(error, '$metadata'), 'httpStatusCode') ?? get(get(error, '$response'), 'statusCode')
+  return typeof status === 'number' ? status : undefined
+}
+
+function textOf(value: unknown, key: string): string | undefined {
+  const text = get(value, key)
+  return typeof text === 'string' && text !== '' ? text : undefined
+}
+
+function get(value: unknown, key: string): unknown {
+  return isObject(value) ? Reflect.get(value, key) : undefined
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null
+}

@@ -1,0 +1,39 @@
+import { OptionsCheck } from '@sluice/core'
+import { NodeHttpHandler } from '@smithy/node-http-handler'
+
+export interface RequestHandlerOptions {
+  /** Connections kept to one host, at most: as many as requests may be in flight. @default 50 */
+  readonly maxSockets?: number
+  /** Milliseconds to establish a connection, at most. @default 5000 */
+  readonly connectionTimeoutMs?: number
+  /** Milliseconds from sending one try of a request to the end of its answer, at most. @default 20000 */
+  readonly requestTimeoutMs?: number
+}
+
+/**
+ * The HTTP handler for AWS clients of Sluice connectors: HTTP/1.1 (the handler that the Kinesis client makes by itself speaks
+ * HTTP/2, which servers on plain http do not), connections kept alive, and a deadline for every request. The SDK has no
+ * deadline unless it is given one, and 50 connections.
+ *
+ * @throws SluiceError `SLUICE_OPTIONS_INVALID` with every problem.
+ * @example
+ * ```ts
+ * const client = new KinesisClient({ requestHandler: awsRequestHandler({ maxSockets: 100 }) })
+ * ```
+ */
+export function awsRequestHandler(options: RequestHandlerOptions = {}): NodeHttpHandler {
+  const names = ['maxSockets', 'connectionTimeoutMs', 'requestTimeoutMs'] as const
+  const check = new OptionsCheck('awsRequestHandler', options, names)
+  for (const name of names) check.integer(name)
+  check.throwIfAny()
+  const { maxSockets = 50, connectionTimeoutMs = 5000, requestTimeoutMs = 20_000 } = options
+  const agent = { keepAlive: true, maxSockets }
+  return new NodeHttpHandler({
+    httpAgent: agent,
+    httpsAgent: agent,
+    connectionTimeout: connectionTimeoutMs,
+    requestTimeout: requestTimeoutMs,
+    // Without it a request over its time is logged and goes on.
+    throwOnRequestTimeout: true,
+  })
+}
