@@ -10,7 +10,7 @@ import {
 import { NodeHttpHandler } from '@smithy/node-http-handler'
 
 import { isListenReport, type ListenReport } from './listen-report.ts'
-import { lastOutput, preload, spawnReporting, type NodeChild } from './spawn-node.ts'
+import { lastOutput, LOOPBACK_PRELOAD, spawnReporting, type NodeChild } from './spawn-node.ts'
 import { waitFor } from './wait.ts'
 
 /** Options of {@link startKinesisLocal}. */
@@ -43,6 +43,8 @@ export interface KinesisLocal extends AsyncDisposable {
   /** Stops the process: SIGTERM, then SIGKILL. Idempotent. */
   close(): Promise<void>
 }
+
+const require = createRequire(import.meta.url)
 
 // The numbers that the server is told; the loopback preload turns them into what is really bound.
 const TLS_PORT = 4567
@@ -80,7 +82,7 @@ const TRANSITIONS = [
  */
 export async function startKinesisLocal(options: KinesisLocalOptions = {}): Promise<KinesisLocal> {
   const { port = 0, shardLimit = 50, logLevel = 'ERROR', readyDeadlineMs = 30_000 } = options
-  const entry = createRequire(import.meta.url).resolve('kinesis-local')
+  const entry = require.resolve('kinesis-local')
   const reports: ListenReport[] = []
   const child = await spawnReporting(
     entry,
@@ -88,7 +90,7 @@ export async function startKinesisLocal(options: KinesisLocalOptions = {}): Prom
     {
       // It reads its certificate, server.json, from the working folder.
       cwd: dirname(entry),
-      execArgv: ['--import', preload('loopback')],
+      execArgv: ['--import', LOOPBACK_PRELOAD],
       env: {
         PATH: process.env['PATH'],
         KINESIS_MOCK_TLS_PORT: String(TLS_PORT),

@@ -1,4 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process'
+import { extname } from 'node:path'
 import { createInterface } from 'node:readline'
 import { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
@@ -78,7 +79,7 @@ export async function spawnReporting(
   onReport: (message: unknown) => void,
 ): Promise<NodeChild> {
   const file = entry instanceof URL ? fileURLToPath(entry) : entry
-  const child = spawn(process.execPath, ['--import', preload('lifeline'), ...(options.execArgv ?? []), file, ...args], {
+  const child = spawn(process.execPath, ['--import', LIFELINE_PRELOAD, ...(options.execArgv ?? []), file, ...args], {
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
     env: { ...(options.env ?? process.env), SLUICE_TESTKIT_LIFELINE: '1' },
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
@@ -94,9 +95,12 @@ export async function spawnReporting(
   return running
 }
 
-/** URL of a module of this package that `--import` takes, in the sources and in the build. */
-export function preload(name: 'lifeline' | 'loopback'): string {
-  return new URL(`./${name}${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url).href
+/** What `--import` takes: the URLs of the preloads, beside this module in the sources and in the build. */
+const LIFELINE_PRELOAD: string = asBuilt(new URL('./lifeline.ts', import.meta.url))
+export const LOOPBACK_PRELOAD: string = asBuilt(new URL('./loopback.ts', import.meta.url))
+
+function asBuilt(source: URL): string {
+  return source.href.replace(/\.ts$/, extname(import.meta.url))
 }
 
 class RunningNode implements NodeChild {
