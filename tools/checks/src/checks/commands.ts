@@ -1,0 +1,13 @@
+import { run } from '../run.ts'
+import type { Check } from './check.ts'
+
+/** A check that is one program: it passes when the program does, and shows its output when it does not. */
+export function commandCheck(name: string, root: string, command: string, ...args: readonly string[]): Check {
+  return {
+    name,
+    async problems() {
+      const { code, output } = await run(command, args, { cwd: root, env: { FORCE_COLOR: '0', NO_COLOR: '1' } })
+      return code === 0 ? [] : [output.trim() || `${command} ended with ${code}`]
+    },
+  }
+}

@@ -1,0 +1,36 @@
+import { startKinesisLocal } from '@sluice/testkit'
+
+/** Servers that an example talks to, and the environment that leads it there. */
+export interface ExampleServers extends AsyncDisposable {
+  readonly env: Readonly<Record<string, string>>
+}
+
+interface Server extends AsyncDisposable {
+  readonly endpoint: string
+}
+
+const STARTERS: Readonly<Record<string, { variable: string; start: () => Promise<Server> }>> = {
+  kinesis: { variable: 'AWS_ENDPOINT_URL_KINESIS', start: () => startKinesisLocal() },
+}
+
+const AWS_ENVIRONMENT = {
+  AWS_REGION: 'us-east-1',
+  AWS_ACCESS_KEY_ID: 'local',
+  AWS_SECRET_ACCESS_KEY: 'local',
+  AWS_EC2_METADATA_DISABLED: 'true',
+}
+
+/** Starts what an example's fence names after `needs=`. @throws Error for a name that is not known */
+export async function startServers(needs: readonly string[]): Promise<ExampleServers> {
+  await using started = new AsyncDisposableStack()
+  const env: Record<string, string> = { ...AWS_ENVIRONMENT }
+  for (const need of needs) {
+    const starter = STARTERS[need]
+    if (starter === undefined) {
+      throw new Error(`needs=${need} is not known (there are: ${Object.keys(STARTERS).join(', ')})`)
+    }
+    env[starter.variable] = started.use(await starter.start()).endpoint
+  }
+  const running = started.move()
+  return { env, [Symbol.asyncDispose]: () => running.disposeAsync() }
+}

@@ -1,0 +1,105 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+
+import {
+  COMPILERS,
+  execute,
+  installAlone,
+  installed,
+  typeCheck,
+  unasked,
+  type Consumer,
+} from '../src/publish/consumer.ts'
+import { readmeExample } from '../src/publish/readme-example.ts'
+import { startRegistry, type LocalRegistry } from '../src/publish/registry.ts'
+import { releaseTo, releasedWith } from '../src/publish/release.ts'
+import { startServers } from '../src/publish/servers.ts'
+import { ROOT, publicEntries, publishedPackages } from '../src/workspace.ts'
+
+const MINUTE_MS = 60_000
+
+let temporary: string
+let registry: LocalRegistry
+let versions: ReadonlyMap<string, string>
+
+beforeAll(async () => {
+  temporary = mkdtempSync(join(tmpdir(), 'sluice-publish-'))
+  registry = await startRegistry(join(temporary, 'registry'))
+  versions = await releaseTo(registry.url, ROOT, join(temporary, 'release'))
+}, 3 * MINUTE_MS)
+
+afterAll(async () => {
+  await registry[Symbol.asyncDispose]()
+  rmSync(temporary, { recursive: true, force: true })
+})
+
+describe.each(publishedPackages())('$name, installed alone', ({ name, path, manifest }) => {
+  let consumer: Consumer
+
+  beforeAll(async () => {
+    const folder = join(temporary, 'consumers', name)
+    consumer = await installAlone(folder, name, versions.get(name) ?? 'unpublished', registry.url)
+  }, 5 * MINUTE_MS)
+
+  test('brings nothing that was not asked for', () => {
+    const { names, withInstallScript } = installed(consumer)
+    expect(names).toContain(name)
+    expect(unasked(name, names)).toEqual([])
+    expect(withInstallScript).toEqual([])
+  })
+
+  test('resolves no module outside what it may stand on', { timeout: 2 * MINUTE_MS }, async () => {
+    const { result, packages, outside } = await execute(consumer, 'import.mjs', `import '${name}'\n`)
+    expect(result.output).toBe('')
+    expect(result.code).toBe(0)
+    expect(packages).toContain(name)
+    expect(unasked(name, packages)).toEqual([])
+    expect(outside).toEqual([])
+  })
+
+  test.each(COMPILERS)('type checks under %s, declarations included', { timeout: 2 * MINUTE_MS }, async (compiler) => {
+    const entries = publicEntries(manifest).map(({ subpath }) => `export * from '${name}${subpath.slice(1)}'\n`)
+    writeFileSync(join(consumer.folder, 'entries.ts'), entries.join(''))
+    writeFileSync(join(consumer.folder, 'example.ts'), readmeExample(readme(path)).code)
+    writeFileSync(join(consumer.folder, 'wrong.ts'), `import { nothing } from '${name}'\n\nnothing()\n`)
+    // The one error shows that the compiler did look.
+    const { output } = await typeCheck(consumer, compiler, ['entries.ts', 'example.ts', 'wrong.ts'])
+    expect(output).toMatch(/^wrong\.ts\(1,10\): error TS2305: [^\n]* has no exported member 'nothing'\.\n$/)
+  })
+
+  test("runs its README's example", { timeout: 2 * MINUTE_MS }, async () => {
+    const example = readmeExample(readme(path))
+    await using servers = await startServers(example.needs)
+    const { result, packages } = await execute(consumer, 'example.ts', example.code, servers.env)
+    expect(result).toMatchObject({ code: 0, timedOut: false })
+    expect(packages).toContain(name)
+    expect(unasked(name, packages)).toEqual([])
+  })
+})
+
+describe('a changeset for one package', () => {
+  test('at the end of the arrows releases that package only', { timeout: MINUTE_MS }, async () => {
+    const released = await releasedWith('@sluice/timestream', 'minor', ROOT, join(temporary, 'leaf'))
+    expect(released).toEqual(['@sluice/timestream'])
+  })
+
+  test('at their root releases it and what stands on it', { timeout: MINUTE_MS }, async () => {
+    const released = await releasedWith('@sluice/core', 'minor', ROOT, join(temporary, 'root'))
+    expect(released).toEqual(withDependants('@sluice/core'))
+    expect(released).toContain('@sluice/timestream')
+    expect(released).not.toContain('@sluice/timestream-local')
+  })
+})
+
+function withDependants(name: string): string[] {
+  return publishedPackages()
+    .filter((each) => each.name === name || each.manifest.dependencies?.[name] !== undefined)
+    .map((each) => each.name)
+}
+
+function readme(path: string): string {
+  return readFileSync(join(path, 'README.md'), 'utf8')
+}
