@@ -55,7 +55,8 @@ export class ControlPlane {
         table.updatedMs = nowMs
         return { Table: describeTable(table) }
       }
-      case 'DeleteTable': {
+      case 'DeleteTable':
+      default: {
         const table = this.#table(request)
         this.#catalogue.database(table.databaseName).tables.delete(table.name)
         this.#store.dropTable(table)

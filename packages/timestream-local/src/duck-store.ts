@@ -19,6 +19,7 @@ import type { Logger } from './options.ts'
 import type { RowBuffer } from './row-buffer.ts'
 import { MACROS } from './macros.ts'
 import { STORE_CATALOG, STORE_SCHEMA } from './names.ts'
+import { quote, storeTables, viewName, viewSql } from './store-sql.ts'
 import type { Series, Table } from './table.ts'
 import { timeNanos, type Value, type ValueType } from './values.ts'
 
@@ -146,15 +147,18 @@ export class DuckStore {
   }
 
   #enqueue(task: () => Promise<void>): void {
-    this.#tail = this.#tail.then(async () => {
-      if (this.#failure !== undefined) return
-      try {
-        await task()
-      } catch (error) {
-        this.#failure = error
-        this.#logger?.error({ error }, 'The query store failed; writes go on, queries fail until a restart rebuilds it')
-      }
-    })
+    this.#tail = this.#runAfter(this.#tail, task)
+  }
+
+  async #runAfter(before: Promise<void>, task: () => Promise<void>): Promise<void> {
+    await before
+    if (this.#failure !== undefined) return
+    try {
+      await task()
+    } catch (error) {
+      this.#failure = error
+      this.#logger?.error({ error }, 'The query store failed; writes go on, queries fail until a restart rebuilds it')
+    }
   }
 
   async #append(table: Table, rows: RowBuffer, series: readonly Series[]): Promise<void> {
@@ -224,7 +228,7 @@ export class DuckStore {
       await this.#filler.run(`ALTER TABLE ${series} ADD COLUMN d${d} VARCHAR`)
     }
     for (const { index, type } of measures) {
-      await this.#filler.run(`ALTER TABLE ${data} ADD COLUMN m${index} ${DUCK_TYPES[type]}`)
+      await this.#filler.run(`ALTER TABLE ${data} ADD COLUMN m${index} ${DUCK_TYPES[type].toString()}`)
     }
     filled.dimensions = dimensions
     filled.measures.push(...measures.map(({ type }) => type))
@@ -237,37 +241,4 @@ function cell(type: ValueType | undefined, value: Value | undefined): DuckDBValu
   if (type === 'BIGINT') return BigInt(value)
   if (type === 'TIMESTAMP') return new DuckDBTimestampNanosecondsValue(BigInt(value))
   return value
-}
-
-function storeTables(table: Table): { readonly data: string; readonly series: string } {
-  return { data: `${STORE_SCHEMA}.d${table.id}`, series: `${STORE_SCHEMA}.s${table.id}` }
-}
-
-function viewName(table: Table): string {
-  return `${quote(table.databaseName)}.${quote(table.name)}`
-}
-
-function viewSql(table: Table, dimensions: number, measures: number): string {
-  const { data, series } = storeTables(table)
-  // DuckDB does not tell names apart by case: a second spelling gets a suffix.
-  const taken = new Set(['measure_name', 'time'])
-  const alias = (name: string): string => {
-    let unique = name
-    for (let n = 2; taken.has(unique.toLowerCase()); n++) unique = `${name}_${n}`
-    taken.add(unique.toLowerCase())
-    return quote(unique)
-  }
-  const columns = [
-    ...[...table.dimensionColumns].slice(0, dimensions).map(([name, index]) => `s.d${index} AS ${alias(name)}`),
-    's.measure_name AS measure_name',
-    'd.time AS time',
-    ...[...table.measureColumns.values()]
-      .slice(0, measures)
-      .map((column) => `d.m${column.index} AS ${alias(column.name)}`),
-  ]
-  return `CREATE OR REPLACE VIEW ${viewName(table)} AS SELECT ${columns.join(', ')} FROM ${data} d JOIN ${series} s ON s.id = d.series`
-}
-
-export function quote(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`
 }

@@ -5,7 +5,7 @@ import type { DataDir } from './data-dir.ts'
 import { DuckStore } from './duck-store.ts'
 import { TimestreamLocalError } from './errors.ts'
 import { Journal } from './journal.ts'
-import { CONTROL_OPERATIONS, readLines, type ControlOperation } from './journal-reader.ts'
+import { isControlOperation, readLines } from './journal-reader.ts'
 import type { ResolvedOptions } from './options.ts'
 import { unknownOperation } from './protocol.ts'
 import { QueryRunner } from './query.ts'
@@ -94,10 +94,10 @@ export class Engine {
   }
 
   #change(operation: string, request: JsonObject, context: OperationContext): object {
-    if (!CONTROL_OPERATIONS.includes(operation as ControlOperation)) throw unknownOperation(operation)
+    if (!isControlOperation(operation)) throw unknownOperation(operation)
     this.#journal.assertWritable()
     if (operation === 'DeleteTable') this.#writer.fillAll()
-    const result = this.#control.change(operation as ControlOperation, request, Date.now())
+    const result = this.#control.change(operation, request, Date.now())
     this.#journal.appendControl(operation, context.requestId, request)
     return result
   }
@@ -116,7 +116,8 @@ async function replay(
     const request = isObject(json['request']) ? json['request'] : {}
     try {
       if (operation === 'WriteRecords') await writer.replay(json, request)
-      else control.change(operation as ControlOperation, request, Number(json['wallMs']))
+      else if (isControlOperation(operation)) control.change(operation, request, Number(json['wallMs']))
+      else throw new Error(`the operation ${operation} is not known`)
     } catch (error) {
       throw new TimestreamLocalError(
         'TIMESTREAM_LOCAL_JOURNAL',

@@ -92,7 +92,7 @@ export class FaultSwitches implements Faults {
 function checkFault(options: FaultOptions): void {
   const { kind, operation, times = 1, probability = 1, delayMs = 0, errorType = 'InternalServerException' } = options
   const problems: string[] = []
-  if (!FAULT_KINDS.includes(kind)) problems.push(`kind must be one of ${FAULT_KINDS.join(', ')}; got ${String(kind)}.`)
+  if (!FAULT_KINDS.includes(kind)) problems.push(`kind must be one of ${FAULT_KINDS.join(', ')}; got ${kind}.`)
   if (typeof operation !== 'string' || operation === '')
     problems.push('operation must be the name of an operation or *.')
   if (times !== Infinity && !(Number.isInteger(times) && times >= 1)) {
@@ -101,6 +101,6 @@ function checkFault(options: FaultOptions): void {
   if (!(probability > 0 && probability <= 1))
     problems.push(`probability must be above 0 and at most 1; got ${probability}.`)
   if (!(delayMs >= 0 && delayMs <= 600_000)) problems.push(`delayMs must be from 0 to 600000; got ${delayMs}.`)
-  if (!SERVICE_ERROR_TYPES.includes(errorType)) problems.push(`errorType is not known: ${String(errorType)}.`)
+  if (!SERVICE_ERROR_TYPES.includes(errorType)) problems.push(`errorType is not known: ${errorType}.`)
   if (problems.length > 0) throw new TimestreamLocalError('TIMESTREAM_LOCAL_OPTIONS', problems)
 }

@@ -59,7 +59,7 @@ export interface JournalControl extends JournalHead {
 
 export type JournalEntry = JournalWrite | JournalControl
 
-export const CONTROL_OPERATIONS = [
+const CONTROL_OPERATIONS = [
   'CreateDatabase',
   'UpdateDatabase',
   'DeleteDatabase',
@@ -68,6 +68,10 @@ export const CONTROL_OPERATIONS = [
   'DeleteTable',
 ] as const
 export type ControlOperation = (typeof CONTROL_OPERATIONS)[number]
+
+export function isControlOperation(operation: string): operation is ControlOperation {
+  return CONTROL_OPERATIONS.includes(operation as ControlOperation)
+}
 
 /**
  * Reads a journal file, also while a server writes it. A last line without its line break is left out: its answer was
@@ -142,9 +146,7 @@ function toEntry(json: JsonObject, path: string, line: number): JournalEntry {
     const records = parsed.map((record, index) => toRecord(record, index, outcomes))
     return { ...head, operation, database: String(json['database']), table: String(json['table']), records }
   }
-  if (CONTROL_OPERATIONS.includes(operation as ControlOperation)) {
-    return { ...head, operation: operation as ControlOperation, request }
-  }
+  if (isControlOperation(operation)) return { ...head, operation, request }
   throw damaged(`Line ${line} of the journal ${path} has the unknown operation '${operation}'.`)
 }
 
@@ -168,7 +170,7 @@ function toRecord(record: ParsedRecord, index: number, { outcomes, rejections }:
     index,
     outcome: outcomes[index] ?? 'rejected',
     ...(rejection === undefined ? {} : { reason: String(rejection['reason']) }),
-    ...(existing === undefined ? {} : { existingVersion: BigInt(String(existing)) }),
+    ...(typeof existing !== 'string' ? {} : { existingVersion: BigInt(existing) }),
     dimensions: Object.fromEntries(record.dimensions.names.map((name, d) => [name, record.dimensions.values[d] ?? ''])),
     measureName: record.measureName,
     multi: record.multi,

@@ -168,7 +168,8 @@ function describeCatalogue(catalogue: Catalogue, statement: CatalogueStatement):
         ['Table'],
         [...catalogue.database(statement.database).tables.keys()].map((name) => [name]),
       )
-    case 'describe': {
+    case 'describe':
+    default: {
       const table = catalogue.table(statement.database, statement.table)
       return textResult(
         ['Column', 'Type', 'Timestream attribute type'],

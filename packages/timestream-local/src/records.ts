@@ -1,4 +1,12 @@
 import { validationError } from './errors.ts'
+import {
+  checkDimensions,
+  mergeDimensions,
+  readDimensions,
+  type CheckedDimensions,
+  type Dimensions,
+  type KnownDimensions,
+} from './dimensions.ts'
 import { LIMITS } from './limits.ts'
 import { byteLength, longNameProblem, reservedNameProblem } from './names.ts'
 import {
@@ -14,7 +22,7 @@ import {
   type ValueType,
 } from './values.ts'
 import type { TimeKey } from './versions.ts'
-import { isObject, missing, optionalString, wrongType, type JsonObject } from './wire.ts'
+import { firstRepeated, isObject, missing, notInSet, optionalString, wrongType, type JsonObject } from './wire.ts'
 
 /** One record of a request after the common attributes were merged in and everything was read. */
 export interface ParsedRecord {
@@ -29,26 +37,6 @@ export interface ParsedRecord {
   /** A limit that this record alone exceeds: it is rejected, the others are not. */
   readonly limitProblem: string | undefined
 }
-
-/** Dimensions in the order in which they arrived; two orders of one set have two keys. */
-interface Dimensions {
-  readonly key: string
-  readonly names: readonly string[]
-  readonly values: readonly string[]
-}
-
-/** Answers whether a dimension list was checked before, so that a known series is not checked again. */
-export interface KnownDimensions {
-  get(key: string): CheckedDimensions | undefined
-  set(key: string, checked: CheckedDimensions): unknown
-}
-
-export interface CheckedDimensions extends Dimensions {
-  readonly bytes: number
-  readonly limitProblem: string | undefined
-}
-
-const NO_DIMENSIONS: Dimensions = { key: '', names: [], values: [] }
 
 /**
  * Reads the records of a WriteRecords request. What the service refuses as a whole throws a ValidationException that
@@ -67,11 +55,11 @@ export function parseRecords(request: JsonObject, known: KnownDimensions): reado
   const common = request['CommonAttributes'] ?? {}
   if (!isObject(common)) throw wrongType('CommonAttributes', 'an object', common)
   const commonDimensions = readDimensions(common, 'CommonAttributes')
-  const parsed: ParsedRecord[] = new Array<ParsedRecord>(records.length)
+  const parsed: ParsedRecord[] = []
   for (let index = 0; index < records.length; index++) {
     const record: unknown = records[index]
     if (!isObject(record)) throw wrongType(`Records[${index}]`, 'an object', record)
-    parsed[index] = parseRecord(record, common, commonDimensions, index, known)
+    parsed.push(parseRecord(record, common, commonDimensions, index, known))
   }
   return parsed
 }
@@ -102,144 +90,100 @@ function parseRecord(
 
   const type = text('MeasureValueType') ?? 'DOUBLE'
   const multi = type === 'MULTI'
-  const singleText = text('MeasureValue')
-  const multiList = record['MeasureValues'] ?? common['MeasureValues'] ?? []
-  if (!Array.isArray(multiList)) throw wrongType(`${place}MeasureValues`, 'an array', multiList)
-  const names: string[] = []
-  const types: ValueType[] = []
-  const values: Value[] = []
-  let measureBytes = 0
-  let nameBytes = byteLength(measureName)
-  let limitProblem = dimensions.limitProblem ?? longNameProblem('measure', measureName)
-
-  const add = (name: string, valueType: ValueType, valueText: string, where: string): void => {
-    const long = longValueProblem(valueText)
-    if (long !== undefined) throw validationError(`Record ${index}: ${where} ${long}.`)
-    const value = parseValue(valueType, valueText, unit)
-    if (value instanceof ValueProblem) {
-      throw validationError(`Record ${index}: ${where} ${value.text}: '${valueText.slice(0, 80)}'.`)
-    }
-    names.push(name)
-    types.push(valueType)
-    values.push(value)
-    measureBytes += valueBytes(valueType, valueText)
-  }
-
+  const single = text('MeasureValue')
+  const list = record['MeasureValues'] ?? common['MeasureValues'] ?? []
+  if (!Array.isArray(list)) throw wrongType(`${place}MeasureValues`, 'an array', list)
+  const measures = new Measures(index, unit, byteLength(measureName))
+  measures.limitProblem = dimensions.limitProblem ?? longNameProblem('measure', measureName)
   if (multi) {
-    if (singleText !== undefined) {
+    if (single !== undefined) {
       throw validationError(`Record ${index}: MeasureValue must not be given when MeasureValueType is MULTI.`)
     }
-    if (multiList.length === 0) throw validationError(`Record ${index}: MeasureValues must have at least one value.`)
-    for (let m = 0; m < multiList.length; m++) {
-      const measure: unknown = multiList[m]
-      if (!isObject(measure)) throw wrongType(`${place}MeasureValues[${m}]`, 'an object', measure)
-      const { Name: name, Value: value, Type: valueType } = measure
-      if (typeof name !== 'string' || typeof value !== 'string' || typeof valueType !== 'string') {
-        throw validationError(`Record ${index}: MeasureValues[${m}] must have Name, Value and Type as strings.`)
-      }
-      if (!VALUE_TYPES.includes(valueType as ValueType)) {
-        throw notInSet(`${place}MeasureValues[${m}].Type`, valueType, VALUE_TYPES)
-      }
-      const nameProblem = reservedNameProblem('measure', name)
-      if (nameProblem !== undefined) throw validationError(`Record ${index}: ${nameProblem}`)
-      limitProblem ??= longNameProblem('measure', name)
-      nameBytes += byteLength(name)
-      add(name, valueType as ValueType, value, `the value of measure '${name}'`)
-    }
-    const repeated = firstRepeated(names)
-    if (repeated !== undefined) throw validationError(`Record ${index}: the measure '${repeated}' is given twice.`)
-    if (names.length > LIMITS.measuresPerRecord) {
-      limitProblem ??= `The record has ${names.length} measures; the limit is ${LIMITS.measuresPerRecord}.`
-    }
-    if (measureBytes > LIMITS.multiMeasureValuesBytes) {
-      limitProblem ??= `The measure values of the record have ${measureBytes} bytes; the limit is ${LIMITS.multiMeasureValuesBytes}.`
-    }
+    measures.addAll(list)
   } else {
-    if (multiList.length > 0) {
+    if (list.length > 0) {
       throw validationError(`Record ${index}: MeasureValues needs MeasureValueType MULTI; the type is ${type}.`)
     }
     if (type === 'TIMESTAMP') {
       throw validationError(`Record ${index}: MeasureValueType TIMESTAMP is allowed inside MULTI only.`)
     }
-    if (!VALUE_TYPES.includes(type as ValueType)) {
-      throw notInSet(`${place}MeasureValueType`, type, [...VALUE_TYPES, 'MULTI'])
-    }
-    if (singleText === undefined) throw validationError(`Record ${index}: a measure value is required for a record.`)
-    add(`measure_value::${type.toLowerCase()}`, type as ValueType, singleText, `the value of measure '${measureName}'`)
+    if (!isValueType(type)) throw notInSet(`${place}MeasureValueType`, type, [...VALUE_TYPES, 'MULTI'])
+    if (single === undefined) throw validationError(`Record ${index}: a measure value is required for a record.`)
+    measures.add(`measure_value::${type.toLowerCase()}`, type, single)
   }
-
-  const recordBytes = 8 + dimensions.bytes + nameBytes + measureBytes
+  const recordBytes = TIME_BYTES + dimensions.bytes + measures.nameBytes + measures.valueBytes
   if (recordBytes > LIMITS.recordBytes) {
-    limitProblem ??= `The record has ${recordBytes} bytes; the limit is ${LIMITS.recordBytes}.`
+    measures.limitProblem ??= `The record has ${recordBytes} bytes; the limit is ${LIMITS.recordBytes}.`
   }
   const version = readVersion(record['Version'] ?? common['Version'], index)
+  const { names, types, values, limitProblem } = measures
   return { dimensions, measureName, multi, names, types, values, time, version, limitProblem }
 }
 
-function readDimensions(holder: JsonObject, place: string): Dimensions {
-  const list = holder['Dimensions']
-  if (list === undefined || list === null) return NO_DIMENSIONS
-  if (!Array.isArray(list)) throw wrongType(`${place}Dimensions`, 'an array', list)
-  const names: string[] = new Array<string>(list.length)
-  const values: string[] = new Array<string>(list.length)
-  let key = ''
-  for (let d = 0; d < list.length; d++) {
-    const dimension: unknown = list[d]
-    if (!isObject(dimension)) throw wrongType(`${place}Dimensions[${d}]`, 'an object', dimension)
-    const { Name: name, Value: value, DimensionValueType: type = 'VARCHAR' } = dimension
-    if (typeof name !== 'string' || typeof value !== 'string') {
-      throw validationError(`${place}Dimensions[${d}] must have Name and Value as strings.`)
+/** Bytes of a record's time as the service meters it. */
+const TIME_BYTES = 8
+
+/** Collects the measures of one record. */
+class Measures {
+  readonly names: string[] = []
+  readonly types: ValueType[] = []
+  readonly values: Value[] = []
+  nameBytes: number
+  valueBytes = 0
+  limitProblem: string | undefined
+  readonly #index: number
+  readonly #unit: TimeUnit
+
+  constructor(index: number, unit: TimeUnit, nameBytes: number) {
+    this.#index = index
+    this.#unit = unit
+    this.nameBytes = nameBytes
+  }
+
+  add(name: string, type: ValueType, text: string): void {
+    const value = parseValue(type, text, this.#unit)
+    const problem = value instanceof ValueProblem ? value.text : longValueProblem(text)
+    if (problem !== undefined || value instanceof ValueProblem) {
+      const shown = JSON.stringify(text.slice(0, 80))
+      throw validationError(`Record ${this.#index}: the value of measure '${name}' ${problem}: ${shown}.`)
     }
-    if (type !== 'VARCHAR') throw notInSet(`${place}Dimensions[${d}].DimensionValueType`, String(type), ['VARCHAR'])
-    names[d] = name
-    values[d] = value
-    // Lengths make the key unambiguous whatever characters names and values hold.
-    key += `${name.length}:${name}${value.length}:${value}`
+    this.names.push(name)
+    this.types.push(type)
+    this.values.push(value)
+    this.valueBytes += valueBytes(type, text)
   }
-  return { key, names, values }
+
+  /** Adds the MeasureValues of a multi-measure record. */
+  addAll(list: readonly unknown[]): void {
+    const record = `Record ${this.#index}`
+    if (list.length === 0) throw validationError(`${record}: MeasureValues must have at least one value.`)
+    for (const [m, measure] of list.entries()) {
+      const place = `Records[${this.#index}].MeasureValues[${m}]`
+      if (!isObject(measure)) throw wrongType(place, 'an object', measure)
+      const { Name: name, Value: value, Type: type } = measure
+      if (typeof name !== 'string' || typeof value !== 'string' || typeof type !== 'string') {
+        throw validationError(`${place} must have Name, Value and Type as strings.`)
+      }
+      if (!isValueType(type)) throw notInSet(`${place}.Type`, type, VALUE_TYPES)
+      const reserved = reservedNameProblem('measure', name)
+      if (reserved !== undefined) throw validationError(`${record}: ${reserved}`)
+      this.limitProblem ??= longNameProblem('measure', name)
+      this.nameBytes += byteLength(name)
+      this.add(name, type, value)
+    }
+    const repeated = firstRepeated(this.names)
+    if (repeated !== undefined) throw validationError(`${record}: the measure '${repeated}' is given twice.`)
+    if (list.length > LIMITS.measuresPerRecord) {
+      this.limitProblem ??= `The record has ${list.length} measures; the limit is ${LIMITS.measuresPerRecord}.`
+    }
+    if (this.valueBytes > LIMITS.multiMeasureValuesBytes) {
+      this.limitProblem ??= `The measure values of the record have ${this.valueBytes} bytes; the limit is ${LIMITS.multiMeasureValuesBytes}.`
+    }
+  }
 }
 
-function mergeDimensions(own: Dimensions, common: Dimensions): Dimensions {
-  if (common.names.length === 0) return own
-  if (own.names.length === 0) return common
-  return {
-    key: own.key + common.key,
-    names: [...own.names, ...common.names],
-    values: [...own.values, ...common.values],
-  }
-}
-
-function checkDimensions(dimensions: Dimensions, index: number, known: KnownDimensions): CheckedDimensions {
-  const before = known.get(dimensions.key)
-  if (before !== undefined) return before
-  const { names, values } = dimensions
-  if (names.length === 0) throw validationError(`At least one dimension is required for a record. Record ${index}.`)
-  if (names.length > LIMITS.dimensionsPerRecord) {
-    throw validationError(`Record ${index} has ${names.length} dimensions; the limit is ${LIMITS.dimensionsPerRecord}.`)
-  }
-  const repeated = firstRepeated(names)
-  if (repeated !== undefined) {
-    throw validationError(
-      `Record ${index}: the dimension '${repeated}' is given twice, in the record, in the common attributes, or in both.`,
-    )
-  }
-  let bytes = 0
-  let limitProblem: string | undefined
-  for (let d = 0; d < names.length; d++) {
-    const name = names[d] ?? ''
-    const value = values[d] ?? ''
-    const reserved = reservedNameProblem('dimension', name)
-    if (reserved !== undefined) throw validationError(`Record ${index}: ${reserved}`)
-    if (value === '') throw validationError(`Record ${index}: the value of dimension '${name}' is empty.`)
-    limitProblem ??= longNameProblem('dimension', name)
-    bytes += byteLength(name) + byteLength(value)
-  }
-  if (bytes > LIMITS.dimensionPairsBytes) {
-    limitProblem ??= `The dimension names and values have ${bytes} bytes; the limit is ${LIMITS.dimensionPairsBytes}.`
-  }
-  const checked = { ...dimensions, bytes, limitProblem }
-  known.set(dimensions.key, checked)
-  return checked
+function isValueType(type: string): type is ValueType {
+  return VALUE_TYPES.includes(type as ValueType)
 }
 
 function readVersion(value: unknown, index: number): bigint {
@@ -251,20 +195,4 @@ function readVersion(value: unknown, index: number): bigint {
     throw validationError(`Record ${index}: Version must be from 1 to 9223372036854775807; got ${version}.`)
   }
   return version
-}
-
-function firstRepeated(names: readonly string[]): string | undefined {
-  if (names.length < 2) return undefined
-  const seen = new Set<string>()
-  for (const name of names) {
-    if (seen.has(name)) return name
-    seen.add(name)
-  }
-  return undefined
-}
-
-function notInSet(place: string, value: string, allowed: readonly string[]): Error {
-  return validationError(
-    `1 validation error detected: Value '${value.slice(0, 80)}' at '${place}' failed to satisfy constraint: Member must satisfy enum value set: [${allowed.join(', ')}]`,
-  )
 }

@@ -1,5 +1,6 @@
 import { LIMITS } from './limits.ts'
-import type { CheckedDimensions, ParsedRecord } from './records.ts'
+import type { CheckedDimensions } from './dimensions.ts'
+import type { ParsedRecord } from './records.ts'
 import type { Retention, WriteWindow } from './retention.ts'
 import { RowBuffer } from './row-buffer.ts'
 import { VALUE_TYPES, timeMs, type ValueType } from './values.ts'
@@ -118,12 +119,11 @@ export class Table {
       this.versions.set(slot, record.version, hash)
       this.buffer.replaced.push(slot)
     }
-    const columns: number[] = new Array<number>(record.names.length)
+    const columns: number[] = []
     for (let i = 0; i < record.names.length; i++) {
       const name = record.names[i] ?? ''
-      columns[i] = (
-        this.measureColumns.get(name) ?? this.#addColumn(name, record.types[i] ?? 'DOUBLE', record.multi)
-      ).index
+      const column = this.measureColumns.get(name) ?? this.#addColumn(name, record.types[i] ?? 'DOUBLE', record.multi)
+      columns.push(column.index)
     }
     this.buffer.add(slot, series.id, record.time, columns, record.values)
   }

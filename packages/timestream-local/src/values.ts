@@ -40,7 +40,8 @@ export function parseValue(type: ValueType, text: string, unit: TimeUnit): Value
       const lower = text.toLowerCase()
       return lower === 'true' || lower === 'false' ? lower === 'true' : new ValueProblem('is not a BOOLEAN')
     }
-    case 'TIMESTAMP': {
+    case 'TIMESTAMP':
+    default: {
       const time = parseTime(text, unit)
       return time === undefined
         ? new ValueProblem(`is not a TIMESTAMP from 1970-01-01 to 2262-04-11 in ${unit}`)

@@ -77,3 +77,20 @@ export function wrongType(place: string, wanted: string, value: unknown): Servic
 export function lowerFirst(name: string): string {
   return name.charAt(0).toLowerCase() + name.slice(1)
 }
+
+/** The first name that is in the list twice, or undefined. */
+export function firstRepeated(names: readonly string[]): string | undefined {
+  if (names.length < 2) return undefined
+  const seen = new Set<string>()
+  for (const name of names) {
+    if (seen.has(name)) return name
+    seen.add(name)
+  }
+  return undefined
+}
+
+export function notInSet(place: string, value: string, allowed: readonly string[]): ServiceError {
+  return validationError(
+    `1 validation error detected: Value '${value.slice(0, 80)}' at '${place}' failed to satisfy constraint: Member must satisfy enum value set: [${allowed.join(', ')}]`,
+  )
+}

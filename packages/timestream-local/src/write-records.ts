@@ -42,15 +42,13 @@ export class RecordWriter {
     journal.assertWritable()
 
     const window = new WriteWindow(table.settings.retention, table.magneticWritesEnabled, Date.now())
-    const outcomes: RecordOutcome[] = new Array<RecordOutcome>(records.length)
+    const outcomes: RecordOutcome[] = []
     const rejections: JournalRejection[] = []
     const rejectedRecords: string[] = []
     let magnetic = 0
-    for (let index = 0; index < records.length; index++) {
-      const record = records[index]
-      if (record === undefined) continue
+    for (const [index, record] of records.entries()) {
       const { outcome, store, reason = '', existingVersion } = table.judge(record, window)
-      outcomes[index] = outcome
+      outcomes.push(outcome)
       if (outcome === 'stored' || outcome === 'updated') table.apply(record)
       if (outcome === 'rejected') {
         const version = existingVersion === undefined ? {} : { existingVersion: existingVersion.toString() }
@@ -78,10 +76,9 @@ export class RecordWriter {
     const table = this.#catalogue.table(String(json['database']), String(json['table']))
     const { outcomes } = outcomesOf(json)
     const records = parseRecords(request, table.known)
-    for (let index = 0; index < records.length; index++) {
-      const record = records[index]
-      if (record !== undefined && (outcomes[index] === 'stored' || outcomes[index] === 'updated')) table.apply(record)
-    }
+    records.forEach((record, index) => {
+      if (outcomes[index] === 'stored' || outcomes[index] === 'updated') table.apply(record)
+    })
     this.#fillLater(table)
     await this.ready()
   }
