@@ -18,7 +18,7 @@ export interface TemporaryFolder extends AsyncDisposable {
  * ```
  */
 export async function temporaryFolder(): Promise<TemporaryFolder> {
-  const path = await mkdtemp(join(tmpdir(), 'sluice-'))
+  const path = await mkdtemp(join(tmpdir(), 'sluice-testkit-'))
   return {
     path,
     [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true, maxRetries: 3 }),
