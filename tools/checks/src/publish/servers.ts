@@ -1,4 +1,5 @@
 import { startKinesisLocal } from '@sluice/testkit'
+import { startTimestreamLocal } from '@sluice/timestream-local'
 
 /** Servers that an example talks to, and the environment that leads it there. */
 export interface ExampleServers extends AsyncDisposable {
@@ -9,8 +10,12 @@ interface Server extends AsyncDisposable {
   readonly endpoint: string
 }
 
-const STARTERS: Readonly<Record<string, { variable: string; start: () => Promise<Server> }>> = {
-  kinesis: { variable: 'AWS_ENDPOINT_URL_KINESIS', start: () => startKinesisLocal() },
+const STARTERS: Readonly<Record<string, { variables: readonly string[]; start: () => Promise<Server> }>> = {
+  kinesis: { variables: ['AWS_ENDPOINT_URL_KINESIS'], start: () => startKinesisLocal() },
+  timestream: {
+    variables: ['AWS_ENDPOINT_URL_TIMESTREAM_WRITE', 'AWS_ENDPOINT_URL_TIMESTREAM_QUERY'],
+    start: () => startTimestreamLocal(),
+  },
 }
 
 const AWS_ENVIRONMENT = {
@@ -29,7 +34,8 @@ export async function startServers(needs: readonly string[]): Promise<ExampleSer
     if (starter === undefined) {
       throw new Error(`needs=${need} is not known (there are: ${Object.keys(STARTERS).join(', ')})`)
     }
-    env[starter.variable] = started.use(await starter.start()).endpoint
+    const { endpoint } = started.use(await starter.start())
+    for (const variable of starter.variables) env[variable] = endpoint
   }
   const running = started.move()
   return { env, [Symbol.asyncDispose]: () => running.disposeAsync() }
