@@ -53,11 +53,12 @@ function readResults(path: string): VitestResults | undefined {
 }
 
 function turbo(args: readonly string[]): Promise<number | null> {
+  const color = process.stdout.isTTY ? { FORCE_COLOR: '1' } : { NO_COLOR: '1' }
   return new Promise((resolve, reject) => {
     const child = spawn('turbo', args, {
       cwd: ROOT,
       stdio: 'inherit',
-      env: { ...process.env, TURBO_TELEMETRY_DISABLED: '1', FORCE_COLOR: process.env['FORCE_COLOR'] ?? '0' },
+      env: { ...process.env, TURBO_TELEMETRY_DISABLED: '1', ...color },
     })
     child.on('error', reject)
     child.on('close', resolve)
