@@ -122,6 +122,17 @@ const NO_ANSWER: ReadonlySet<string> = new Set([
   'ETIMEDOUT',
 ])
 
+/** What the failure of a step before the request (endpoint discovery) means for the request, which was not sent. */
+const BEFORE_REQUEST: Readonly<Record<AwsErrorKind, AwsErrorKind>> = {
+  throttled: 'throttled',
+  transient: 'transient',
+  unknown: 'transient',
+  accessDenied: 'accessDenied',
+  notFound: 'other',
+  validation: 'other',
+  other: 'other',
+}
+
 /** Causes are followed this far; a chain may be circular. */
 const MAX_DEPTH = 5
 
@@ -149,9 +160,8 @@ function classify(error: unknown, depth: number): AwsFailure {
   const cause = get(error, 'reason') ?? get(error, 'cause')
   if (kind === 'other' && httpStatus === undefined && depth < MAX_DEPTH && isObject(cause)) {
     const inner = classify(cause, depth + 1)
-    // The step that failed came before the request: whatever became of it, the request itself was not sent.
-    const outer = inner.kind === 'unknown' && get(error, 'reason') !== undefined ? 'transient' : inner.kind
-    return { ...inner, kind: outer, message: `${messageOf(error)} (${inner.message})` }
+    const kindOfRequest = get(error, 'reason') === undefined ? inner.kind : BEFORE_REQUEST[inner.kind]
+    return { ...inner, kind: kindOfRequest, message: `${messageOf(error)} (${inner.message})` }
   }
   const isNetwork = httpStatus === undefined && networkCode !== undefined && KIND_BY_NAME.get(name) === undefined
   return {

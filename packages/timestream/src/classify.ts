@@ -1,0 +1,76 @@
+import { type AwsFailure, classifyAwsError } from '@sluice/aws'
+
+/** The exceptions of the service, as metrics and logs name them. */
+export const TIMESTREAM_EXCEPTIONS = [
+  'ThrottlingException',
+  'InternalServerException',
+  'ValidationException',
+  'InvalidEndpointException',
+  'AccessDeniedException',
+  'ConflictException',
+  'ResourceNotFoundException',
+  'RejectedRecordsException',
+  'ServiceQuotaExceededException',
+] as const
+
+export type TimestreamException = (typeof TIMESTREAM_EXCEPTIONS)[number] | 'UNKNOWN'
+
+/**
+ * What an error of WriteRecords asks for.
+ *
+ * - `rejected`: some records were refused, the others are stored.
+ * - `invalid`: the request is refused for one of its records, and the service does not say which.
+ * - `retry`: the whole request again.
+ * - `rediscover`: the endpoint is no longer valid.
+ * - `denied`, `missing`, `fatal`: no record is at fault, and a repeat does not help.
+ */
+export type WriteAction = 'rejected' | 'invalid' | 'retry' | 'rediscover' | 'denied' | 'missing' | 'fatal'
+
+export interface WriteFailure extends AwsFailure {
+  readonly action: WriteAction
+  /** For the metrics `numOf...`. */
+  readonly exception: TimestreamException
+  /** The request may have been applied. */
+  readonly unknown: boolean
+  /**
+   * False for the throttling of the memory store, which grows with the load it is offered; true for that of the magnetic store,
+   * and for everything else that is repeated.
+   */
+  readonly slowDown: boolean
+}
+
+const ACTIONS: Readonly<Record<AwsFailure['kind'], WriteAction>> = {
+  throttled: 'retry',
+  transient: 'retry',
+  unknown: 'retry',
+  accessDenied: 'denied',
+  notFound: 'missing',
+  validation: 'invalid',
+  other: 'fatal',
+}
+
+/**
+ * Says what an error of WriteRecords asks for. Pure and total.
+ *
+ * See https://docs.aws.amazon.com/timestream/latest/developerguide/API_WriteRecords.html and, on throttling,
+ * https://docs.aws.amazon.com/timestream/latest/developerguide/data-ingest.html
+ */
+export function classifyWriteError(error: unknown): WriteFailure {
+  const failure = classifyAwsError(error)
+  const exception = TIMESTREAM_EXCEPTIONS.find((name) => name === failure.code) ?? 'UNKNOWN'
+  return {
+    ...failure,
+    exception,
+    action: actionOf(failure),
+    unknown: failure.kind === 'unknown',
+    slowDown: failure.kind !== 'throttled' || failure.message.includes('ActiveMagneticStorePartitions'),
+  }
+}
+
+function actionOf({ kind, code, httpStatus }: AwsFailure): WriteAction {
+  if (code === 'RejectedRecordsException' || httpStatus === 419) return 'rejected'
+  // The regional endpoint knows no WriteRecords: it was asked because a discovered one was not known yet.
+  if (code === 'InvalidEndpointException' || httpStatus === 421 || code === 'UnknownOperationException')
+    return 'rediscover'
+  return ACTIONS[kind]
+}

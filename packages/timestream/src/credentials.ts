@@ -1,0 +1,80 @@
+import { TimestreamWriteClient } from '@aws-sdk/client-timestream-write'
+import type { AwsCredentials } from '@sluice/aws'
+import { SluiceError } from '@sluice/core'
+import type { OwnClientOptions } from './options.ts'
+
+type Provider = () => Promise<AwsCredentials>
+
+/** The provider that the options ask for; undefined leaves the search to the SDK. */
+export function credentialsOf(options: OwnClientOptions): Provider | undefined {
+  switch (options.credentialsProviderType) {
+    case 'ENV_VAR':
+      return () => Promise.resolve(fromEnvironment(process.env))
+    case 'SYS_PROP':
+      return () => Promise.resolve(fromArguments(process.argv))
+    case 'PROFILE':
+      return fromProfile(options)
+    case 'AUTO':
+    default:
+      return undefined
+  }
+}
+
+/** @throws SluiceError `SLUICE_ACCESS_DENIED` if a key is missing. */
+export function fromEnvironment(environment: Readonly<Record<string, string | undefined>>): AwsCredentials {
+  return keys(
+    environment['AWS_ACCESS_KEY_ID'],
+    environment['AWS_SECRET_ACCESS_KEY'],
+    environment['AWS_SESSION_TOKEN'],
+    'ENV_VAR: the environment variables AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY must both be set',
+  )
+}
+
+/**
+ * Reads Java's system properties from the arguments of the program: `node app.js -Daws.accessKeyId=... -Daws.secretKey=...`.
+ *
+ * @throws SluiceError `SLUICE_ACCESS_DENIED` if a key is missing.
+ */
+export function fromArguments(argv: readonly string[]): AwsCredentials {
+  const property = (name: string): string | undefined => {
+    const prefix = `-D${name}=`
+    return argv.findLast((argument) => argument.startsWith(prefix))?.slice(prefix.length)
+  }
+  return keys(
+    property('aws.accessKeyId'),
+    property('aws.secretAccessKey') ?? property('aws.secretKey'),
+    property('aws.sessionToken'),
+    'SYS_PROP: the program needs -Daws.accessKeyId=... and -Daws.secretKey=... among its arguments, after the script name',
+  )
+}
+
+/**
+ * Reads a profile through the SDK: keys, roles, single sign-on, processes.
+ *
+ * The SDK's chain goes on to containers and instances when the profile gives nothing; their identity is not the one that was
+ * asked for, and is refused.
+ */
+function fromProfile({ credentialConfig, region }: OwnClientOptions): Provider {
+  const { profileName, profileConfigPath } = credentialConfig
+  const files =
+    profileConfigPath === undefined ? {} : { filepath: profileConfigPath, configFilepath: profileConfigPath }
+  const profile = profileName as string
+  const client = new TimestreamWriteClient({ profile, ...(region === undefined ? {} : { region }), ...files })
+  return async () => {
+    const found = await client.config.credentials()
+    const source: unknown = Reflect.get(found, '$source')
+    if (Object.keys(source ?? {}).some((name) => name.startsWith('CREDENTIALS_PROFILE'))) return found
+    const where = profileConfigPath === undefined ? 'the shared AWS files' : `'${profileConfigPath}'`
+    throw new SluiceError('SLUICE_ACCESS_DENIED', `PROFILE: ${where} gave no credentials for profile '${profile}'`)
+  }
+}
+
+function keys(
+  accessKeyId: string | undefined,
+  secretAccessKey: string | undefined,
+  sessionToken: string | undefined,
+  problem: string,
+): AwsCredentials {
+  if (!accessKeyId || !secretAccessKey) throw new SluiceError('SLUICE_ACCESS_DENIED', problem)
+  return { accessKeyId, secretAccessKey, ...(sessionToken ? { sessionToken } : {}) }
+}

@@ -1,0 +1,187 @@
+import type { WriteRecordsCommandOutput } from '@aws-sdk/client-timestream-write'
+import {
+  ALL_WRITTEN,
+  AsyncSinkWriter,
+  type Batch,
+  type BatchTrigger,
+  messageOf,
+  type Reason,
+  type SinkContext,
+  SluiceError,
+  type SubmitContext,
+  type SubmitOutcome,
+} from '@sluice/core'
+import { classifyWriteError, type WriteFailure } from './classify.ts'
+import { FailureLog } from './failure-log.ts'
+import { fatalError } from './failures.ts'
+import { SinkMetrics } from './metrics.ts'
+import type { ResolvedOptions, TimestreamRecord } from './options.ts'
+import { rejectionOutcomes } from './rejections.ts'
+import { type AlignedRequest, makeRequest } from './request.ts'
+import { recordSizeInBytes } from './size.ts'
+import type { Discovery, WriteClient } from './write-client.ts'
+
+/** A request that ended with an error. */
+interface Failed {
+  readonly failure: WriteFailure
+  readonly request: AlignedRequest
+  readonly discovery: Discovery
+  readonly attempt: number
+  readonly trigger: BatchTrigger
+  readonly signal: AbortSignal
+}
+
+/** Writes batches of records with WriteRecords and gives each record the outcome that the service names. */
+export class TimestreamSinkWriter<In> extends AsyncSinkWriter<In, TimestreamRecord> {
+  readonly #options: ResolvedOptions<In>
+  readonly #client: WriteClient
+  readonly #metrics: SinkMetrics
+  readonly #log: FailureLog
+
+  constructor(context: SinkContext, options: ResolvedOptions<In>, client: WriteClient) {
+    super(context, options.engine)
+    this.#options = options
+    this.#client = client
+    this.#metrics = new SinkMetrics(context.metrics, context.clock)
+    this.#log = new FailureLog(context.logger, options.policy)
+  }
+
+  override async close(deadlineMs: number): Promise<void> {
+    try {
+      await super.close(deadlineMs)
+    } finally {
+      this.#client.close()
+    }
+  }
+
+  protected convert(value: In, emit: (record: TimestreamRecord) => void): void {
+    const converted = this.#options.elementConverter(value)
+    if (converted === undefined || converted === null) return
+    if (!Array.isArray(converted)) {
+      emit(checked(converted))
+      return
+    }
+    // All are looked at before the first is taken: a value is refused whole or not at all.
+    for (const record of converted) checked(record)
+    for (const record of converted) emit(record)
+  }
+
+  protected override sizeInBytes(record: TimestreamRecord): number {
+    return recordSizeInBytes(record)
+  }
+
+  protected async submit(
+    { entries, trigger }: Batch<TimestreamRecord>,
+    { attempt, signal }: SubmitContext,
+  ): Promise<SubmitOutcome> {
+    let request: AlignedRequest
+    try {
+      request = makeRequest(entries, this.#options, this.#options.batchConverter)
+    } catch (error) {
+      if (SluiceError.isInstance(error)) return { fail: error }
+      return { isolate: { code: 'batchConverterThrew', message: messageOf(error), cause: error } }
+    }
+    this.#metrics.sending(request)
+    const discovery = this.#client.discovery
+    try {
+      await this.#send(request, signal)
+    } catch (error) {
+      const failure = classifyWriteError(error)
+      this.#metrics.failed(failure.exception)
+      return this.#failed(error, { failure, request, discovery, attempt, trigger, signal })
+    }
+    this.#metrics.writesSuccess.value++
+    return ALL_WRITTEN
+  }
+
+  /** Ends with the signal even if the SDK does not: it waits for another client's discovery without looking at signals. */
+  #send(request: AlignedRequest, signal: AbortSignal): Promise<WriteRecordsCommandOutput> {
+    const { promise: aborted, reject } = Promise.withResolvers<never>()
+    const onAbort = (): void => reject(Object.assign(new Error(messageOf(signal.reason)), { name: 'AbortError' }))
+    signal.addEventListener('abort', onAbort, { once: true })
+    return Promise.race([this.#client.send(request, signal), aborted]).finally(() =>
+      signal.removeEventListener('abort', onAbort),
+    )
+  }
+
+  #failed(error: unknown, failed: Failed): SubmitOutcome {
+    const { failure, request } = failed
+    switch (failure.action) {
+      case 'rejected':
+        return this.#rejected(error, failure, request)
+      case 'invalid':
+        return this.#invalid(failed)
+      case 'retry':
+        return this.#again(failed)
+      case 'rediscover':
+        if (this.#client.rediscover(failed.discovery)) return this.#again(failed)
+        break
+      case 'denied':
+      case 'missing':
+      case 'fatal':
+        break
+    }
+    return this.#fatal(error, failure, request)
+  }
+
+  #again({ failure, request, attempt, signal }: Failed): SubmitOutcome {
+    const reason: unknown = signal.reason
+    // A writer that closes repeats nothing: the next attempt of the job does.
+    if (!SluiceError.isInstance(reason) || reason.code !== 'SLUICE_CLOSED') {
+      this.#metrics.retries.value++
+      this.#log.retried(failure, request, attempt)
+    }
+    return { retryAll: reasonOf(failure), slowDown: failure.slowDown, unknown: failure.unknown }
+  }
+
+  #rejected(error: unknown, failure: WriteFailure, request: AlignedRequest): SubmitOutcome {
+    const kind = this.#options.policy.failProcessingOnRejectedRecordsException ? 'refuse' : 'dropped'
+    const list: unknown = Reflect.get(Object(error), 'RejectedRecords')
+    const outcomes = rejectionOutcomes(list, request.Records.length, failure, kind)
+    if (outcomes === undefined) {
+      // Who was rejected is not certain, so no record may count as stored: each is asked for alone.
+      const message = `the service rejected records without naming each of them once: ${failure.message}`
+      return this.#oneByOne({ ...reasonOf(failure), message }, request, kind)
+    }
+    if (outcomes.some((outcome) => outcome.kind === 'written')) this.#metrics.writesSuccess.value++
+    this.#log.rejected(failure, request, outcomes)
+    return { entries: outcomes }
+  }
+
+  #invalid({ failure, request, trigger }: Failed): SubmitOutcome {
+    const fails = this.#options.policy.failProcessingOnValidationException
+    if (request.Records.length === 1) {
+      this.#log.refused(failure, request, 'failureHandlerConfig.failProcessingOnValidationException')
+    } else if (trigger !== 'isolate') {
+      this.#log.isolated(failure, request)
+    }
+    return this.#oneByOne(reasonOf(failure), request, fails ? 'refuse' : 'dropped')
+  }
+
+  /** Lets the engine find the culprits, and applies the policy to those that it finds. */
+  #oneByOne(reason: Reason, request: AlignedRequest, kind: 'refuse' | 'dropped'): SubmitOutcome {
+    return request.Records.length === 1 ? { entries: [{ kind, reason }] } : { isolate: reason }
+  }
+
+  #fatal(error: unknown, failure: WriteFailure, request: AlignedRequest): SubmitOutcome {
+    this.#log.refused(failure, request, 'failureHandlerConfig.failProcessingOnErrorDefault')
+    if (this.#options.policy.failProcessingOnErrorDefault) {
+      return { fail: SluiceError.isInstance(error) ? error : fatalError(failure, request) }
+    }
+    const reason = reasonOf(failure)
+    return { entries: request.Records.map(() => ({ kind: 'dropped', reason })) }
+  }
+}
+
+function reasonOf({ code, message, requestId }: WriteFailure): Reason {
+  return { code, message, ...(requestId === undefined ? {} : { requestId }) }
+}
+
+function checked(record: unknown): TimestreamRecord {
+  if (typeof record !== 'object' || record === null || Array.isArray(record) || 'then' in record) {
+    const got = record === null ? 'null' : Array.isArray(record) ? 'an array' : typeof record
+    const what = got === 'object' ? 'a promise' : got
+    throw new TypeError(`elementConverter must return a record, a list of records or undefined, got ${what}`)
+  }
+  return record
+}
