@@ -53,3 +53,25 @@ export type {
   SplitEnumerator,
   SplitStatus,
 } from './source/spi.ts'
+export type { CheckpointStatus } from './checkpoint/coordinator.ts'
+export { fileCheckpoints, type FileCheckpointsOptions } from './checkpoint/file.ts'
+export { memoryCheckpoints } from './checkpoint/memory.ts'
+export type { Checkpoint, CheckpointStorage, CheckpointStore, SourceState } from './checkpoint/storage.ts'
+export { type Job, type JobEnd, type JobStatus } from './job/job.ts'
+export type { AdminOptions, CheckpointOptions, JobOptions } from './job/options.ts'
+export {
+  exponentialDelayRestart,
+  type ExponentialDelayOptions,
+  failureRateRestart,
+  type FailureRateOptions,
+  fixedDelayRestart,
+  type FixedDelayOptions,
+  noRestart,
+  type RestartStrategy,
+} from './job/restart.ts'
+export { drainOnSignals } from './job/signals.ts'
+export { SinkedStream, Stream, stream } from './job/stream.ts'
+export { JOB_METRICS } from './metrics/job-metrics.ts'
+export { prometheusName } from './metrics/prometheus-text.ts'
+export { type SinkFunction, toFunction, type ToFunctionOptions } from './sink/to-function.ts'
+export { fromIterable, type FromIterableOptions, type IterableSplit } from './source/from-iterable.ts'

@@ -34,6 +34,11 @@ export class OptionsCheck {
     }
   }
 
+  /** What was found so far: for an options object that is nested in another. */
+  get problems(): readonly string[] {
+    return this.#problems
+  }
+
   /** Adds a problem in the caller's own words: name the rule and the value. */
   problem(text: string): void {
     this.#problems.push(text)

@@ -1,1 +1,6 @@
-export { setFailpoint } from './runtime/failpoints.ts'
+export { type FailpointAction, setFailpoint } from './runtime/failpoints.ts'
+export { InMemorySink, type InMemorySinkOptions, type Misbehaviour } from './testing/in-memory-sink.ts'
+export { InMemorySource, type InMemorySourceOptions, type MemorySplit } from './testing/in-memory-source.ts'
+export { compareLedger, type LedgerEntry, type LedgerReport, payloadHash } from './testing/ledger.ts'
+export { seededRandom } from './testing/seeded-random.ts'
+export { VirtualClock } from './testing/virtual-clock.ts'

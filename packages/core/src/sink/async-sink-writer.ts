@@ -1,18 +1,17 @@
 import { messageOf, SluiceError } from '../errors.ts'
 import { SINK_METRICS, sinkCounters, type SinkCounters } from '../metrics/sink-metrics.ts'
-import { backoffMs } from '../runtime/backoff.ts'
 import { deadline, type Timer } from '../runtime/clock.ts'
 import { failpoint } from '../runtime/failpoints.ts'
 import { WakeUp } from '../runtime/signal.ts'
 import { CongestionControl } from './congestion-control.ts'
-import { DueQueue } from './due-queue.ts'
-import { emptyParcel, EntryQueue, moveEntry, type Parcel, sum } from './entry-queue.ts'
+import { Disposition } from './disposition.ts'
+import { emptyParcel, moveEntry, type Parcel, sum } from './entry-queue.ts'
+import { type Flight, InHand } from './in-hand.ts'
 import { type AsyncSinkOptions, resolveSinkOptions, type ResolvedSinkOptions } from './options.ts'
-import { halves, judge, type Verdict } from './outcome.ts'
+import { judge, type Verdict } from './outcome.ts'
 import type {
   Batch,
   BatchTrigger,
-  Reason,
   SinkContext,
   SinkStatus,
   SinkWriter,
@@ -20,12 +19,6 @@ import type {
   SubmitOutcome,
   WriteBatch,
 } from './spi.ts'
-
-interface InFlight<Entry> {
-  readonly parcel: Parcel<Entry>
-  readonly abort: AbortController
-  readonly done: Promise<void>
-}
 
 /**
  * The sink engine: buffers entries, makes batches by size, weight and age, keeps requests in flight, repeats what is to be
@@ -51,11 +44,8 @@ interface InFlight<Entry> {
 export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
   protected readonly context: SinkContext
   protected readonly limits: ResolvedSinkOptions
-  readonly #queue = new EntryQueue<Entry>()
-  readonly #waiting = new DueQueue<Entry>()
-  readonly #inFlight = new Set<InFlight<Entry>>()
-  /** Entries whose refusal is being decided, by token: in hand until a dead letter is confirmed. */
-  readonly #refusing = new Set<{ readonly since: number; readonly reason: string }>()
+  readonly #hand = new InHand<Entry>()
+  readonly #disposition: Disposition<Entry>
   readonly #congestion: CongestionControl
   readonly #counters: SinkCounters
   readonly #room = new WakeUp()
@@ -63,11 +53,10 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
   readonly #emit = (entry: Entry): void => {
     this.#scratch.push(entry)
   }
-  #bufferedBytes = 0
   #hastenedUpTo = 0
   #timer: { readonly dueAt: number; readonly timer: Timer } | undefined
   #closing: Promise<void> | undefined
-  #lastSendTimeMs = Number.NaN
+  #lastSendTimeMs: number = Number.NaN
 
   /** @throws SluiceError `SLUICE_OPTIONS_INVALID` with every problem of the options. */
   constructor(context: SinkContext, options: AsyncSinkOptions) {
@@ -75,6 +64,9 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
     this.limits = resolveSinkOptions(options)
     this.#congestion = new CongestionControl(this.limits.maxInFlightRequests)
     this.#counters = sinkCounters(context.metrics)
+    this.#disposition = new Disposition(context, this.limits, this.#counters, this.#hand, this.#congestion, () =>
+      this.#room.wake(),
+    )
     this.#registerGauges()
   }
 
@@ -95,13 +87,13 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
 
   write(batch: WriteBatch<In>, from: number, to: number): number {
     if (this.#closing !== undefined) return from
-    const { maxBatchSize } = this.limits
+    const { queue, flights } = this.#hand
     const now = this.context.clock.now()
     let index = from
     while (index < to && this.#hasRoom()) {
       this.#accept(batch.values[index] as In, batch.tokens[index] as number, batch.byteLengths[index] as number, now)
       index++
-      if (this.#queue.length >= maxBatchSize && this.#inFlight.size < this.#congestion.limit) this.#pump()
+      if (queue.length >= this.limits.maxBatchSize && flights.size < this.#congestion.limit) this.#pump()
     }
     this.#pump()
     return index
@@ -113,7 +105,7 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
   }
 
   hasten(): void {
-    this.#hastenedUpTo = this.#queue.pushed
+    this.#hastenedUpTo = this.#hand.queue.pushed
     this.#pump()
   }
 
@@ -128,8 +120,8 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
 
   status(): SinkStatus {
     const counters = this.#counters
-    const inFlightRecords = this.#countInFlight()
-    const oldest = this.#oldest()
+    const hand = this.#hand
+    const oldest = hand.oldest(this.context.clock.now())
     return {
       accepted: counters.numRecordsAccepted.value,
       written: counters.numRecordsOut.value,
@@ -138,21 +130,19 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
       deadLettered: counters.numRecordsDeadLettered.value,
       returned: counters.numRecordsReturned.value,
       abandoned: counters.numRecordsAbandoned.value,
-      inHand: this.#inHand(),
-      bufferedRecords: this.#queue.length + this.#waiting.entries,
-      retryingRecords: this.#waiting.entries,
-      inFlightRecords,
-      inFlightRequests: this.#inFlight.size,
-      bufferedBytes: this.#bufferedBytes,
+      inHand: hand.count(),
+      bufferedRecords: hand.bufferedRecords,
+      retryingRecords: hand.waiting.entries,
+      inFlightRecords: hand.countInFlight(),
+      inFlightRequests: hand.flights.size,
+      bufferedBytes: hand.bufferedBytes,
       ...(oldest === undefined ? {} : { oldest }),
     }
   }
 
   #hasRoom(): boolean {
-    return (
-      this.#queue.length + this.#waiting.entries < this.limits.maxBufferedRequests &&
-      this.#bufferedBytes < this.limits.maxBufferedBytes
-    )
+    const { bufferedRecords, bufferedBytes } = this.#hand
+    return bufferedRecords < this.limits.maxBufferedRequests && bufferedBytes < this.limits.maxBufferedBytes
   }
 
   #accept(value: In, token: number, rawBytes: number, now: number): void {
@@ -162,23 +152,24 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
       this.convert(value, this.#emit)
     } catch (error) {
       this.#counters.numRecordsAccepted.value++
-      this.#refuse(token, 0, 'convert', { code: 'convertThrew', message: messageOf(error), cause: error }, 0, undefined)
+      const reason = { code: 'convertThrew', message: messageOf(error), cause: error }
+      this.#disposition.refuse(token, rawBytes, 'convert', reason, 0)
       return
     }
     const count = scratch.length
-    if (count !== 1) this.context.settlement.became(token, count)
     this.#counters.numRecordsAccepted.value += count
+    if (count !== 1) this.context.settlement.became(token, count)
     const rawShare = count === 0 ? 0 : rawBytes / count
     for (const entry of scratch) {
       const size = this.sizeInBytes === undefined ? 0 : this.sizeInBytes(entry)
-      const charge = rawShare + size
       if (size > this.limits.maxRecordSizeInBytes) {
         const message = `${size} bytes, allowed are ${this.limits.maxRecordSizeInBytes} (maxRecordSizeInBytes)`
-        this.#refuse(token, 0, 'convert', { code: 'recordTooLarge', message }, 0, entry)
+        this.#disposition.refuse(token, rawShare + size, 'convert', { code: 'recordTooLarge', message }, 0, entry)
         continue
       }
-      this.#bufferedBytes += charge
-      this.#queue.push(entry, token, now, size, this.weight === undefined ? 1 : this.weight(entry), charge)
+      this.#hand.bufferedBytes += rawShare + size
+      const weight = this.weight === undefined ? 1 : this.weight(entry)
+      this.#hand.queue.push(entry, token, now, size, weight, rawShare + size)
     }
     scratch.length = 0
   }
@@ -187,7 +178,7 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
   #pump(): void {
     if (this.#closing !== undefined) return
     const now = this.context.clock.now()
-    while (this.#inFlight.size < this.#congestion.limit) {
+    while (this.#hand.flights.size < this.#congestion.limit) {
       const next = this.#nextParcel(now)
       if (next === undefined) break
       this.#send(next.parcel, next.trigger)
@@ -195,12 +186,11 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
     this.#arm(now)
   }
 
-  #nextParcel(now: number): { parcel: Parcel<Entry>; trigger: BatchTrigger } | undefined {
-    const due = this.#waiting.peekDue(now)
+  #nextParcel(now: number): { readonly parcel: Parcel<Entry>; readonly trigger: BatchTrigger } | undefined {
+    const due = this.#hand.waiting.popDue(now)
     if (due !== undefined) {
-      const parcel = this.#waiting.pop() as Parcel<Entry>
-      if (!parcel.exact) this.#topUp(parcel, now)
-      return { parcel, trigger: parcel.isolation === undefined ? 'retry' : 'isolate' }
+      if (!due.exact) this.#topUp(due, now)
+      return { parcel: due, trigger: due.exact ? 'isolate' : 'retry' }
     }
     const trigger = this.#trigger(now)
     if (trigger === undefined) return undefined
@@ -209,27 +199,30 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
     return { parcel, trigger }
   }
 
-  /** Fills a repeated request with other due entries, then with new ones: a repeat never costs a request of its own for long. */
+  /** Fills a repeated request with other due entries, then with new ones: a repeat does not cost a request of its own. */
   #topUp(parcel: Parcel<Entry>, now: number): void {
     const { maxBatchSize, maxBatchSizeInBytes, maxBatchWeight } = this.limits
-    for (;;) {
-      const other = this.#waiting.peekDue(now)
-      if (other === undefined || other.exact) break
-      if (parcel.entries.length + other.entries.length > maxBatchSize) break
-      if (sum(parcel.sizes) + sum(other.sizes) > maxBatchSizeInBytes) break
-      if (sum(parcel.weights) + sum(other.weights) > maxBatchWeight) break
-      this.#waiting.pop()
+    // A request whose tokens are settled must not be mixed with one that holds them.
+    const fits = (other: Parcel<Entry>): boolean =>
+      !other.exact &&
+      other.holdsTokens === parcel.holdsTokens &&
+      parcel.entries.length + other.entries.length <= maxBatchSize &&
+      sum(parcel.sizes) + sum(other.sizes) <= maxBatchSizeInBytes &&
+      sum(parcel.weights) + sum(other.weights) <= maxBatchWeight
+    for (let other = this.#hand.waiting.popDue(now, fits); other !== undefined;) {
       for (let index = 0; index < other.entries.length; index++) moveEntry(other, index, parcel)
+      other = this.#hand.waiting.popDue(now, fits)
     }
-    this.#fill(parcel)
+    if (parcel.holdsTokens) this.#fill(parcel)
   }
 
   #fill(parcel: Parcel<Entry>): void {
-    this.#queue.fill(parcel, this.limits.maxBatchSize, this.limits.maxBatchSizeInBytes, this.limits.maxBatchWeight)
+    const { maxBatchSize, maxBatchSizeInBytes, maxBatchWeight } = this.limits
+    this.#hand.queue.fill(parcel, maxBatchSize, maxBatchSizeInBytes, maxBatchWeight)
   }
 
   #trigger(now: number): BatchTrigger | undefined {
-    const queue = this.#queue
+    const { queue } = this.#hand
     const { oldestAt } = queue
     if (oldestAt === undefined) return undefined
     if (queue.length >= this.limits.maxBatchSize) return 'size'
@@ -240,11 +233,12 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
   }
 
   #arm(now: number): void {
+    const { queue, waiting, flights } = this.#hand
     // With every request slot taken, the next answer pumps; a timer that is due already would only spin.
-    if (this.#inFlight.size >= this.#congestion.limit) return
-    const { oldestAt } = this.#queue
+    if (flights.size >= this.#congestion.limit) return
+    const { oldestAt } = queue
     const age = oldestAt === undefined ? Number.POSITIVE_INFINITY : oldestAt + this.limits.maxTimeInBufferMS
-    const dueAt = Math.min(age, this.#waiting.nextDueAt ?? Number.POSITIVE_INFINITY)
+    const dueAt = Math.min(age, waiting.nextDueAt ?? Number.POSITIVE_INFINITY)
     if (dueAt === Number.POSITIVE_INFINITY || (this.#timer !== undefined && this.#timer.dueAt <= dueAt)) return
     this.#timer?.timer.cancel()
     const timer = this.context.clock.after(dueAt - now, () => {
@@ -255,47 +249,34 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
   }
 
   #send(parcel: Parcel<Entry>, trigger: BatchTrigger): void {
-    const { clock, metrics, settlement } = this.context
-    const counters = this.#counters
+    this.#countSent(parcel, trigger)
+    this.#sabotageEarlyAcknowledgement(parcel)
+    const { clock } = this.context
     const sentAt = clock.now()
-    this.#countSent(parcel)
-    counters.numRequests.value++
-    metrics.counter(SINK_METRICS.numBatches, { trigger }).value++
-    if (failpoint('sabotage:ack-early') && parcel.holdsTokens) {
-      parcel.holdsTokens = false
-      for (const token of parcel.tokens) settlement.settle(token)
-    }
     const abort = new AbortController()
-    const batch: Batch<Entry> = { entries: parcel.entries, weight: sum(parcel.weights), trigger }
-    const attempt = 1 + (parcel.attempts === undefined ? 0 : Math.max(...parcel.attempts))
     const { promise: done, resolve } = Promise.withResolvers<void>()
-    const flight: InFlight<Entry> = { parcel, abort, done }
-    this.#inFlight.add(flight)
-    const finish = (verdict: Verdict | undefined): void => {
-      if (!this.#inFlight.delete(flight)) {
-        counters.numLateAnswers.value++
+    const flight: Flight<Entry> = { parcel, abort, done }
+    this.#hand.flights.add(flight)
+    const finish = (verdict: Verdict): void => {
+      if (!this.#hand.flights.delete(flight)) {
+        this.#counters.numLateAnswers.value++
         return
       }
       expiry.cancel()
-      resolve()
-      if (this.#closing !== undefined) {
-        this.#settleOnly(parcel, verdict)
-        return
-      }
       this.#lastSendTimeMs = clock.now() - sentAt
-      if (verdict !== undefined) this.#apply(parcel, verdict)
-      this.#pump()
-      if (this.#hasRoom()) this.#room.wake()
+      this.#answered(parcel, verdict)
+      resolve()
     }
     const expiry = deadline(clock, this.limits.requestTimeoutMs, () => {
       const message = `no answer within ${this.limits.requestTimeoutMs} ms (requestTimeoutMs)`
       finish({ kind: 'all', reason: { code: 'timeout', message }, slowDown: true, unknown: true })
       abort.abort(new SluiceError('SLUICE_DEADLINE_EXCEEDED', message, { restartable: true }))
     })
+    const batch: Batch<Entry> = { entries: parcel.entries, weight: sum(parcel.weights), trigger }
+    const attempt = 1 + (parcel.attempts === undefined ? 0 : Math.max(...parcel.attempts))
     void this.#submitSafely(batch, { attempt, signal: abort.signal }).then((outcome) =>
       finish(judge(outcome, parcel.entries.length)),
     )
-    failpoint('sink:submitted')
   }
 
   async #submitSafely(batch: Batch<Entry>, context: SubmitContext): Promise<SubmitOutcome> {
@@ -307,244 +288,63 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
     }
   }
 
-  #apply(parcel: Parcel<Entry>, verdict: Verdict): void {
-    const counters = this.#counters
-    switch (verdict.kind) {
-      case 'written':
-        this.#congestion.onSuccess()
-        for (let index = 0; index < parcel.entries.length; index++) this.#settle(parcel, index, 'written')
+  #answered(parcel: Parcel<Entry>, verdict: Verdict): void {
+    try {
+      if (this.#closing !== undefined) {
+        this.#disposition.applyClosed(parcel, verdict)
         return
-      case 'entries':
-        this.#applyEach(parcel, verdict)
-        return
-      case 'all':
-        counters.numRecordsSendErrors.value += parcel.entries.length
-        if (verdict.unknown) counters.numRequestsUnknown.value++
-        if (verdict.slowDown) {
-          counters.numRequestsThrottled.value++
-          this.#congestion.onSlowDown()
-        }
-        this.#retryParcel(parcel, verdict.reason, verdict.afterMs)
-        return
-      case 'halve':
-        counters.numRecordsSendErrors.value += parcel.entries.length
-        this.#halve(parcel, verdict)
-        return
-      case 'fail':
-        this.#retryParcel(parcel, { code: verdict.error.code, message: verdict.error.message }, undefined)
-        this.context.fail(verdict.error)
-    }
-  }
-
-  #applyEach(parcel: Parcel<Entry>, verdict: Extract<Verdict, { kind: 'entries' }>): void {
-    const again = new Map<string, { parcel: Parcel<Entry>; reason: Reason; afterMs: number | undefined }>()
-    for (const [index, outcome] of verdict.entries.entries()) {
-      if (outcome.kind === 'retry') {
-        const key = `${outcome.reason.code} ${outcome.afterMs ?? ''}`
-        const group = again.get(key) ?? {
-          parcel: emptyParcel<Entry>(),
-          reason: outcome.reason,
-          afterMs: outcome.afterMs,
-        }
-        group.parcel.holdsTokens = parcel.holdsTokens
-        moveEntry(parcel, index, group.parcel)
-        again.set(key, group)
-      } else if (outcome.kind === 'refuse') {
-        this.#bufferedBytes -= parcel.charges[index] ?? 0
-        const attempts = (parcel.attempts?.[index] ?? 0) + 1
-        this.#refuse(
-          parcel.tokens[index] as number,
-          parcel.sizes[index] ?? 0,
-          'store',
-          outcome.reason,
-          attempts,
-          parcel.entries[index],
-        )
-      } else {
-        this.#settle(parcel, index, outcome.kind)
       }
-      if (outcome.kind !== 'written' && outcome.kind !== 'duplicate') this.#counters.numRecordsSendErrors.value++
-    }
-    if (again.size === 0) this.#congestion.onSuccess()
-    for (const group of again.values()) this.#retryParcel(group.parcel, group.reason, group.afterMs)
-  }
-
-  #retryParcel(parcel: Parcel<Entry>, reason: Reason, afterMs: number | undefined): void {
-    const { retry } = this.limits
-    const kept = {
-      ...emptyParcel<Entry>(),
-      exact: parcel.exact,
-      isolation: parcel.isolation,
-      holdsTokens: parcel.holdsTokens,
-    }
-    let most = 0
-    parcel.attempts ??= parcel.entries.map(() => 0)
-    for (let index = 0; index < parcel.entries.length; index++) {
-      const attempts = (parcel.attempts[index] ?? 0) + 1
-      parcel.attempts[index] = attempts
-      if (attempts < retry.maxAttempts) {
-        moveEntry(parcel, index, kept)
-        most = Math.max(most, attempts)
-        continue
-      }
-      const exhausted: Reason = {
-        ...reason,
-        code: 'retriesExhausted',
-        message: `${attempts} tries (retry.maxAttempts), the last ended with ${reason.code}: ${reason.message}`,
-      }
-      this.#bufferedBytes -= parcel.charges[index] ?? 0
-      this.#refuse(
-        parcel.tokens[index] as number,
-        parcel.sizes[index] ?? 0,
-        'store',
-        exhausted,
-        attempts,
-        parcel.entries[index],
+      this.#disposition.apply(parcel, verdict)
+    } catch (error) {
+      this.context.fail(
+        new SluiceError('SLUICE_INTERNAL', `an answer could not be applied: ${messageOf(error)}`, { cause: error }),
       )
-    }
-    if (kept.entries.length === 0) return
-    kept.reason = `${reason.code}: ${reason.message}`
-    this.#counters.numRecordsRetried.value += kept.entries.length
-    const wait = Math.max(afterMs ?? 0, backoffMs(most, this.context.random, retry))
-    this.#waiting.push(kept, this.context.clock.now() + wait)
-  }
-
-  #halve(parcel: Parcel<Entry>, verdict: Extract<Verdict, { kind: 'halve' }>): void {
-    const { reason, counted } = verdict
-    if (counted) parcel.isolation ??= { left: this.limits.maxIsolationRequests }
-    const budget = parcel.isolation
-    const spent = budget !== undefined && budget.left < 2
-    if (parcel.entries.length === 1 || spent) {
-      const refused = parcel.entries.length === 1 ? reason : { ...reason, code: 'isolationBudget' }
-      for (let index = 0; index < parcel.entries.length; index++) {
-        this.#bufferedBytes -= parcel.charges[index] ?? 0
-        const attempts = (parcel.attempts?.[index] ?? 0) + 1
-        this.#refuse(
-          parcel.tokens[index] as number,
-          parcel.sizes[index] ?? 0,
-          'store',
-          refused,
-          attempts,
-          parcel.entries[index],
-        )
-      }
       return
     }
-    if (budget !== undefined) budget.left -= 2
-    for (const half of halves(parcel)) {
-      half.reason = `${reason.code}: ${reason.message}`
-      this.#waiting.push(half, this.context.clock.now())
-    }
-  }
-
-  #settle(parcel: Parcel<Entry>, index: number, kind: 'written' | 'duplicate' | 'dropped'): void {
-    const counters = this.#counters
-    this.#bufferedBytes -= parcel.charges[index] ?? 0
-    if (kind === 'written') {
-      counters.numRecordsOut.value++
-      counters.numBytesOut.value += parcel.sizes[index] ?? 0
-    } else if (kind === 'duplicate') counters.numRecordsDuplicate.value++
-    else counters.numRecordsDropped.value++
-    if (parcel.holdsTokens) this.context.settlement.settle(parcel.tokens[index] as number)
-  }
-
-  /** Hands the decision to core. The entry stays in hand until a letter is confirmed: a refusal is not an outcome. */
-  #refuse(
-    token: number,
-    size: number,
-    stage: 'convert' | 'store',
-    reason: Reason,
-    attempts: number,
-    entry: Entry | undefined,
-  ): void {
-    const held = { since: this.context.clock.now(), reason: `refused, ${reason.code}: ${reason.message}` }
-    this.#refusing.add(held)
-    this.#bufferedBytes += size
-    const { settlement } = this.context
-    settlement.refused({ token, stage, reason, attempts, ...(entry === undefined ? {} : { entry }) }).then(
-      (delivered) => {
-        if (!delivered || !this.#refusing.delete(held)) return
-        this.#bufferedBytes -= size
-        this.#counters.numRecordsDeadLettered.value++
-        settlement.settle(token)
-        this.#room.wake()
-      },
-      (error: unknown) =>
-        this.context.fail(SluiceError.from(error, 'SLUICE_SINK_FAILED', 'a refusal could not be handled')),
-    )
-  }
-
-  /** After close: an answer that still came in time settles; nothing is repeated. */
-  #settleOnly(parcel: Parcel<Entry>, verdict: Verdict | undefined): void {
-    for (let index = 0; index < parcel.entries.length; index++) {
-      const kind = verdict?.kind === 'entries' ? verdict.entries[index]?.kind : verdict?.kind
-      if (kind === 'written' || kind === 'duplicate' || kind === 'dropped') this.#settle(parcel, index, kind)
-      else this.#counters.numRecordsAbandoned.value++
-    }
+    this.#pump()
+    if (this.#hasRoom()) this.#room.wake()
   }
 
   async #close(deadlineMs: number): Promise<void> {
     const { clock } = this.context
-    // Set before anything else runs: from here on nothing new is sent.
-    await Promise.resolve()
+    const hand = this.#hand
     this.#timer?.timer.cancel()
     const { promise: expired, resolve } = Promise.withResolvers<void>()
     const expiry = clock.after(deadlineMs, resolve)
-    const flights = [...this.#inFlight]
-    for (const { abort } of flights)
-      abort.abort(new SluiceError('SLUICE_CLOSED', 'the writer was closed', { restartable: true }))
+    const flights = [...hand.flights]
+    const reason = new SluiceError('SLUICE_CLOSED', 'the writer was closed', { restartable: true })
+    for (const { abort } of flights) abort.abort(reason)
     await Promise.race([Promise.all(flights.map(({ done }) => done)), expired])
     expiry.cancel()
-    this.#counters.numRecordsAbandoned.value += this.#inHand()
-    this.#queue.clear()
-    this.#waiting.clear()
-    this.#inFlight.clear()
-    this.#refusing.clear()
-    this.#bufferedBytes = 0
+    this.#counters.numRecordsAbandoned.value += hand.count()
+    hand.clear()
     this.#room.wake()
   }
 
-  #countSent(parcel: Parcel<Entry>): void {
-    const { numRecordsSend, numBytesSend } = this.#counters
+  /** What the fault campaigns must catch: inputs acknowledged when they are sent instead of when they are stored. */
+  #sabotageEarlyAcknowledgement(parcel: Parcel<Entry>): void {
+    if (!parcel.holdsTokens || !failpoint('sabotage:ack-early')) return
+    parcel.holdsTokens = false
+    for (const token of parcel.tokens) this.context.settlement.settle(token)
+  }
+
+  #countSent(parcel: Parcel<Entry>, trigger: BatchTrigger): void {
+    const { numRequests, numRecordsSend, numBytesSend } = this.#counters
+    numRequests.value++
+    this.context.metrics.counter(SINK_METRICS.numBatches, { trigger }).value++
     for (let index = 0; index < parcel.entries.length; index++) {
-      if ((parcel.attempts?.[index] ?? 0) > 0 || parcel.exact) continue
+      if (parcel.exact || (parcel.attempts?.[index] ?? 0) > 0) continue
       numRecordsSend.value++
       numBytesSend.value += parcel.sizes[index] ?? 0
     }
   }
 
-  #countInFlight(): number {
-    let count = 0
-    for (const { parcel } of this.#inFlight) count += parcel.entries.length
-    return count
-  }
-
-  #inHand(): number {
-    let waiting = 0
-    for (const parcel of this.#waiting.parcels()) waiting += parcel.entries.length
-    return this.#queue.length + waiting + this.#countInFlight() + this.#refusing.size
-  }
-
-  #oldest(): SinkStatus['oldest'] {
-    let since = this.#queue.oldestAt ?? Number.POSITIVE_INFINITY
-    let reason = 'waiting for its batch'
-    const consider = (at: number | undefined, why: string): void => {
-      if (at === undefined || at >= since) return
-      since = at
-      reason = why
-    }
-    for (const parcel of this.#waiting.parcels()) consider(parcel.enqueuedAt[0], `to be retried, ${parcel.reason}`)
-    for (const { parcel } of this.#inFlight) consider(parcel.enqueuedAt[0], 'waiting for the answer of its request')
-    for (const refusal of this.#refusing) consider(refusal.since, refusal.reason)
-    return since === Number.POSITIVE_INFINITY ? undefined : { ageMs: this.context.clock.now() - since, reason }
-  }
-
   #registerGauges(): void {
     const { metrics } = this.context
-    metrics.gauge(SINK_METRICS.inHand, () => this.#inHand())
-    metrics.gauge(SINK_METRICS.bufferedRecords, () => this.#queue.length + this.#waiting.entries)
-    metrics.gauge(SINK_METRICS.bufferedBytes, () => this.#bufferedBytes)
-    metrics.gauge(SINK_METRICS.inFlightRequests, () => this.#inFlight.size)
+    metrics.gauge(SINK_METRICS.inHand, () => this.#hand.count())
+    metrics.gauge(SINK_METRICS.bufferedRecords, () => this.#hand.bufferedRecords)
+    metrics.gauge(SINK_METRICS.bufferedBytes, () => this.#hand.bufferedBytes)
+    metrics.gauge(SINK_METRICS.inFlightRequests, () => this.#hand.flights.size)
     metrics.gauge(SINK_METRICS.currentSendTime, () => this.#lastSendTimeMs)
   }
 }

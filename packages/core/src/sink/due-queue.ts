@@ -36,20 +36,14 @@ export class DueQueue<Entry> {
     }
   }
 
-  /** The parcel at the head if it is due, without taking it. */
-  peekDue(now: number): Parcel<Entry> | undefined {
-    const head = this.#heap[0]
-    return head !== undefined && head.dueAt <= now ? head.parcel : undefined
-  }
-
-  /** Takes the head. */
-  pop(): Parcel<Entry> | undefined {
+  /** Takes the parcel at the head if it is due and accepted. */
+  popDue(now: number, accept: (parcel: Parcel<Entry>) => boolean = () => true): Parcel<Entry> | undefined {
     const heap = this.#heap
     const head = heap[0]
+    if (head === undefined || head.dueAt > now || !accept(head.parcel)) return undefined
     const last = heap.pop()
-    if (head === undefined || last === undefined) return undefined
     this.#entries -= head.parcel.entries.length
-    if (heap.length > 0) {
+    if (last !== undefined && heap.length > 0) {
       heap[0] = last
       this.#sink()
     }
@@ -86,8 +80,8 @@ function before<Entry>(a: Waiting<Entry> | undefined, b: Waiting<Entry> | undefi
   return a.dueAt < b.dueAt || (a.dueAt === b.dueAt && a.order < b.order)
 }
 
-function swap<T>(list: T[], a: number, b: number): void {
-  const held = list[a] as T
-  list[a] = list[b] as T
+function swap(list: unknown[], a: number, b: number): void {
+  const held = list[a]
+  list[a] = list[b]
   list[b] = held
 }

@@ -56,30 +56,33 @@ const RETRY_DEFAULTS = { initialDelayMs: 100, maxDelayMs: 10_000, maxAttempts: N
 
 /** Checks the engine's limits and their relations; problems go to the sink's own check, so that all are reported at once. */
 export function checkSinkOptions(check: OptionsCheck, options: AsyncSinkOptions): void {
+  // The values after the sink's own defaults, which its own check has not seen.
+  const limits = new OptionsCheck('', options, Object.keys(options))
   for (const name of ['maxBatchSize', 'maxInFlightRequests', 'maxBufferedRequests', 'maxTimeInBufferMS'] as const) {
-    check.integer(name, { required: true })
+    limits.integer(name, { required: true })
   }
   for (const name of OPTIONAL_LIMITS) {
-    if (options[name] !== Number.POSITIVE_INFINITY) check.integer(name)
+    if (options[name] !== Number.POSITIVE_INFINITY) limits.integer(name)
   }
   if (options.maxBufferedRequests <= options.maxBatchSize) {
-    check.problem(
+    limits.problem(
       `maxBufferedRequests must be greater than maxBatchSize, got ${options.maxBufferedRequests} and ${options.maxBatchSize}`,
     )
   }
   const { maxBatchSizeInBytes = DEFAULTS.maxBatchSizeInBytes, maxRecordSizeInBytes } = options
   if (maxRecordSizeInBytes !== undefined && maxBatchSizeInBytes < maxRecordSizeInBytes) {
-    check.problem(
+    limits.problem(
       `maxBatchSizeInBytes must be at least maxRecordSizeInBytes, got ${maxBatchSizeInBytes} and ${maxRecordSizeInBytes}`,
     )
   }
   const retry = { ...RETRY_DEFAULTS, ...options.retry }
   if (!(retry.initialDelayMs > 0) || !(retry.maxDelayMs >= retry.initialDelayMs)) {
-    check.problem(
+    limits.problem(
       `retry must have 0 < initialDelayMs <= maxDelayMs, got ${retry.initialDelayMs} and ${retry.maxDelayMs} milliseconds`,
     )
   }
-  if (!(retry.maxAttempts >= 1)) check.problem(`retry.maxAttempts must be 1 or more, got ${retry.maxAttempts}`)
+  if (!(retry.maxAttempts >= 1)) limits.problem(`retry.maxAttempts must be 1 or more, got ${retry.maxAttempts}`)
+  for (const problem of limits.problems) check.problem(problem)
 }
 
 /** The limits with their defaults. @throws SluiceError `SLUICE_OPTIONS_INVALID` with every problem. */

@@ -32,8 +32,7 @@ const KINDS: ReadonlySet<string> = new Set([
 export function judge(outcome: SubmitOutcome, entries: number): Verdict {
   if (outcome === ALL_WRITTEN) return { kind: 'written' }
   if (typeof outcome !== 'object' || outcome === null) return malformed('it is not an object')
-  if ('allWritten' in outcome)
-    return outcome.allWritten === true ? { kind: 'written' } : malformed('allWritten is not true')
+  if ('allWritten' in outcome) return outcome.allWritten ? { kind: 'written' } : malformed('allWritten is false')
   if ('entries' in outcome) {
     const list = outcome.entries
     if (!Array.isArray(list) || list.length !== entries) {

@@ -1,0 +1,218 @@
+import { messageOf, SluiceError } from '../errors.ts'
+import type { Logger } from '../logger.ts'
+import { JOB_METRICS } from '../metrics/job-metrics.ts'
+import type { MetricGroup } from '../metrics/registry.ts'
+import type { Clock, Timer } from '../runtime/clock.ts'
+import { failpoint } from '../runtime/failpoints.ts'
+import type { Tracker } from '../tracker/tracker.ts'
+import type { Checkpoint, CheckpointStore } from './storage.ts'
+
+export interface CoordinatorPlan {
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly metrics: MetricGroup
+  readonly store: CheckpointStore
+  readonly tracker: Tracker
+  readonly intervalMs: number
+  readonly minPauseMs: number
+  readonly timeoutMs: number
+  /** The id of the last checkpoint of earlier attempts and processes; 0 if there was none. */
+  readonly lastId: number
+  /** Takes the state of all parts in one turn of the event loop. */
+  snapshot(id: number): Checkpoint
+  /** Sends partial batches now. */
+  hasten(): void
+  /** Tells the readers that the checkpoint and all before it are stored. */
+  acknowledge(id: number): Promise<void>
+  /** What holds the oldest unsettled input back. */
+  oldest(): string
+  fail(error: SluiceError): void
+}
+
+export interface CheckpointStatus {
+  readonly completed: number
+  readonly failed: number
+  readonly open?: { readonly id: number; readonly ageMs: number }
+  readonly last?: {
+    readonly id: number
+    readonly durationMs: number
+    readonly bytes: number
+    readonly createdAtMs: number
+  }
+}
+
+/**
+ * Takes checkpoints: at most one is open, it ends by completion or by timeout, and the next starts `minPauseMs` after that.
+ * Storing is serialised by this; acknowledgement runs in the background, one at a time, for the newest stored checkpoint.
+ */
+export class CheckpointCoordinator {
+  readonly #plan: CoordinatorPlan
+  #id: number
+  #open:
+    | { readonly id: number; readonly barrier: number; readonly startedAt: number; readonly ended: Promise<void> }
+    | undefined
+  #timer: Timer | undefined
+  #stopped = false
+  #requested = false
+  #lastEndedAt = Number.NEGATIVE_INFINITY
+  /** Tokens below are covered by a stored checkpoint. */
+  #coveredUpTo = 0
+  #last: CheckpointStatus['last']
+  #acknowledging: Promise<void> = Promise.resolve()
+  #acknowledged = 0
+
+  constructor(plan: CoordinatorPlan) {
+    this.#plan = plan
+    this.#id = plan.lastId
+    plan.metrics.gauge(JOB_METRICS.lastCheckpointDuration, () => this.#last?.durationMs ?? Number.NaN)
+    plan.metrics.gauge(JOB_METRICS.lastCheckpointSize, () => this.#last?.bytes ?? Number.NaN)
+  }
+
+  get coveredUpTo(): number {
+    return this.#coveredUpTo
+  }
+
+  /** The barrier of the open checkpoint: what was emitted before it is waited for. */
+  get openBarrier(): number | undefined {
+    return this.#open?.barrier
+  }
+
+  /** Starts the interval. */
+  start(): void {
+    this.#schedule(this.#plan.intervalMs)
+  }
+
+  /** Takes one as soon as the rules allow. */
+  request(reason: string): void {
+    this.#plan.logger.debug({ reason }, 'A checkpoint was requested')
+    this.#requested = true
+    if (this.#open === undefined) this.#schedule(this.#untilAllowed())
+  }
+
+  /** One checkpoint of everything emitted so far, without a timeout; resolves when it is stored and acknowledged. */
+  async takeFinal(): Promise<void> {
+    this.#timer?.cancel()
+    this.#timer = undefined
+    while (this.#open !== undefined) await this.#open.ended
+    if (this.#stopped) return
+    await this.#take(Number.POSITIVE_INFINITY)
+    await this.#acknowledging
+  }
+
+  /** Ends the interval and waits for a store under way: a store must never overtake one of the next attempt. */
+  async stop(): Promise<void> {
+    this.#stopped = true
+    this.#timer?.cancel()
+    this.#giveUp?.()
+    await this.#open?.ended
+  }
+
+  status(): CheckpointStatus {
+    const { metrics, clock } = this.#plan
+    const open = this.#open
+    return {
+      completed: metrics.counter(JOB_METRICS.numberOfCompletedCheckpoints).value,
+      failed: metrics.counter(JOB_METRICS.numberOfFailedCheckpoints).value,
+      ...(open === undefined ? {} : { open: { id: open.id, ageMs: clock.now() - open.startedAt } }),
+      ...(this.#last === undefined ? {} : { last: this.#last }),
+    }
+  }
+
+  #giveUp: (() => void) | undefined
+
+  #schedule(delayMs: number): void {
+    this.#timer?.cancel()
+    if (this.#stopped) return
+    this.#timer = this.#plan.clock.after(delayMs, () => {
+      this.#timer = undefined
+      if (this.#open === undefined && !this.#stopped) void this.#take(this.#plan.timeoutMs)
+    })
+  }
+
+  #untilAllowed(): number {
+    return Math.max(0, this.#lastEndedAt + this.#plan.minPauseMs - this.#plan.clock.now())
+  }
+
+  async #take(timeoutMs: number): Promise<void> {
+    const { promise: ended, resolve } = Promise.withResolvers<void>()
+    const { clock, tracker } = this.#plan
+    const startedAt = clock.now()
+    this.#requested = false
+    this.#id++
+    const id = this.#id
+    this.#open = { id, barrier: tracker.next, startedAt, ended }
+    try {
+      await this.#complete(id, tracker.next, startedAt, timeoutMs)
+    } catch (error) {
+      this.#plan.metrics.counter(JOB_METRICS.numberOfFailedCheckpoints).value++
+      this.#plan.fail(SluiceError.from(error, 'SLUICE_STATE_STORAGE', `checkpoint ${id} failed`))
+    } finally {
+      this.#open = undefined
+      this.#lastEndedAt = clock.now()
+      if (timeoutMs !== Number.POSITIVE_INFINITY) {
+        const pause = this.#untilAllowed()
+        this.#schedule(this.#requested ? pause : Math.max(pause, startedAt + this.#plan.intervalMs - clock.now()))
+      }
+      resolve()
+    }
+  }
+
+  async #complete(id: number, barrier: number, startedAt: number, timeoutMs: number): Promise<void> {
+    const { clock, metrics, store, logger } = this.#plan
+    const checkpoint = this.#plan.snapshot(id)
+    this.#plan.hasten()
+    const settled = await this.#settled(barrier, timeoutMs)
+    if (this.#stopped) return
+    if (!settled) {
+      metrics.counter(JOB_METRICS.numberOfFailedCheckpoints).value++
+      logger.warn(
+        { id, timeoutMs, oldest: this.#plan.oldest() },
+        'A checkpoint ran into its timeout; the next one covers it',
+      )
+      return
+    }
+    failpoint('checkpoint:settled')
+    const bytes = await store.store(checkpoint)
+    failpoint('checkpoint:stored')
+    this.#coveredUpTo = Math.max(this.#coveredUpTo, barrier)
+    this.#last = { id, durationMs: clock.now() - startedAt, bytes, createdAtMs: checkpoint.createdAtMs }
+    metrics.counter(JOB_METRICS.numberOfCompletedCheckpoints).value++
+    this.#acknowledgeInBackground(id)
+  }
+
+  /** True when everything before the barrier is settled, false at the timeout or when the attempt ends first. */
+  #settled(barrier: number, timeoutMs: number): Promise<boolean> {
+    if (failpoint('sabotage:skip-flush')) return Promise.resolve(true)
+    const { clock, tracker } = this.#plan
+    return new Promise((resolve) => {
+      const timer = timeoutMs === Number.POSITIVE_INFINITY ? undefined : clock.after(timeoutMs, () => resolve(false))
+      this.#giveUp = () => {
+        timer?.cancel()
+        resolve(false)
+      }
+      void tracker.settledUpTo(barrier).then(() => {
+        timer?.cancel()
+        return resolve(true)
+      })
+    })
+  }
+
+  #acknowledgeInBackground(id: number): void {
+    const previous = this.#acknowledging
+    this.#acknowledging = (async () => {
+      await previous
+      // Cumulative: a newer one that was acknowledged meanwhile covers this one.
+      if (this.#acknowledged >= id) return
+      try {
+        await this.#plan.acknowledge(id)
+        this.#acknowledged = id
+      } catch (error) {
+        // The next checkpoint acknowledges again and covers it.
+        this.#plan.logger.warn(
+          { id, error: messageOf(error) },
+          'An acknowledgement failed; the next checkpoint repeats it',
+        )
+      }
+    })()
+  }
+}

@@ -1,0 +1,43 @@
+import type { Logger } from '../logger.ts'
+
+/** What one source needs to go on: plain JSON. */
+export interface SourceState {
+  readonly stateVersion: number
+  readonly enumerator: unknown
+  /** One flat list, whatever the parallelism was. */
+  readonly splits: readonly unknown[]
+}
+
+export interface Checkpoint {
+  /** Rises by one with every checkpoint of a job, over restarts. */
+  readonly id: number
+  readonly job: string
+  readonly createdAtMs: number
+  readonly sources: Readonly<Record<string, SourceState>>
+}
+
+/** Where checkpoints of a job are kept. Made by {@link fileCheckpoints} or {@link memoryCheckpoints}. */
+export interface CheckpointStorage {
+  /**
+   * Takes the job's checkpoints over for one owner.
+   *
+   * @throws SluiceError `SLUICE_STATE_OWNED` when another live process has them, `SLUICE_STATE_STORAGE` when they cannot be reached.
+   */
+  open(job: string, logger: Logger): Promise<CheckpointStore>
+}
+
+export interface CheckpointStore extends AsyncDisposable {
+  /**
+   * The newest checkpoint that is whole; undefined if there was never one.
+   *
+   * @throws SluiceError `SLUICE_STATE_CORRUPTED` when there are checkpoints and none is whole, `SLUICE_STATE_NEWER`.
+   */
+  load(): Promise<Checkpoint | undefined>
+  /**
+   * Resolves when the checkpoint is durable. Calls are made one after the other, with rising ids.
+   *
+   * @returns its size in bytes.
+   * @throws SluiceError `SLUICE_STATE_STORAGE`, `SLUICE_STATE_FENCED` when another owner took over.
+   */
+  store(checkpoint: Checkpoint): Promise<number>
+}

@@ -1,0 +1,306 @@
+import { CheckpointCoordinator, type CheckpointStatus } from '../checkpoint/coordinator.ts'
+import type { Checkpoint } from '../checkpoint/storage.ts'
+import { SluiceError } from '../errors.ts'
+import { JOB_METRICS } from '../metrics/job-metrics.ts'
+import { SOURCE_METRICS } from '../metrics/source-metrics.ts'
+import type { SinkContext, SinkStatus, SinkWriter } from '../sink/spi.ts'
+import type {
+  EnumeratorContext,
+  ReaderStatus,
+  SourceContext,
+  SourceReader,
+  SourceSplit,
+  SplitEnumerator,
+} from '../source/spi.ts'
+import { Tracker } from '../tracker/tracker.ts'
+import type { AnySink, JobPlan } from './plan.ts'
+import { refusalError } from './refusal.ts'
+import { restoredState } from './restore.ts'
+import { Subtask } from './subtask.ts'
+
+export interface AttemptStatus {
+  readonly emitted: number
+  readonly unsettled: number
+  readonly repeatIfKilledNow: number
+  readonly readers: readonly ReaderStatus[]
+  readonly sinks: Readonly<Record<string, SinkStatus>>
+  readonly checkpoints: CheckpointStatus | undefined
+}
+
+/** What an attempt left behind when it ended. */
+export interface Leftover {
+  readonly unsettled: number
+  readonly unsettledBySplit: Readonly<Record<string, number>>
+}
+
+const NOTHING_LEFT: Leftover = { unsettled: 0, unsettledBySplit: {} }
+
+/**
+ * One run of a job, from the restored checkpoint to its end. Everything in it belongs to this attempt alone: after the end no
+ * part of it acknowledges, stores or writes.
+ */
+export class Attempt {
+  readonly #plan: JobPlan
+  readonly #tracker: Tracker
+  readonly #abort = new AbortController()
+  readonly #failed = Promise.withResolvers<never>()
+  readonly #closing = Promise.withResolvers<void>()
+  readonly #stopAsked = Promise.withResolvers<'drain' | 'close'>()
+  readonly #readers: SourceReader<unknown, SourceSplit>[] = []
+  readonly #writers = new Map<string, SinkWriter<unknown>>()
+  readonly #subtasks: Subtask[] = []
+  /** Splits assigned before the start positions are stored; nothing is read until then. */
+  #pendingAssignments: { readonly splits: readonly SourceSplit[]; readonly subtask: number }[] | undefined = []
+  #noMoreSplits = false
+  #enumerator: SplitEnumerator<unknown> | undefined
+  #coordinator: CheckpointCoordinator | undefined
+  #failure: SluiceError | undefined
+
+  constructor(plan: JobPlan) {
+    this.#plan = plan
+    const late = plan.metrics.group({ job: plan.name }).counter(JOB_METRICS.numLateSettlements)
+    this.#tracker = new Tracker(() => late.value++)
+    // Whoever awaits run() learns of it; without an awaiter yet it must not count as unhandled.
+    this.#failed.promise.catch(() => undefined)
+  }
+
+  /**
+   * Runs until the input ended or {@link Attempt.stop} was called and everything was settled, stored and acknowledged.
+   *
+   * @throws SluiceError the first failure, after everything was ended.
+   */
+  async run(onRunning: () => void): Promise<Leftover> {
+    try {
+      const restored = await this.#plan.store.load()
+      await this.#setUp(restored)
+      onRunning()
+      const loops = Promise.all(this.#subtasks.map((subtask) => subtask.run()))
+      const how = await Promise.race([
+        loops.then(() => 'ended' as const),
+        this.#failed.promise,
+        this.#stopAsked.promise,
+      ])
+      if (how === 'close') return await this.#end()
+      if (how === 'drain') await Promise.race([this.#stopReading(), this.#failed.promise])
+      await Promise.race([loops, this.#failed.promise, this.#closeAsked()])
+      await Promise.race([this.#coordinator?.takeFinal(), this.#failed.promise, this.#closeAsked()])
+      if (this.#failure !== undefined) throw this.#failure
+      return await this.#end()
+    } catch (error) {
+      this.#failure ??= SluiceError.from(error, 'SLUICE_SOURCE_FAILED', `job '${this.#plan.name}'`)
+      await this.#end()
+      throw this.#failure
+    }
+  }
+
+  /** `drain` settles, stores and acknowledges what was emitted; `close`, also after `drain`, ends with what is settled. */
+  stop(how: 'drain' | 'close'): void {
+    if (how === 'close') this.#closing.resolve()
+    this.#stopAsked.resolve(how)
+  }
+
+  hasten(): void {
+    for (const writer of this.#writers.values()) writer.hasten()
+  }
+
+  status(): AttemptStatus {
+    return {
+      emitted: this.#tracker.next,
+      unsettled: this.#tracker.unsettled,
+      repeatIfKilledNow: this.#repeatIfKilledNow(),
+      readers: this.#readers.map((reader) => reader.status()),
+      sinks: Object.fromEntries([...this.#writers].map(([uid, writer]) => [uid, writer.status()])),
+      checkpoints: this.#coordinator?.status(),
+    }
+  }
+
+  #closeAsked(): Promise<void> {
+    return this.#closing.promise
+  }
+
+  #repeatIfKilledNow(): number {
+    return this.#tracker.next - (this.#coordinator?.coveredUpTo ?? 0)
+  }
+
+  readonly #fail = (error: SluiceError): void => {
+    if (this.#failure !== undefined) return
+    this.#failure = error
+    this.#failed.reject(error)
+  }
+
+  async #setUp(restored: Checkpoint | undefined): Promise<void> {
+    const { source, sinks, parallelism } = this.#plan
+    const state = restoredState(source, restored, this.#plan.name)
+    for (const sink of sinks) this.#writers.set(sink.uid, await sink.createWriter(this.#sinkContext(sink)))
+    const enumerator = source.createEnumerator(this.#enumeratorContext(), state)
+    this.#enumerator = enumerator
+    for (let subtask = 0; subtask < parallelism; subtask++) {
+      const reader = source.createReader({ ...this.#sourceContext(), subtask })
+      this.#readers.push(reader)
+      this.#subtasks.push(this.#subtask(reader, subtask))
+    }
+    this.#registerGauges()
+    this.#coordinator = this.#makeCoordinator(restored?.id ?? 0)
+    await Promise.race([enumerator.start(), this.#failed.promise])
+    // Start positions are stored before the first read: a crash before the first interval must not move LATEST.
+    if (restored === undefined) await Promise.race([this.#coordinator.takeFinal(), this.#failed.promise])
+    this.#release()
+    this.#coordinator.start()
+  }
+
+  /** Hands the splits found so far to the readers. */
+  #release(): void {
+    const pending = this.#pendingAssignments ?? []
+    this.#pendingAssignments = undefined
+    for (const { splits, subtask } of pending) this.#readers[subtask]?.addSplits(splits)
+    if (this.#noMoreSplits) for (const reader of this.#readers) reader.noMoreSplits()
+  }
+
+  #subtask(reader: SourceReader<unknown, SourceSplit>, subtask: number): Subtask {
+    const { source, steps, clock, metrics } = this.#plan
+    const group = metrics.group({ job: this.#plan.name, source: source.uid })
+    const task = new Subtask({
+      sourceUid: source.uid,
+      reader,
+      writers: [...this.#writers.values()],
+      tracker: this.#tracker,
+      steps,
+      clock,
+      recordsEmitted: group.counter(JOB_METRICS.numRecordsEmitted),
+      recordErrors: group.counter(SOURCE_METRICS.numRecordsInErrors),
+      splitFinished: (splitId) => this.#enumerator?.splitFinished(splitId, subtask),
+      refused: (refusal) => this.#refused(undefined, refusal),
+      openBarrier: () => this.#coordinator?.openBarrier,
+    })
+    group.gauge(SOURCE_METRICS.currentEmitEventTimeLag, () => task.lastEventTimeLagMs, { subtask: String(subtask) })
+    return task
+  }
+
+  #makeCoordinator(lastId: number): CheckpointCoordinator {
+    const { clock, logger, metrics, store, intervalMs, minPauseMs, timeoutMs, name } = this.#plan
+    return new CheckpointCoordinator({
+      clock,
+      logger,
+      metrics: metrics.group({ job: name }),
+      store,
+      tracker: this.#tracker,
+      intervalMs,
+      minPauseMs,
+      timeoutMs,
+      lastId,
+      snapshot: (id) => this.#snapshot(id),
+      hasten: () => this.hasten(),
+      acknowledge: async (id) => {
+        await Promise.all(this.#readers.map((reader) => reader.acknowledge(id)))
+      },
+      oldest: () => this.#oldestReason(),
+      fail: this.#fail,
+    })
+  }
+
+  /** All parts in one turn of the event loop: positions, splits not yet handed out, and the enumerator's state fit together. */
+  #snapshot(id: number): Checkpoint {
+    const { source, name, clock } = this.#plan
+    for (const subtask of this.#subtasks) subtask.reportEmitted()
+    const splits = this.#readers.flatMap((reader) => [...reader.snapshotState(id)])
+    for (const pending of this.#pendingAssignments ?? []) splits.push(...pending.splits)
+    const enumerator = this.#enumerator?.snapshotState(id)
+    return {
+      id,
+      job: name,
+      createdAtMs: clock.wallNow(),
+      sources: { [source.uid]: { stateVersion: source.stateVersion, enumerator, splits } },
+    }
+  }
+
+  #sinkContext(sink: AnySink): SinkContext {
+    const { logger, metrics, clock, random, name } = this.#plan
+    return {
+      sinkUid: sink.uid,
+      logger,
+      metrics: metrics.group({ job: name, sink: sink.uid }),
+      clock,
+      random,
+      fail: this.#fail,
+      settlement: {
+        became: (token, entries) => this.#tracker.add(token, entries - 1),
+        settle: (token) => this.#tracker.settle(token),
+        refused: (refusal) => this.#refused(sink, refusal),
+      },
+    }
+  }
+
+  #sourceContext(): SourceContext {
+    const { source, logger, metrics, clock, random, name } = this.#plan
+    return {
+      sourceUid: source.uid,
+      logger,
+      metrics: metrics.group({ job: name, source: source.uid }),
+      clock,
+      random,
+      signal: this.#abort.signal,
+      fail: this.#fail,
+    }
+  }
+
+  #enumeratorContext(): EnumeratorContext<SourceSplit> {
+    return {
+      ...this.#sourceContext(),
+      parallelism: this.#plan.parallelism,
+      assign: (splits, subtask) => {
+        if (this.#pendingAssignments === undefined) this.#readers[subtask]?.addSplits(splits)
+        else this.#pendingAssignments.push({ splits, subtask })
+      },
+      noMoreSplits: () => {
+        this.#noMoreSplits = true
+        if (this.#pendingAssignments === undefined) for (const reader of this.#readers) reader.noMoreSplits()
+      },
+    }
+  }
+
+  /** Without dead letters a refusal fails the job, because nothing is dropped unless a policy says so. */
+  #refused(sink: AnySink | undefined, refusal: Parameters<SinkContext['settlement']['refused']>[0]): Promise<boolean> {
+    this.#fail(refusalError(sink?.uid, refusal, this.#tracker.origin(refusal.token)))
+    return Promise.resolve(false)
+  }
+
+  async #stopReading(): Promise<void> {
+    for (const subtask of this.#subtasks) subtask.stop()
+    await Promise.all(this.#readers.map((reader) => reader.close(this.#plan.restartGraceMs)))
+  }
+
+  /** Ends every part, in the order in which they feed each other, and says what was left. */
+  async #end(): Promise<Leftover> {
+    const { restartGraceMs } = this.#plan
+    for (const subtask of this.#subtasks) subtask.end()
+    this.#abort.abort(new SluiceError('SLUICE_CLOSED', 'the attempt ended', { restartable: true }))
+    await this.#coordinator?.stop()
+    await Promise.all(this.#readers.map((reader) => reader.close(restartGraceMs)))
+    await Promise.all([...this.#writers.values()].map((writer) => writer.close(restartGraceMs)))
+    await this.#enumerator?.[Symbol.asyncDispose]()
+    const leftover =
+      this.#tracker.unsettled === 0
+        ? NOTHING_LEFT
+        : { unsettled: this.#tracker.unsettled, unsettledBySplit: Object.fromEntries(this.#tracker.unsettledBySplit()) }
+    this.#tracker.end()
+    return leftover
+  }
+
+  #oldestReason(): string {
+    let age = -1
+    let reason = 'waiting for room in a sink'
+    for (const [uid, writer] of this.#writers) {
+      const { oldest } = writer.status()
+      if (oldest === undefined || oldest.ageMs <= age) continue
+      age = oldest.ageMs
+      reason = `${uid}: ${oldest.reason}`
+    }
+    return reason
+  }
+
+  #registerGauges(): void {
+    const group = this.#plan.metrics.group({ job: this.#plan.name })
+    group.gauge(JOB_METRICS.unsettledRecords, () => this.#tracker.unsettled)
+    group.gauge(JOB_METRICS.repeatIfKilledNow, () => this.#repeatIfKilledNow())
+  }
+}

@@ -1,0 +1,224 @@
+import { type AdminServer, startAdminServer } from '../admin/server.ts'
+import type { CheckpointStatus } from '../checkpoint/coordinator.ts'
+import type { CheckpointStore } from '../checkpoint/storage.ts'
+import { SluiceError } from '../errors.ts'
+import { JOB_METRICS } from '../metrics/job-metrics.ts'
+import type { MetricRegistry } from '../metrics/registry.ts'
+import { delay } from '../runtime/clock.ts'
+import type { SinkStatus } from '../sink/spi.ts'
+import type { ReaderStatus } from '../source/spi.ts'
+import { Attempt, type Leftover } from './attempt.ts'
+import type { ResolvedJobOptions } from './options.ts'
+import type { JobPlan } from './plan.ts'
+
+/** How a job ended, when it did not fail. */
+export interface JobEnd {
+  /** `finished`: the input ended. `drained` and `closed`: as asked. */
+  readonly how: 'finished' | 'drained' | 'closed'
+  /** Inputs that were emitted and not settled: they are repeated at the next start. 0 unless it was closed. */
+  readonly unsettled: number
+  readonly unsettledBySplit: Readonly<Record<string, number>>
+}
+
+export interface JobStatus {
+  readonly name: string
+  readonly state: 'starting' | 'running' | 'restarting' | 'draining' | 'ended' | 'failed'
+  readonly attempt: number
+  readonly restarts: number
+  readonly uptimeMs: number
+  /** Inputs emitted by this attempt. */
+  readonly emitted: number
+  readonly unsettled: number
+  /** Inputs that a kill at this moment would repeat. */
+  readonly repeatIfKilledNow: number
+  readonly readers: readonly ReaderStatus[]
+  readonly sinks: Readonly<Record<string, SinkStatus>>
+  readonly checkpoints: CheckpointStatus | undefined
+  readonly lastError?: { readonly code: string; readonly message: string; readonly attempt: number }
+}
+
+/** The parts of a job that `start()` was given. */
+export type Pipeline = Pick<JobPlan, 'source' | 'steps' | 'sinks'>
+
+/**
+ * A running pipeline. Disposing it drains it with the default deadline.
+ *
+ * @example
+ * ```ts
+ * await using job = stream(source).sinkTo(sink).start({ name: 'hosts' })
+ * await job.done
+ * ```
+ */
+export class Job implements AsyncDisposable {
+  /** Resolves when the job ended; rejects with a SluiceError when it failed. */
+  readonly done: Promise<JobEnd>
+  readonly metrics: MetricRegistry
+  readonly #pipeline: Pipeline
+  readonly #options: ResolvedJobOptions
+  readonly #stopping = new AbortController()
+  readonly #startedAt: number
+  #attempt: Attempt | undefined
+  #attempts = 0
+  #state: JobStatus['state'] = 'starting'
+  #asked: 'drain' | 'close' | undefined
+  #lastError: JobStatus['lastError']
+  #admin: AdminServer | undefined
+
+  /** @internal use `stream(...).sinkTo(...).start(...)` */
+  constructor(pipeline: Pipeline, options: ResolvedJobOptions) {
+    this.#pipeline = pipeline
+    this.#options = options
+    this.metrics = options.metrics
+    this.#startedAt = options.clock.now()
+    this.done = this.#run()
+    // A failure is logged and kept in done; a caller that only disposes must not crash on an unhandled rejection.
+    this.done.catch(() => undefined)
+  }
+
+  /**
+   * Stops reading, writes and acknowledges what was emitted, and ends. At the deadline it becomes {@link Job.close}.
+   *
+   * @param deadlineMs - default: the job's `drainDeadlineMs`.
+   */
+  async drain(deadlineMs: number = this.#options.drainDeadlineMs): Promise<JobEnd> {
+    if (this.#asked === undefined) {
+      this.#asked = 'drain'
+      if (this.#state === 'running') this.#state = 'draining'
+      this.#options.logger.info({ job: this.#options.name, deadlineMs }, 'Draining')
+      this.#attempt?.stop('drain')
+      this.#stopping.abort()
+    }
+    const expiry = this.#options.clock.after(deadlineMs, () => void this.close().catch(() => undefined))
+    try {
+      return await this.done
+    } finally {
+      expiry.cancel()
+    }
+  }
+
+  /** Ends now, with what is settled; the rest is repeated at the next start. */
+  close(): Promise<JobEnd> {
+    this.#asked = 'close'
+    this.#attempt?.stop('close')
+    this.#stopping.abort()
+    return this.done
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    // The error is the caller's through `done`; a disposer that threw it again would hide it behind a SuppressedError.
+    await this.drain().catch(() => undefined)
+  }
+
+  /** Address of the admin server, once it listens; undefined without one. */
+  get adminUrl(): string | undefined {
+    return this.#admin?.url
+  }
+
+  status(): JobStatus {
+    const attempt = this.#attempt?.status()
+    return {
+      name: this.#options.name,
+      state: this.#state,
+      attempt: this.#attempts,
+      restarts: Math.max(0, this.#attempts - 1),
+      uptimeMs: this.#options.clock.now() - this.#startedAt,
+      emitted: attempt?.emitted ?? 0,
+      unsettled: attempt?.unsettled ?? 0,
+      repeatIfKilledNow: attempt?.repeatIfKilledNow ?? 0,
+      readers: attempt?.readers ?? [],
+      sinks: attempt?.sinks ?? {},
+      checkpoints: attempt?.checkpoints,
+      ...(this.#lastError === undefined ? {} : { lastError: this.#lastError }),
+    }
+  }
+
+  async #run(): Promise<JobEnd> {
+    const { name, logger, checkpoints, admin, durable } = this.#options
+    let store: CheckpointStore | undefined
+    try {
+      // The caller has the job in hand before anything of it runs.
+      await Promise.resolve()
+      if (admin !== undefined) this.#admin = await startAdminServer(admin, this, checkpoints.intervalMs)
+      store = await checkpoints.storage.open(name, logger)
+      if (!durable) {
+        logger.warn(
+          { job: name },
+          'Positions are kept in memory only: set checkpoints.storage to go on after a restart of the process',
+        )
+      }
+      const leftover = await this.#attemptUntilEnd(this.#plan(store))
+      this.#state = 'ended'
+      const end = { how: this.#how(), ...leftover }
+      logger.info({ job: name, ...end }, 'The job ended')
+      return end
+    } catch (error) {
+      const failure = SluiceError.from(error, 'SLUICE_INTERNAL', `job '${name}'`)
+      this.#state = 'failed'
+      this.#noteError(failure)
+      logger.error({ job: name, error: failure }, 'The job failed')
+      throw failure
+    } finally {
+      await store?.[Symbol.asyncDispose]()
+      await this.#admin?.close()
+    }
+  }
+
+  #how(): JobEnd['how'] {
+    if (this.#asked === undefined) return 'finished'
+    return this.#asked === 'drain' ? 'drained' : 'closed'
+  }
+
+  async #attemptUntilEnd(plan: JobPlan): Promise<Leftover> {
+    const { clock, restart, random, logger, metrics, name } = this.#options
+    const restarts = metrics.group({ job: name }).counter(JOB_METRICS.numRestarts)
+    for (;;) {
+      if (this.#asked !== undefined) return { unsettled: 0, unsettledBySplit: {} }
+      const startedAt = clock.now()
+      this.#attempts++
+      const attempt = new Attempt(plan)
+      this.#attempt = attempt
+      try {
+        return await attempt.run(() => {
+          if (this.#asked === undefined) this.#state = 'running'
+          else attempt.stop(this.#asked)
+        })
+      } catch (error) {
+        const failure = SluiceError.from(error, 'SLUICE_INTERNAL', 'the attempt failed')
+        if (!failure.restartable || this.#asked !== undefined) throw failure
+        const wait = restart.onFailure(clock.now(), clock.now() - startedAt, random)
+        if (wait === undefined) throw failure
+        this.#state = 'restarting'
+        this.#noteError(failure)
+        logger.warn(
+          { job: name, error: failure, delayMs: Math.round(wait), strategy: restart.name },
+          'The job restarts',
+        )
+        await delay(clock, wait, this.#stopping.signal)
+        restarts.value++
+      }
+    }
+  }
+
+  #plan(store: CheckpointStore): JobPlan {
+    const { name, parallelism, checkpoints, restartGraceMs, clock, random, logger, metrics } = this.#options
+    const { intervalMs, minPauseMs, timeoutMs } = checkpoints
+    return {
+      ...this.#pipeline,
+      name,
+      parallelism,
+      intervalMs,
+      minPauseMs,
+      timeoutMs,
+      restartGraceMs,
+      clock,
+      random,
+      logger,
+      metrics,
+      store,
+    }
+  }
+
+  #noteError(error: SluiceError): void {
+    this.#lastError = { code: error.code, message: error.message, attempt: this.#attempts }
+  }
+}

@@ -1,0 +1,30 @@
+import type { CheckpointStore } from '../checkpoint/storage.ts'
+import type { Logger } from '../logger.ts'
+import type { MetricRegistry } from '../metrics/registry.ts'
+import type { Random } from '../runtime/backoff.ts'
+import type { Clock } from '../runtime/clock.ts'
+import type { Sink } from '../sink/spi.ts'
+import type { Source, SourceSplit } from '../source/spi.ts'
+import type { Step } from './operators.ts'
+
+/** A source whose types core does not need to know: values and splits pass through as they are. */
+export type AnySource = Source<unknown, SourceSplit, unknown>
+export type AnySink = Sink<unknown>
+
+/** What a job runs: the pipeline, and everything that outlives an attempt. */
+export interface JobPlan {
+  readonly name: string
+  readonly source: AnySource
+  readonly steps: readonly Step[]
+  readonly sinks: readonly AnySink[]
+  readonly parallelism: number
+  readonly intervalMs: number
+  readonly minPauseMs: number
+  readonly timeoutMs: number
+  readonly restartGraceMs: number
+  readonly clock: Clock
+  readonly random: Random
+  readonly logger: Logger
+  readonly metrics: MetricRegistry
+  readonly store: CheckpointStore
+}

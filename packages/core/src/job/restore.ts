@@ -1,0 +1,38 @@
+import type { Checkpoint } from '../checkpoint/storage.ts'
+import { SluiceError } from '../errors.ts'
+import type { RestoredSource, SourceSplit } from '../source/spi.ts'
+import type { AnySource } from './plan.ts'
+
+/**
+ * The part of a checkpoint that belongs to the source.
+ *
+ * @throws SluiceError `SLUICE_STATE_UNKNOWN_UID` when the checkpoint is of another pipeline, `SLUICE_STATE_NEWER`.
+ */
+export function restoredState(
+  source: AnySource,
+  checkpoint: Checkpoint | undefined,
+  job: string,
+): RestoredSource<SourceSplit, unknown> | undefined {
+  if (checkpoint === undefined) return undefined
+  const state = checkpoint.sources[source.uid]
+  const uids = Object.keys(checkpoint.sources)
+  if (checkpoint.job !== job || state === undefined || uids.length !== 1) {
+    throw new SluiceError(
+      'SLUICE_STATE_UNKNOWN_UID',
+      `the checkpoint ${checkpoint.id} is of job '${checkpoint.job}' with source(s) ${uids.map((uid) => `'${uid}'`).join(', ')}, but this is job '${job}' with source '${source.uid}': give the source its old uid, or start with another job name or folder`,
+      { facts: { checkpoint: checkpoint.id, job: checkpoint.job, uids } },
+    )
+  }
+  if (state.stateVersion > source.stateVersion) {
+    throw new SluiceError(
+      'SLUICE_STATE_NEWER',
+      `the state of source '${source.uid}' has version ${state.stateVersion}, this version of the connector reads up to ${source.stateVersion}: upgrade it`,
+      { facts: { uid: source.uid, stateVersion: state.stateVersion, readable: source.stateVersion } },
+    )
+  }
+  return {
+    stateVersion: state.stateVersion,
+    enumerator: state.enumerator,
+    splits: state.splits as readonly SourceSplit[],
+  }
+}

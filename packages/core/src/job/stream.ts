@@ -1,0 +1,113 @@
+import { SluiceError } from '../errors.ts'
+import { SPI_VERSION, type Sink } from '../sink/spi.ts'
+import type { Source, SourceSplit } from '../source/spi.ts'
+import { Job } from './job.ts'
+import { filterStep, flatMapStep, mapStep, type Step } from './operators.ts'
+import { type JobOptions, resolveJobOptions } from './options.ts'
+import type { AnySink, AnySource } from './plan.ts'
+
+/**
+ * Begins a pipeline. Operators are synchronous and run fused, record by record; a throw in one refuses that record.
+ *
+ * @throws SluiceError `SLUICE_SPI_MISMATCH` when the source is made for another version of core.
+ * @example
+ * ```ts
+ * await using job = stream(new KinesisSource({ streamName: 'hosts' }))
+ *   .filter((reading) => reading.cpu !== null)
+ *   .map(toHostRecord)
+ *   .sinkTo(new TimestreamSink({ ... }))
+ *   .start({ name: 'hosts', checkpoints: { storage: fileCheckpoints('./state') } })
+ * await job.done
+ * ```
+ */
+export function stream<T, Split extends SourceSplit, State>(source: Source<T, Split, State>): Stream<T> {
+  requireSpi('source', source.uid, source.spiVersion)
+  const { acknowledgement, assignment, positionAuthority, uid } = source
+  if (acknowledgement !== 'prefix' || assignment !== 'enumerator' || positionAuthority !== 'checkpoint') {
+    throw new SluiceError(
+      'SLUICE_SPI_MISMATCH',
+      `source '${uid}' has acknowledgement '${acknowledgement}', assignment '${assignment}' and position authority '${positionAuthority}'; this version of @sluice/core runs 'prefix', 'enumerator' and 'checkpoint'`,
+    )
+  }
+  return new Stream(source, [])
+}
+
+/** A source and the operators after it. */
+export class Stream<T> {
+  readonly #source: AnySource
+  readonly #steps: readonly Step[]
+
+  /** @internal use {@link stream} */
+  constructor(source: AnySource, steps: readonly Step[]) {
+    this.#source = source
+    this.#steps = steps
+  }
+
+  /** One value becomes one value. */
+  map<U>(fn: (value: T) => U): Stream<U> {
+    return this.#with(mapStep(this.#steps.length + 1, fn))
+  }
+
+  /** Values for which the predicate is false are settled at once: they reach no sink and hold nothing back. */
+  filter(predicate: (value: T) => boolean): Stream<T> {
+    return this.#with(filterStep(this.#steps.length + 1, predicate))
+  }
+
+  /** One value becomes none, one or many. */
+  flatMap<U>(fn: (value: T) => Iterable<U>): Stream<U> {
+    return this.#with(flatMapStep(this.#steps.length + 1, fn))
+  }
+
+  /** Ends the pipeline in a sink; more may follow. A record is settled when it is settled in all. */
+  sinkTo(sink: Sink<T>): SinkedStream<T> {
+    return new SinkedStream<T>(this.#source, this.#steps, []).sinkTo(sink)
+  }
+
+  #with<U>(step: Step): Stream<U> {
+    return new Stream<U>(this.#source, [...this.#steps, step])
+  }
+}
+
+/** A pipeline that can be started. */
+export class SinkedStream<T> {
+  readonly #source: AnySource
+  readonly #steps: readonly Step[]
+  readonly #sinks: readonly AnySink[]
+
+  /** @internal use {@link Stream.sinkTo} */
+  constructor(source: AnySource, steps: readonly Step[], sinks: readonly AnySink[]) {
+    this.#source = source
+    this.#steps = steps
+    this.#sinks = sinks
+  }
+
+  /** @throws SluiceError `SLUICE_SPI_MISMATCH`, `SLUICE_OPTIONS_INVALID` when the uid is taken by another sink. */
+  sinkTo(sink: Sink<T>): SinkedStream<T> {
+    requireSpi('sink', sink.uid, sink.spiVersion)
+    if (this.#sinks.some(({ uid }) => uid === sink.uid)) {
+      throw new SluiceError(
+        'SLUICE_OPTIONS_INVALID',
+        `two sinks of the pipeline have the uid '${sink.uid}': give one another uid`,
+      )
+    }
+    return new SinkedStream<T>(this.#source, this.#steps, [...this.#sinks, sink])
+  }
+
+  /**
+   * Starts the job; it runs until its input ends, or until `drain()` or `close()`.
+   *
+   * @throws SluiceError `SLUICE_OPTIONS_INVALID` with every problem of the options; later failures reject `job.done`.
+   */
+  start(options: JobOptions): Job {
+    return new Job({ source: this.#source, steps: this.#steps, sinks: this.#sinks }, resolveJobOptions(options))
+  }
+}
+
+function requireSpi(kind: string, uid: string, version: number): void {
+  if (version === SPI_VERSION) return
+  throw new SluiceError(
+    'SLUICE_SPI_MISMATCH',
+    `${kind} '${uid}' is made for contract version ${version}, @sluice/core has ${SPI_VERSION}: install versions that belong together`,
+    { facts: { uid, version, expected: SPI_VERSION } },
+  )
+}

@@ -1,0 +1,203 @@
+import type { Counter } from '../metrics/registry.ts'
+import { Breather } from '../runtime/breather.ts'
+import type { Clock } from '../runtime/clock.ts'
+import type { Refusal, SinkWriter, WriteBatch } from '../sink/spi.ts'
+import type { RecordBatch, SourceReader, SourceSplit } from '../source/spi.ts'
+import type { Tracker } from '../tracker/tracker.ts'
+import { messageOf } from '../errors.ts'
+import { OperatorChain, type Step } from './operators.ts'
+
+/** Inputs that are emitted at one time at most: a barrier never waits for a whole fetched batch. */
+const MAX_INPUTS_PER_CHUNK = 256
+/** Operators run no further ahead of the sinks than this. */
+const MAX_VALUES_PER_CHUNK = 1024
+
+export interface SubtaskPlan {
+  readonly sourceUid: string
+  readonly reader: SourceReader<unknown, SourceSplit>
+  readonly writers: readonly SinkWriter<unknown>[]
+  readonly tracker: Tracker
+  readonly steps: readonly Step[]
+  readonly clock: Clock
+  readonly recordsEmitted: Counter
+  readonly recordErrors: Counter
+  /** The last record of the split was emitted. */
+  splitFinished(splitId: string): void
+  refused(refusal: Refusal): Promise<boolean>
+  /** Inputs below this token are waited for by an open checkpoint. */
+  openBarrier(): number | undefined
+}
+
+/** One fetch loop: takes batches from its reader, runs the operators, and offers the values to every sink. */
+export class Subtask {
+  readonly #plan: SubtaskPlan
+  readonly #chain: OperatorChain
+  readonly #breather: Breather
+  readonly #values: unknown[] = []
+  #tokens = new Float64Array(MAX_VALUES_PER_CHUNK)
+  #byteLengths = new Uint32Array(MAX_VALUES_PER_CHUNK)
+  /** The batch in hand and how many of its records were emitted; told to the reader at barriers and at the end of the batch. */
+  #current: { readonly batch: RecordBatch<unknown>; emitted: number; reported: number } | undefined
+  #lastEventTimeLagMs: number = Number.NaN
+  #stopped = false
+  #ended = false
+
+  constructor(plan: SubtaskPlan) {
+    this.#plan = plan
+    this.#chain = new OperatorChain(plan.steps)
+    this.#breather = new Breather(plan.clock)
+  }
+
+  get lastEventTimeLagMs(): number {
+    return this.#lastEventTimeLagMs
+  }
+
+  /** Runs until the reader ended or {@link Subtask.stop} was called; what was emitted is then offered to the sinks. */
+  async run(): Promise<void> {
+    const { reader } = this.#plan
+    while (!this.#stopped) {
+      const batch = reader.poll()
+      if (batch !== undefined) {
+        await this.#emit(batch)
+        const pause = this.#breather.turn()
+        if (pause !== undefined) await pause
+      } else if (reader.ended) return
+      else {
+        const pause = this.#breather.turn()
+        if (pause !== undefined) await pause
+        await reader.ready()
+      }
+    }
+  }
+
+  /** Emits nothing more; values that were emitted are still written. The reader must be closed to wake the loop. */
+  stop(): void {
+    this.#stopped = true
+  }
+
+  /** Writes nothing more either. The writers must be closed to wake the loop. */
+  end(): void {
+    this.#stopped = true
+    this.#ended = true
+  }
+
+  /** Brings the reader's positions up to what was emitted; a barrier follows in the same turn. */
+  reportEmitted(): void {
+    const current = this.#current
+    if (current === undefined || current.reported === current.emitted) return
+    current.reported = current.emitted
+    this.#plan.reader.emitted(current.batch, current.emitted)
+  }
+
+  async #emit(batch: RecordBatch<unknown>): Promise<void> {
+    const current = { batch, emitted: 0, reported: -1 }
+    this.#current = current
+    const { length } = batch.values
+    while (current.emitted < length) {
+      if (this.#stopped) break
+      this.#prepare(current)
+      await this.#write()
+      const pause = this.#breather.turn()
+      if (pause !== undefined) await pause
+    }
+    this.reportEmitted()
+    this.#current = undefined
+    if (batch.lastOfSplit && current.emitted === length) this.#plan.splitFinished(batch.splitId)
+  }
+
+  /** Gives tokens to the next records and runs the operators over them: from here on they are in hand. */
+  #prepare(current: { readonly batch: RecordBatch<unknown>; emitted: number }): void {
+    const { tracker, sourceUid, writers, clock } = this.#plan
+    const { batch } = current
+    const values = this.#values
+    values.length = 0
+    tracker.open(sourceUid, batch, current.emitted)
+    const first = current.emitted
+    const end = Math.min(batch.values.length, first + MAX_INPUTS_PER_CHUNK)
+    let index = first
+    for (; index < end && values.length < MAX_VALUES_PER_CHUNK; index++) {
+      const before = values.length
+      const failure = this.#convert(batch, index)
+      if (failure !== undefined) {
+        this.#refuse(failure)
+        continue
+      }
+      const produced = values.length - before
+      const token = tracker.emit(produced * writers.length)
+      if (values.length > this.#tokens.length) this.#growTo(values.length)
+      this.#tokens.fill(token, before, values.length)
+      this.#byteLengths.fill(0, before, values.length)
+      if (produced > 0) this.#byteLengths[before] = batch.byteLengths[index] ?? 0
+    }
+    current.emitted = index
+    this.#plan.recordsEmitted.value += index - first
+    const eventTime = batch.eventTimesMs?.[index - 1]
+    if (eventTime !== undefined) this.#lastEventTimeLagMs = clock.wallNow() - eventTime
+  }
+
+  /** Appends what the record becomes to the values, or says why it is refused. */
+  #convert(batch: RecordBatch<unknown>, index: number): Omit<Refusal, 'token'> | undefined {
+    if (batch.decodeErrors?.has(index) === true) {
+      const cause = batch.decodeErrors.get(index)
+      return { stage: 'decode', reason: { code: 'decodeThrew', message: messageOf(cause), cause }, attempts: 0 }
+    }
+    try {
+      this.#chain.run(batch.values[index], this.#values)
+      return undefined
+    } catch (error) {
+      const message = `${this.#chain.stage}: ${messageOf(error)}`
+      return { stage: 'operator', reason: { code: 'operatorThrew', message, cause: error }, attempts: 0 }
+    }
+  }
+
+  /** The input stays in hand until core has decided about it. */
+  #refuse(failure: Omit<Refusal, 'token'>): void {
+    const { tracker } = this.#plan
+    const token = tracker.emit(1)
+    this.#plan.recordErrors.value++
+    void this.#plan.refused({ ...failure, token }).then((delivered) => {
+      if (delivered) tracker.settle(token)
+      return delivered
+    })
+  }
+
+  /** Offers the values to every sink, each with its own cursor: what one took it is not offered again while another is full. */
+  async #write(): Promise<void> {
+    const { writers } = this.#plan
+    const batch: WriteBatch<unknown> = { values: this.#values, tokens: this.#tokens, byteLengths: this.#byteLengths }
+    const { length } = this.#values
+    const cursors = writers.map(() => 0)
+    for (;;) {
+      const full: SinkWriter<unknown>[] = []
+      for (const [index, writer] of writers.entries()) {
+        const cursor = cursors[index] ?? 0
+        if (cursor < length) cursors[index] = writer.write(batch, cursor, length)
+        if ((cursors[index] ?? 0) < length) full.push(writer)
+      }
+      if (full.length === 0 || this.#ended) break
+      this.#hastenForBarrier()
+      const [only] = full
+      await (only !== undefined && full.length === 1
+        ? only.ready()
+        : Promise.race(full.map((writer) => writer.ready())))
+    }
+    this.#hastenForBarrier()
+  }
+
+  /** Values that came to a sink after the barrier's hasten, although emitted before it, would wait for their batch's age. */
+  #hastenForBarrier(): void {
+    const barrier = this.#plan.openBarrier()
+    const first = this.#tokens[0] ?? 0
+    if (barrier === undefined || this.#values.length === 0 || first >= barrier) return
+    for (const writer of this.#plan.writers) writer.hasten()
+  }
+
+  #growTo(length: number): void {
+    const tokens = new Float64Array(length * 2)
+    tokens.set(this.#tokens)
+    this.#tokens = tokens
+    const byteLengths = new Uint32Array(length * 2)
+    byteLengths.set(this.#byteLengths)
+    this.#byteLengths = byteLengths
+  }
+}

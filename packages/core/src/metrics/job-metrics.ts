@@ -1,0 +1,65 @@
+import type { MetricDefinition } from './registry.ts'
+
+type Name =
+  | 'numRecordsEmitted'
+  | 'numberOfCompletedCheckpoints'
+  | 'numberOfFailedCheckpoints'
+  | 'lastCheckpointDuration'
+  | 'lastCheckpointSize'
+  | 'numRestarts'
+  | 'unsettledRecords'
+  | 'repeatIfKilledNow'
+  | 'numLateSettlements'
+
+/** Metrics of a job; checkpoint metrics carry Flink's names. */
+export const JOB_METRICS: Readonly<Record<Name, MetricDefinition>> = {
+  numRecordsEmitted: {
+    name: 'numRecordsEmitted',
+    kind: 'counter',
+    unit: 'records',
+    help: 'Inputs handed to operators and sinks.',
+  },
+  numberOfCompletedCheckpoints: {
+    name: 'numberOfCompletedCheckpoints',
+    kind: 'counter',
+    unit: 'checkpoints',
+    help: 'Checkpoints stored.',
+  },
+  numberOfFailedCheckpoints: {
+    name: 'numberOfFailedCheckpoints',
+    kind: 'counter',
+    unit: 'checkpoints',
+    help: 'Checkpoints that ran into their timeout or could not be stored.',
+  },
+  lastCheckpointDuration: {
+    name: 'lastCheckpointDuration',
+    kind: 'gauge',
+    unit: 'milliseconds',
+    help: 'Time from barrier to stored of the checkpoint completed last.',
+  },
+  lastCheckpointSize: {
+    name: 'lastCheckpointSize',
+    kind: 'gauge',
+    unit: 'bytes',
+    help: 'Bytes of the checkpoint completed last.',
+  },
+  numRestarts: { name: 'numRestarts', kind: 'counter', unit: 'restarts', help: 'Attempts after the first.' },
+  unsettledRecords: {
+    name: 'unsettledRecords',
+    kind: 'gauge',
+    unit: 'records',
+    help: 'Inputs emitted and not settled.',
+  },
+  repeatIfKilledNow: {
+    name: 'repeatIfKilledNow',
+    kind: 'gauge',
+    unit: 'records',
+    help: 'Inputs emitted since the last completed checkpoint: what a kill now would repeat.',
+  },
+  numLateSettlements: {
+    name: 'numLateSettlements',
+    kind: 'counter',
+    unit: 'events',
+    help: 'Outcomes that came after their attempt had ended; they are ignored.',
+  },
+}

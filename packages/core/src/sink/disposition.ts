@@ -1,0 +1,182 @@
+import { SluiceError } from '../errors.ts'
+import type { SinkCounters } from '../metrics/sink-metrics.ts'
+import { backoffMs } from '../runtime/backoff.ts'
+import type { CongestionControl } from './congestion-control.ts'
+import { emptyParcel, moveEntry, type Parcel } from './entry-queue.ts'
+import type { InHand } from './in-hand.ts'
+import type { ResolvedSinkOptions } from './options.ts'
+import { halves, type Verdict } from './outcome.ts'
+import type { EntryOutcome, Reason, SinkContext } from './spi.ts'
+
+/** Gives every entry of an answered request what the verdict says: an outcome, a place among those to be retried, or a refusal. */
+export class Disposition<Entry> {
+  readonly #context: SinkContext
+  readonly #limits: ResolvedSinkOptions
+  readonly #counters: SinkCounters
+  readonly #hand: InHand<Entry>
+  readonly #congestion: CongestionControl
+  readonly #onSettled: () => void
+
+  constructor(
+    context: SinkContext,
+    limits: ResolvedSinkOptions,
+    counters: SinkCounters,
+    hand: InHand<Entry>,
+    congestion: CongestionControl,
+    onSettled: () => void,
+  ) {
+    this.#context = context
+    this.#limits = limits
+    this.#counters = counters
+    this.#hand = hand
+    this.#congestion = congestion
+    this.#onSettled = onSettled
+  }
+
+  apply(parcel: Parcel<Entry>, verdict: Verdict): void {
+    const counters = this.#counters
+    switch (verdict.kind) {
+      case 'written':
+        this.#congestion.onSuccess()
+        for (let index = 0; index < parcel.entries.length; index++) this.#settle(parcel, index, 'written')
+        return
+      case 'entries':
+        this.#applyEach(parcel, verdict.entries)
+        return
+      case 'all':
+        counters.numRecordsSendErrors.value += parcel.entries.length
+        if (verdict.unknown) counters.numRequestsUnknown.value++
+        if (verdict.slowDown) {
+          counters.numRequestsThrottled.value++
+          this.#congestion.onSlowDown()
+        }
+        this.#retry(parcel, verdict.reason, verdict.afterMs)
+        return
+      case 'halve':
+        counters.numRecordsSendErrors.value += parcel.entries.length
+        this.#halve(parcel, verdict.reason, verdict.counted)
+        return
+      case 'fail':
+        // The entries stay in hand until the attempt ends: then they are abandoned and their inputs replayed.
+        this.#retry(parcel, { code: verdict.error.code, message: verdict.error.message }, undefined)
+        this.#context.fail(verdict.error)
+    }
+  }
+
+  /** After the writer was closed: an answer that came in time still settles, everything else is abandoned. */
+  applyClosed(parcel: Parcel<Entry>, verdict: Verdict): void {
+    for (let index = 0; index < parcel.entries.length; index++) {
+      const kind = verdict.kind === 'entries' ? verdict.entries[index]?.kind : verdict.kind
+      if (kind === 'written' || kind === 'duplicate' || kind === 'dropped') this.#settle(parcel, index, kind)
+      else this.#counters.numRecordsAbandoned.value++
+    }
+  }
+
+  /** Core decides about a refused record. It stays in hand until a letter is confirmed: a refusal is not an outcome. */
+  refuse(
+    token: number,
+    bytes: number,
+    stage: 'convert' | 'store',
+    reason: Reason,
+    attempts: number,
+    entry?: Entry,
+  ): void {
+    const { settlement, clock } = this.#context
+    const held = { since: clock.now(), reason: `refused, ${reason.code}: ${reason.message}` }
+    this.#hand.refusing.add(held)
+    this.#hand.bufferedBytes += bytes
+    settlement
+      .refused({ token, stage, reason, attempts, ...(entry === undefined ? {} : { entry }) })
+      .then((delivered) => {
+        if (!delivered || !this.#hand.refusing.delete(held)) return undefined
+        this.#hand.bufferedBytes -= bytes
+        this.#counters.numRecordsDeadLettered.value++
+        settlement.settle(token)
+        return this.#onSettled()
+      })
+      .catch((error: unknown) => {
+        this.#context.fail(SluiceError.from(error, 'SLUICE_SINK_FAILED', 'a refusal could not be handled'))
+      })
+  }
+
+  #applyEach(parcel: Parcel<Entry>, outcomes: readonly EntryOutcome[]): void {
+    const groups = new Map<
+      string,
+      { readonly parcel: Parcel<Entry>; readonly reason: Reason; readonly afterMs?: number }
+    >()
+    for (const [index, outcome] of outcomes.entries()) {
+      if (outcome.kind !== 'written' && outcome.kind !== 'duplicate') this.#counters.numRecordsSendErrors.value++
+      if (outcome.kind === 'retry') {
+        const { reason, afterMs } = outcome
+        const key = `${reason.code} ${afterMs ?? ''}`
+        let group = groups.get(key)
+        if (group === undefined) {
+          const again = { ...emptyParcel<Entry>(), holdsTokens: parcel.holdsTokens }
+          group = { parcel: again, reason, ...(afterMs === undefined ? {} : { afterMs }) }
+          groups.set(key, group)
+        }
+        moveEntry(parcel, index, group.parcel)
+      } else if (outcome.kind === 'refuse') this.#refuseEntry(parcel, index, outcome.reason)
+      else this.#settle(parcel, index, outcome.kind)
+    }
+    if (groups.size === 0) this.#congestion.onSuccess()
+    for (const group of groups.values()) this.#retry(group.parcel, group.reason, group.afterMs)
+  }
+
+  #retry(parcel: Parcel<Entry>, reason: Reason, afterMs: number | undefined): void {
+    const { retry } = this.#limits
+    const { exact, isolation, holdsTokens } = parcel
+    const kept = { ...emptyParcel<Entry>(), exact, isolation, holdsTokens, reason: `${reason.code}: ${reason.message}` }
+    const attempts = (parcel.attempts ??= parcel.entries.map(() => 0))
+    let most = 0
+    for (let index = 0; index < parcel.entries.length; index++) {
+      const tries = (attempts[index] ?? 0) + 1
+      if (tries < retry.maxAttempts) {
+        attempts[index] = tries
+        most = Math.max(most, tries)
+        moveEntry(parcel, index, kept)
+      } else {
+        const message = `${tries} tries (retry.maxAttempts), the last ended with ${reason.code}: ${reason.message}`
+        this.#refuseEntry(parcel, index, { ...reason, code: 'retriesExhausted', message })
+      }
+    }
+    if (kept.entries.length === 0) return
+    this.#counters.numRecordsRetried.value += kept.entries.length
+    const wait = Math.max(afterMs ?? 0, backoffMs(most, this.#context.random, retry))
+    this.#hand.waiting.push(kept, this.#context.clock.now() + wait)
+  }
+
+  #halve(parcel: Parcel<Entry>, reason: Reason, counted: boolean): void {
+    if (counted) parcel.isolation ??= { left: this.#limits.maxIsolationRequests }
+    const { isolation } = parcel
+    const spent = isolation !== undefined && isolation.left < 2
+    if (parcel.entries.length === 1 || spent) {
+      const refusal = parcel.entries.length === 1 ? reason : { ...reason, code: 'isolationBudget' }
+      for (let index = 0; index < parcel.entries.length; index++) this.#refuseEntry(parcel, index, refusal)
+      return
+    }
+    if (isolation !== undefined) isolation.left -= 2
+    for (const half of halves(parcel)) {
+      half.reason = `${reason.code}: ${reason.message}`
+      this.#hand.waiting.push(half, this.#context.clock.now())
+    }
+  }
+
+  #refuseEntry(parcel: Parcel<Entry>, index: number, reason: Reason): void {
+    const charge = parcel.charges[index] ?? 0
+    this.#hand.bufferedBytes -= charge
+    const tries = (parcel.attempts?.[index] ?? 0) + 1
+    this.refuse(parcel.tokens[index] as number, charge, 'store', reason, tries, parcel.entries[index])
+  }
+
+  #settle(parcel: Parcel<Entry>, index: number, kind: 'written' | 'duplicate' | 'dropped'): void {
+    const counters = this.#counters
+    this.#hand.bufferedBytes -= parcel.charges[index] ?? 0
+    if (kind === 'written') {
+      counters.numRecordsOut.value++
+      counters.numBytesOut.value += parcel.sizes[index] ?? 0
+    } else if (kind === 'duplicate') counters.numRecordsDuplicate.value++
+    else counters.numRecordsDropped.value++
+    if (parcel.holdsTokens) this.#context.settlement.settle(parcel.tokens[index] as number)
+  }
+}
