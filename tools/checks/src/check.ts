@@ -18,7 +18,7 @@ const checks: Check[] = [
   commandCheck('lint', ROOT, 'oxlint', '--type-aware', '--deny-warnings'),
   typeCheck(ROOT),
   typeCanary(ROOT),
-  commandCheck('unused files, exports and dependencies', ROOT, 'knip', '--no-progress'),
+  commandCheck('unused files, exports and dependencies', ROOT, 'knip', '--no-progress', '--no-config-hints'),
   importDirection(ROOT),
   sourceLength(ROOT),
   machineTraces(ROOT, await configuredRegistry(ROOT)),

@@ -8,6 +8,8 @@ test('a file may have as many lines as the limit, and no more', () => {
 })
 
 test('finds the configured registry and the paths of a machine, with their lines', () => {
-  const text = ['fine', 'see https://mirror.example/x', `cd ${['', 'root', ''].join('/')}x`, 'a/work/b'].join('\n')
-  expect(traces('a.md', text, ['mirror.example'])).toEqual(['a.md:2: mirror.example', 'a.md:3: /root/'])
+  // In parts, so that this file passes the check.
+  const path = ['', 'root', ''].join('/')
+  const text = ['fine', 'see https://mirror.example/x', `cd ${path}x`, 'a/work/b'].join('\n')
+  expect(traces('a.md', text, ['mirror.example'])).toEqual(['a.md:2: mirror.example', `a.md:3: ${path}`])
 })

@@ -90,6 +90,7 @@ function configuration(pkg: WorkspacePackage, entry: Entry, name: string, tempor
           default: { logLevel: ExtractorLogLevel.Error },
           // Release tags are not used: what an entry exports is public.
           'ae-missing-release-tag': { logLevel: ExtractorLogLevel.None },
+          'ae-undocumented': { logLevel: ExtractorLogLevel.None },
           'ae-unresolved-link': { logLevel: ExtractorLogLevel.None },
         },
         // The report shows signatures; doc comments are oxlint's and the reader's business.

@@ -7,7 +7,7 @@ import type { Check } from './check.ts'
 import { workingFiles } from './sources.ts'
 
 /** Holds type errors, one of them only visible to the strictest options: the type check has to refuse it. */
-export const CANARY = 'tools/checks/canary'
+const CANARY = 'tools/checks/canary'
 
 /**
  * Every project that no build covers: tests, benches, tools, apps. What `tsc` read is compared with what is there: a
