@@ -1,0 +1,56 @@
+import { type AwsFailure, classifyAwsError } from '@sluice/aws'
+import { SluiceError } from '@sluice/core'
+
+/** What to do about a failed request. */
+export type Verdict = 'expired' | 'throttled' | 'retry' | 'fatal'
+
+export interface Judgement {
+  readonly verdict: Verdict
+  readonly failure: AwsFailure
+}
+
+const EXPIRED: ReadonlySet<string> = new Set(['ExpiredIteratorException', 'ExpiredNextTokenException'])
+
+/** Pure and total: what an error of a request means for this source. All its requests only read, so any may be repeated. */
+export function judge(error: unknown): Judgement {
+  const failure = classifyAwsError(error)
+  return { verdict: verdictOf(error, failure), failure }
+}
+
+function verdictOf(error: unknown, { kind, code }: AwsFailure): Verdict {
+  if (SluiceError.isInstance(error)) return 'fatal'
+  if (EXPIRED.has(code)) return 'expired'
+  if (kind === 'throttled') return 'throttled'
+  // A stream that is being created or changed is in use.
+  if (kind === 'transient' || kind === 'unknown' || code === 'ResourceInUseException') return 'retry'
+  return 'fatal'
+}
+
+/**
+ * The error that ends the attempt.
+ *
+ * @param target - the stream and where it was looked for.
+ */
+export function fatalError(error: unknown, target: string): SluiceError {
+  if (SluiceError.isInstance(error)) return error
+  const { kind, code, message, requestId } = classifyAwsError(error)
+  const facts = { awsCode: code, ...(requestId === undefined ? {} : { requestId }) }
+  const said = `${code}: ${message}`
+  if (kind === 'notFound') {
+    return new SluiceError('SLUICE_SOURCE_NOT_FOUND', `${target} was not found: ${said}`, { cause: error, facts })
+  }
+  // With server-side encryption, a reader needs the right to use the stream's key, and the key must be usable.
+  if (kind === 'accessDenied' || code.startsWith('KMS')) {
+    return new SluiceError('SLUICE_ACCESS_DENIED', `no access to ${target}: ${said}`, {
+      cause: error,
+      facts,
+      restartable: code.startsWith('Expired'),
+    })
+  }
+  const { verdict } = judge(error)
+  return new SluiceError('SLUICE_SOURCE_FAILED', `request for ${target} failed: ${said}`, {
+    cause: error,
+    facts,
+    restartable: verdict !== 'fatal',
+  })
+}

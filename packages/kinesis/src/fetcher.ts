@@ -1,0 +1,182 @@
+import type { GetRecordsOutput } from '@aws-sdk/client-kinesis'
+import {
+  backoffMs,
+  type Counter,
+  type Fetched,
+  type MetricGroup,
+  type SourceContext,
+  type SplitFetcher,
+} from '@sluice/core'
+
+import type { KinesisApi } from './api.ts'
+import { type BatchContext, KinesisRecordBatch } from './batch.ts'
+import { fatalError, judge, type Judgement } from './classify.ts'
+import { KINESIS_METRICS } from './metrics.ts'
+import { ExpiryGuard, MIN_RETENTION_MS, positionLost, type Retention } from './retention.ts'
+import type { KinesisPosition, KinesisSplit } from './split.ts'
+
+export interface FetcherOptions<T> extends BatchContext<T> {
+  readonly maxRecordsPerFetch: number
+  readonly emptyFetchIntervalMs: number
+  readonly fetchIntervalMs: number
+}
+
+const BACKOFF = { initialDelayMs: 200, maxDelayMs: 10_000 }
+/** After so many failures in a row the iterator itself may be what is wrong. */
+const FAILURES_PER_ITERATOR = 3
+
+/** Reads one shard: keeps the iterator and the position up to which records were fetched, which is ahead of what was emitted. */
+export class KinesisSplitFetcher<T> implements SplitFetcher<T, KinesisSplit> {
+  readonly #context: SourceContext
+  readonly #api: KinesisApi
+  readonly #options: FetcherOptions<T>
+  readonly #guard: ExpiryGuard
+  readonly #metrics: ReturnType<typeof fetchCounters>
+  #split: KinesisSplit
+  #iterator: string | undefined
+  #millisBehindLatest: number | undefined
+  #failures = 0
+
+  constructor(
+    context: SourceContext,
+    api: KinesisApi,
+    options: FetcherOptions<T>,
+    retention: Retention,
+    split: KinesisSplit,
+  ) {
+    this.#context = context
+    this.#api = api
+    this.#options = options
+    this.#split = split
+    this.#guard = new ExpiryGuard(retention, context.clock, split)
+    this.#metrics = fetchCounters(context.metrics)
+  }
+
+  /** The time up to which the shard is known to be read, if everything that was fetched has been emitted. */
+  readUpToMs(emitted: KinesisPosition): number | undefined {
+    return samePosition(this.#split.position, emitted) ? this.#split.readUpToMs : undefined
+  }
+
+  /**
+   * A failure that a repeat may heal comes back as a delay and not as a wait in here: the memory that is set aside for an
+   * answer is free for other shards meanwhile.
+   */
+  async fetch(signal: AbortSignal): Promise<Fetched<T, KinesisSplit>> {
+    const { clock } = this.#context
+    const startedAt = clock.now()
+    const startedMs = clock.wallNow()
+    try {
+      await this.#guard.check(this.#split, signal)
+      this.#iterator ??= await this.#openIterator(signal)
+      // A closed shard whose records have all expired has no iterator.
+      if (this.#iterator === undefined) return this.#fetched({}, startedAt, startedMs)
+      const output = await this.#api.getRecords(this.#iterator, this.#options.maxRecordsPerFetch, signal)
+      this.#metrics.numFetches.value++
+      this.#succeeded()
+      return this.#fetched(output, startedAt, startedMs)
+    } catch (error) {
+      if (signal.aborted) return this.#later(0)
+      return this.#failed(error)
+    }
+  }
+
+  async #openIterator(signal: AbortSignal): Promise<string | undefined> {
+    const { splitId, position } = this.#split
+    try {
+      return await this.#api.getShardIterator(splitId, position, signal)
+    } catch (error) {
+      if (position.kind !== 'AFTER' || judge(error).failure.kind !== 'validation') throw error
+      // A sequence number that this shard never gave out: the stream is another one than the checkpoint is of.
+      const nowMs = this.#context.clock.wallNow()
+      throw positionLost(this.#split, nowMs - MIN_RETENTION_MS, nowMs, error)
+    }
+  }
+
+  #fetched(
+    output: GetRecordsOutput | Record<string, never>,
+    startedAt: number,
+    startedMs: number,
+  ): Fetched<T, KinesisSplit> {
+    const { clock } = this.#context
+    const { Records: records = [], NextShardIterator: next, MillisBehindLatest: behind } = output
+    const batch = new KinesisRecordBatch(this.#options, this.#split, records, next === undefined, clock.wallNow())
+    this.#iterator = next
+    this.#millisBehindLatest = behind ?? this.#millisBehindLatest
+    const atEnd = records.length === 0 && behind === 0
+    if (records.length > 0) {
+      this.#split = batch.splitAfter(records.length - 1)
+    } else {
+      this.#metrics.numEmptyFetches.value++
+      if (atEnd) this.#split = { ...this.#split, readUpToMs: startedMs }
+    }
+    const { fetchIntervalMs, emptyFetchIntervalMs } = this.#options
+    const untilNext = Math.max(0, fetchIntervalMs - (clock.now() - startedAt))
+    const fetched = this.#later(atEnd ? Math.max(emptyFetchIntervalMs, untilNext) : untilNext)
+    return { ...fetched, batch }
+  }
+
+  #later(delayMs: number): Fetched<T, KinesisSplit> {
+    const behind = this.#millisBehindLatest
+    return { delayMs, ...(behind === undefined ? {} : { millisBehindLatest: behind }) }
+  }
+
+  async #failed(error: unknown): Promise<Fetched<T, KinesisSplit>> {
+    const judgement = judge(error)
+    const { verdict } = judgement
+    if (verdict === 'fatal') throw fatalError(error, await this.#target())
+    if (verdict === 'expired') {
+      this.#metrics.numExpiredIterators.value++
+      this.#iterator = undefined
+      // A new iterator that has expired already is no iterator; it must not be asked for without end.
+      return this.#later(this.#failures++ === 0 ? 0 : backoffMs(this.#failures, this.#context.random, BACKOFF))
+    }
+    this.#failures++
+    this.#metrics.numFetchErrors.value++
+    if (verdict === 'throttled') this.#metrics.numFetchesThrottled.value++
+    else if (this.#failures % FAILURES_PER_ITERATOR === 0) this.#iterator = undefined
+    if (this.#failures === 1) this.#log(judgement)
+    return this.#later(backoffMs(this.#failures, this.#context.random, BACKOFF))
+  }
+
+  #log({ verdict, failure }: Judgement): void {
+    const { code, message, requestId } = failure
+    this.#context.logger.warn(
+      { source: this.#context.sourceUid, split: this.#split.splitId, code, error: message, requestId },
+      verdict === 'throttled'
+        ? 'the shard is read faster than the service allows; repeating with backoff (option fetchIntervalMs)'
+        : 'reading the shard failed; repeating with backoff (option requestTimeoutMs)',
+    )
+  }
+
+  #succeeded(): void {
+    if (this.#failures === 0) return
+    this.#context.logger.info(
+      { source: this.#context.sourceUid, split: this.#split.splitId, failures: this.#failures },
+      'the shard is read again',
+    )
+    this.#failures = 0
+  }
+
+  async #target(): Promise<string> {
+    return `shard ${this.#split.splitId} of ${await this.#api.describeTarget()}`
+  }
+}
+
+function fetchCounters(
+  metrics: MetricGroup,
+): Readonly<
+  Record<'numFetches' | 'numEmptyFetches' | 'numFetchErrors' | 'numFetchesThrottled' | 'numExpiredIterators', Counter>
+> {
+  return {
+    numFetches: metrics.counter(KINESIS_METRICS.numFetches),
+    numEmptyFetches: metrics.counter(KINESIS_METRICS.numEmptyFetches),
+    numFetchErrors: metrics.counter(KINESIS_METRICS.numFetchErrors),
+    numFetchesThrottled: metrics.counter(KINESIS_METRICS.numFetchesThrottled),
+    numExpiredIterators: metrics.counter(KINESIS_METRICS.numExpiredIterators),
+  }
+}
+
+function samePosition(a: KinesisPosition, b: KinesisPosition): boolean {
+  if (a.kind !== 'AFTER' || b.kind !== 'AFTER') return a.kind === b.kind
+  return a.sequenceNumber === b.sequenceNumber && a.subSequenceNumber === b.subSequenceNumber
+}

@@ -1,0 +1,242 @@
+import {
+  type KinesisClient,
+  ListShardsCommand,
+  MergeShardsCommand,
+  PutRecordsCommand,
+  SplitShardCommand,
+} from '@aws-sdk/client-kinesis'
+import { type KinesisLocal, startKinesisLocal, waitFor } from '@sluice/testkit'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+
+import { KinesisSource, type KinesisSourceOptions } from '../src/index.ts'
+import { MiniJob } from './support/mini-job.ts'
+
+interface Entry {
+  readonly key: string
+  readonly sequence: number
+}
+
+let kinesis: KinesisLocal
+let client: KinesisClient
+
+beforeAll(async () => {
+  kinesis = await startKinesisLocal()
+  client = kinesis.client()
+})
+
+afterAll(async () => {
+  await kinesis?.close()
+})
+
+function sourceOf(streamName: string, options: Partial<KinesisSourceOptions<Entry>> = {}): KinesisSource<Entry> {
+  return new KinesisSource<Entry>({
+    streamName,
+    initialPosition: 'TRIM_HORIZON',
+    shardDiscoveryIntervalMs: 1000,
+    fetchIntervalMs: 20,
+    emptyFetchIntervalMs: 20,
+    aws: {
+      endpoint: kinesis.endpoint,
+      region: 'us-east-1',
+      credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
+    },
+    ...options,
+  })
+}
+
+const KEYS = Array.from({ length: 8 }, (_, i) => `key-${i}`)
+
+/** Puts, for every key, the entries `from` up to before `to`. */
+async function put(streamName: string, from: number, to: number): Promise<void> {
+  for (let sequence = from; sequence < to; sequence++) {
+    const Records = KEYS.map((key) => ({ PartitionKey: key, Data: Buffer.from(JSON.stringify({ key, sequence })) }))
+    await client.send(new PutRecordsCommand({ StreamName: streamName, Records }))
+  }
+}
+
+async function shardsOf(streamName: string): Promise<{ id: string; open: boolean; start: bigint; end: bigint }[]> {
+  const { Shards = [] } = await client.send(new ListShardsCommand({ StreamName: streamName }))
+  return Shards.map(({ ShardId, SequenceNumberRange, HashKeyRange }) => ({
+    id: ShardId ?? '',
+    open: SequenceNumberRange?.EndingSequenceNumber === undefined,
+    start: BigInt(HashKeyRange?.StartingHashKey ?? 0),
+    end: BigInt(HashKeyRange?.EndingHashKey ?? 0),
+  }))
+}
+
+async function splitShard(streamName: string, shardId: string): Promise<void> {
+  const shard = (await shardsOf(streamName)).find(({ id }) => id === shardId)
+  const middle = ((shard?.start ?? 0n) + (shard?.end ?? 0n)) / 2n + 1n
+  const before = await shardsOf(streamName)
+  await client.send(
+    new SplitShardCommand({ StreamName: streamName, ShardToSplit: shardId, NewStartingHashKey: String(middle) }),
+  )
+  await waitFor(async () => (await shardsOf(streamName)).length === before.length + 2, {
+    what: 'the split of the shard',
+  })
+}
+
+async function mergeShards(streamName: string, first: string, second: string): Promise<void> {
+  const before = await shardsOf(streamName)
+  await client.send(
+    new MergeShardsCommand({ StreamName: streamName, ShardToMerge: first, AdjacentShardToMerge: second }),
+  )
+  await waitFor(async () => (await shardsOf(streamName)).length === before.length + 1, {
+    what: 'the merge of the shards',
+  })
+}
+
+function until(job: MiniJob, count: number): Promise<unknown> {
+  return waitFor(
+    () => {
+      job.pump()
+      if (job.failures[0] !== undefined) throw job.failures[0]
+      return job.emitted.length >= count
+    },
+    { what: `${count} records` },
+  )
+}
+
+/** The sequences of each key in the order of their emission. */
+function byKey(values: readonly unknown[]): Record<string, number[]> {
+  const sequences: Record<string, number[]> = {}
+  for (const { key, sequence } of values as Entry[]) (sequences[key] ??= []).push(sequence)
+  return sequences
+}
+
+function allKeys(sequences: readonly number[]): Record<string, readonly number[]> {
+  return Object.fromEntries(KEYS.map((key) => [key, sequences]))
+}
+
+const range = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, i) => from + i)
+
+describe('KinesisSource on a server', () => {
+  test('reads every record of several shards, each once and in order, in two subtasks', async () => {
+    await kinesis.createStream('several', 4)
+    await put('several', 0, 5)
+    await using job = await new MiniJob(sourceOf('several'), { parallelism: 2 }).start()
+    await until(job, 40)
+    expect(byKey(job.values())).toEqual(allKeys(range(0, 5)))
+    expect(new Set(job.assigned.map(({ subtask }) => subtask))).toEqual(new Set([0, 1]))
+    await put('several', 5, 7)
+    await until(job, 56)
+    expect(byKey(job.values())).toEqual(allKeys(range(0, 7)))
+  })
+
+  test('reads children after their parents: a split and a merge', async () => {
+    await kinesis.createStream('reshard', 1)
+    await put('reshard', 0, 3)
+    await splitShard('reshard', 'shardId-000000000000')
+    await put('reshard', 3, 6)
+    const [, left, right] = (await shardsOf('reshard')).map(({ id }) => id)
+    await mergeShards('reshard', left ?? '', right ?? '')
+    await put('reshard', 6, 9)
+    await using job = await new MiniJob(sourceOf('reshard')).start()
+    await until(job, 72)
+    expect(byKey(job.values())).toEqual(allKeys(range(0, 9)))
+    expect(job.assigned.map(({ shardId }) => shardId)).toEqual([
+      'shardId-000000000000',
+      left,
+      right,
+      'shardId-000000000003',
+    ])
+  })
+
+  test('finds the children of a shard that is split while it is read', async () => {
+    await kinesis.createStream('live', 1)
+    await put('live', 0, 2)
+    await using job = await new MiniJob(sourceOf('live')).start()
+    await until(job, 16)
+    await splitShard('live', 'shardId-000000000000')
+    await put('live', 2, 4)
+    await until(job, 32)
+    expect(byKey(job.values())).toEqual(allKeys(range(0, 4)))
+  })
+
+  test('starts at a time: older records are left out', async () => {
+    await kinesis.createStream('at-time', 2)
+    await put('at-time', 0, 2)
+    const atTimestamp = Date.now() + 1
+    await waitFor(() => Date.now() > atTimestamp, { what: 'the next milliseconds' })
+    await put('at-time', 2, 4)
+    await using job = await new MiniJob(sourceOf('at-time', { initialPosition: { atTimestamp } })).start()
+    await until(job, 16)
+    expect(byKey(job.values())).toEqual(allKeys(range(2, 4)))
+  })
+
+  test('a LATEST start that ended before its first checkpoint with records skips nothing', async () => {
+    await kinesis.createStream('latest', 2)
+    const first = await new MiniJob(sourceOf('latest', { initialPosition: 'LATEST' })).start()
+    const restored = first.snapshot()
+    expect(restored.enumerator.start).toMatchObject({ kind: 'AT_TIMESTAMP' })
+    await first[Symbol.asyncDispose]()
+    await put('latest', 0, 3)
+    await using second = await new MiniJob(sourceOf('latest', { initialPosition: 'LATEST' }), { restored }).start()
+    await until(second, 24)
+    expect(byKey(second.values())).toEqual(allKeys(range(0, 3)))
+  })
+
+  test('goes on from a checkpoint inside a batch without loss or repeat, with another parallelism', async () => {
+    await kinesis.createStream('resume', 2)
+    await put('resume', 0, 6)
+    const first = await new MiniJob(sourceOf('resume')).start()
+    await waitFor(() => first.readers[0]?.status().queuedRecords === 48, { what: 'all records to be fetched' })
+    first.pump(5)
+    const restored = first.snapshot()
+    expect(first.emitted).toHaveLength(10)
+    await first[Symbol.asyncDispose]()
+    await using second = await new MiniJob(sourceOf('resume'), { restored, parallelism: 3 }).start()
+    await until(second, 38)
+    expect(byKey([...first.values(), ...second.values()])).toEqual(allKeys(range(0, 6)))
+  })
+
+  test('goes on over a split that happened while the job was down', async () => {
+    await kinesis.createStream('resplit', 1)
+    await put('resplit', 0, 3)
+    const first = await new MiniJob(sourceOf('resplit')).start()
+    await waitFor(() => first.readers[0]?.status().queuedRecords === 24, { what: 'all records to be fetched' })
+    first.pump(7)
+    const restored = first.snapshot()
+    await first[Symbol.asyncDispose]()
+    await splitShard('resplit', 'shardId-000000000000')
+    await put('resplit', 3, 5)
+    await using second = await new MiniJob(sourceOf('resplit'), { restored }).start()
+    await until(second, 33)
+    expect(byKey([...first.values(), ...second.values()])).toEqual(allKeys(range(0, 5)))
+  })
+
+  test('two processes with static parts of the hash keys read every record once', async () => {
+    await kinesis.createStream('parts', 4)
+    await put('parts', 0, 4)
+    await using first = await new MiniJob(sourceOf('parts', { shards: { index: 0, count: 2 } })).start()
+    await using second = await new MiniJob(sourceOf('parts', { shards: { index: 1, count: 2 } })).start()
+    await waitFor(() => first.pump() + second.pump() >= 0 && first.emitted.length + second.emitted.length >= 32, {
+      what: '32 records',
+    })
+    expect(byKey([...first.values(), ...second.values()])).toEqual(allKeys(range(0, 4)))
+    expect(first.assigned.length).toBe(2)
+    expect(second.assigned.length).toBe(2)
+  })
+
+  test('a missing stream is named, with where it was looked for', async () => {
+    await using job = new MiniJob(sourceOf('missing'))
+    await expect(job.start()).rejects.toMatchObject({
+      code: 'SLUICE_SOURCE_NOT_FOUND',
+      restartable: false,
+      message: expect.stringMatching(
+        /stream missing \(region us-east-1, endpoint http:\/\/127\.0\.0\.1:\d+\)/u,
+      ) as unknown,
+    })
+  })
+
+  test('takes a client of the user and leaves it open', async () => {
+    await kinesis.createStream('injected', 1)
+    const injected = kinesis.client()
+    const source = new KinesisSource({ streamName: 'injected', client: injected, initialPosition: 'TRIM_HORIZON' })
+    await put('injected', 0, 1)
+    const job = await new MiniJob(source).start()
+    await until(job, 8)
+    await job[Symbol.asyncDispose]()
+    await expect(injected.send(new ListShardsCommand({ StreamName: 'injected' }))).resolves.toBeDefined()
+  })
+})
