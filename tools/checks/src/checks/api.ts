@@ -76,6 +76,8 @@ function configuration(pkg: WorkspacePackage, entry: Entry, name: string, tempor
       },
       apiReport: {
         enabled: true,
+        // Part of the contract although nobody can name them.
+        includeForgottenExports: true,
         reportFileName: `${name}.api.md`,
         reportFolder: join(pkg.path, 'etc'),
         reportTempFolder: temporary,
@@ -90,6 +92,7 @@ function configuration(pkg: WorkspacePackage, entry: Entry, name: string, tempor
           default: { logLevel: ExtractorLogLevel.Error },
           // Release tags are not used: what an entry exports is public.
           'ae-missing-release-tag': { logLevel: ExtractorLogLevel.None },
+          'ae-forgotten-export': { logLevel: ExtractorLogLevel.None },
           'ae-undocumented': { logLevel: ExtractorLogLevel.None },
           'ae-unresolved-link': { logLevel: ExtractorLogLevel.None },
         },
