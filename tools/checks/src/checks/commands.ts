@@ -6,7 +6,9 @@ export function commandCheck(name: string, root: string, command: string, ...arg
   return {
     name,
     async problems() {
-      const { code, output } = await run(command, args, { cwd: root, env: { FORCE_COLOR: '0', NO_COLOR: '1' } })
+      // Some programs colour their output whenever they see CI.
+      const env = { NO_COLOR: '1', FORCE_COLOR: undefined, CI: undefined }
+      const { code, output } = await run(command, args, { cwd: root, env })
       return code === 0 ? [] : [output.trim() || `${command} ended with ${code}`]
     },
   }
