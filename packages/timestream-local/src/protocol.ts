@@ -26,14 +26,22 @@ export async function readBody(request: IncomingMessage, maxBytes: number): Prom
   if (encoding !== undefined && encoding !== 'identity') {
     throw new ServiceError('SerializationException', `The content encoding ${encoding.slice(0, 40)} is not supported.`)
   }
+  const { promise, resolve, reject } = Promise.withResolvers<string>()
   const chunks: Buffer[] = []
   let bytes = 0
-  for await (const chunk of request as AsyncIterable<Buffer>) {
+  // Not an async iterator: ending one early would close the connection before the refusal is sent.
+  request.on('data', (chunk: Buffer) => {
     bytes += chunk.length
-    if (bytes > maxBytes) throw tooLarge()
-    chunks.push(chunk)
-  }
-  return (chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks, bytes)).toString('utf8')
+    if (bytes > maxBytes) {
+      chunks.length = 0
+      reject(tooLarge())
+    } else {
+      chunks.push(chunk)
+    }
+  })
+  request.on('end', () => resolve(Buffer.concat(chunks).toString('utf8')))
+  request.on('close', () => reject(new Error('The client went away before its request had arrived.')))
+  return await promise
 }
 
 export function sendResult(response: ServerResponse, requestId: string, result: object): void {

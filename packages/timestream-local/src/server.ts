@@ -135,7 +135,7 @@ class LocalServer implements TimestreamLocal {
     } catch (error) {
       if (error instanceof ServiceError) {
         sendError(response, requestId, error)
-      } else if (!request.destroyed || request.complete) {
+      } else if (request.complete) {
         this.#options.logger?.error({ error, requestId }, 'A request failed in a way that was not foreseen')
         const message = error instanceof Error ? error.message : String(error)
         sendError(response, requestId, new ServiceError('InternalServerException', message))
@@ -156,7 +156,7 @@ class LocalServer implements TimestreamLocal {
       case 'fail':
         throw new ServiceError(fault.errorType ?? 'InternalServerException', fault.message ?? 'Injected failure')
       case 'cutBeforeApply':
-        request.destroy()
+        request.socket.destroy()
         return
       case 'delay':
         await sleep(fault.delayMs ?? 0)
@@ -173,7 +173,7 @@ class LocalServer implements TimestreamLocal {
       const result = await this.#engine.run(operation, parseBody(body), context)
       if (fault?.kind !== 'cutAfterApply') sendResult(response, requestId, result)
     } finally {
-      if (fault?.kind === 'cutAfterApply') request.destroy()
+      if (fault?.kind === 'cutAfterApply') request.socket.destroy()
     }
   }
 }

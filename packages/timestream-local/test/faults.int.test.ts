@@ -1,0 +1,124 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { TimestreamLocalError, type FaultOptions } from '../src/index.ts'
+import { bench, DB, record, TABLE, type Bench } from './support.ts'
+
+let local: Bench
+
+beforeAll(async () => {
+  local = await bench()
+  await local.createTable()
+  await local.write([record()])
+})
+beforeEach(() => {
+  local.server.faults.clear()
+})
+afterAll(async () => {
+  await local[Symbol.asyncDispose]()
+})
+
+const stored = async (host: string): Promise<boolean> => {
+  const [row] = await local.rows(`SELECT count(*) FROM ${DB}.${TABLE} WHERE host = '${host}'`)
+  return row?.[0] === '1'
+}
+const write = (host: string): Promise<unknown> =>
+  local.write([record({ Dimensions: [{ Name: 'host', Value: host }] })]).catch((error: unknown) => error)
+
+describe('fault switches', () => {
+  it('throttle, as often as told, for the operation named', async () => {
+    const fault = local.server.faults.add({
+      kind: 'throttle',
+      operation: 'WriteRecords',
+      times: 2,
+      message: 'slow down',
+    })
+    expect(await write('t1')).toMatchObject({
+      name: 'ThrottlingException',
+      message: 'slow down',
+      $metadata: { httpStatusCode: 429 },
+    })
+    expect(await stored('t1')).toBe(false)
+    expect(await write('t1')).toMatchObject({ name: 'ThrottlingException' })
+    expect(await write('t1')).toMatchObject({ ingested: { Total: 1 } })
+    expect(fault.fired).toBe(2)
+    expect(local.server.faults.fired.throttle).toBe(2)
+  })
+
+  it.each([
+    ['InternalServerException', 500],
+    ['InvalidEndpointException', 421],
+    ['AccessDeniedException', 403],
+    ['ServiceQuotaExceededException', 402],
+  ] as const)('fail with %s', async (errorType, httpStatusCode) => {
+    local.server.faults.add({ kind: 'fail', operation: '*', times: 1, errorType })
+    expect(await write(errorType)).toMatchObject({ name: errorType, $metadata: { httpStatusCode } })
+    expect(await stored(errorType)).toBe(false)
+  })
+
+  it('cut before and after the write is applied', async () => {
+    local.server.faults.add({ kind: 'cutBeforeApply', operation: 'WriteRecords', times: 1 })
+    expect(await write('before')).toBeInstanceOf(Error)
+    expect(await stored('before')).toBe(false)
+    local.server.faults.add({ kind: 'cutAfterApply', operation: 'WriteRecords', times: 1 })
+    expect(await write('after')).toBeInstanceOf(Error)
+    expect(await stored('after')).toBe(true)
+    const outcomes = (await local.journal()).flatMap((entry) =>
+      entry.operation === 'WriteRecords'
+        ? entry.records.map(({ dimensions, outcome }) => [dimensions['host'], outcome])
+        : [],
+    )
+    expect(outcomes).toContainEqual(['after', 'stored'])
+    expect(outcomes).not.toContainEqual(['before', 'stored'])
+  })
+
+  it('delay, and apply although the client has gone', async () => {
+    const fault = local.server.faults.add({ kind: 'delay', operation: 'WriteRecords', times: 1, delayMs: 200 })
+    const body = JSON.stringify({
+      DatabaseName: DB,
+      TableName: TABLE,
+      Records: [record({ Dimensions: [{ Name: 'host', Value: 'late' }] })],
+    })
+    const request = fetch(local.server.endpoint, {
+      method: 'POST',
+      headers: { 'x-amz-target': 'Timestream_20181101.WriteRecords' },
+      body,
+      signal: AbortSignal.timeout(100),
+    })
+    await expect(request).rejects.toThrow(/abort/i)
+    await expect.poll(() => stored('late'), { timeout: 5000 }).toBe(true)
+    expect(fault.fired).toBe(1)
+  })
+
+  it('follow a given source of chance', async () => {
+    const chances = [0.9, 0.1, 0.9]
+    const fault = local.server.faults.add({
+      kind: 'throttle',
+      operation: 'WriteRecords',
+      probability: 0.5,
+      random: () => chances.shift() ?? 1,
+    })
+    const names = [await write('c1'), await write('c2'), await write('c3')].map((answer) => (answer as Error).name)
+    expect(names).toEqual([undefined, 'ThrottlingException', undefined])
+    fault.remove()
+    expect(await write('c4')).toMatchObject({ ingested: { Total: 1 } })
+    expect(chances).toEqual([])
+  })
+
+  it('refuse wrong options, all at once', () => {
+    const wrong = {
+      kind: 'explode',
+      operation: '',
+      times: 0,
+      probability: 2,
+      delayMs: -1,
+      errorType: 'Oops',
+    } as unknown as FaultOptions
+    const error: unknown = (() => {
+      try {
+        return local.server.faults.add(wrong)
+      } catch (failure) {
+        return failure
+      }
+    })()
+    expect(TimestreamLocalError.isInstance(error) && error.problems).toHaveLength(6)
+  })
+})
