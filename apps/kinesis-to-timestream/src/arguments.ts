@@ -117,7 +117,7 @@ export function parseArguments(args: readonly string[]): Parsed {
     problems.push('--create goes with --aws: local servers always create what is missing')
   if (options.collisions > Math.floor(options.records / 4) * 2) {
     problems.push(
-      `--collisions must be at most half of each four --records, got ${options.collisions} of ${options.records}`,
+      `--collisions must be at most ${Math.floor(options.records / 4) * 2} for ${options.records} --records, got ${options.collisions}`,
     )
   }
   return problems.length === 0 ? { kind: 'run', options } : { kind: 'problems', problems }

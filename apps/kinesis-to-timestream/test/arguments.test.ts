@@ -3,11 +3,25 @@ import { parseArguments } from '../src/arguments.ts'
 
 test('without arguments the demo runs 5000 records on local servers', () => {
   const parsed = parseArguments([])
-  expect(parsed).toMatchObject({ kind: 'run', options: { records: 5000, shards: 2, aws: false, collisions: 0, adminPort: 0 } })
+  expect(parsed).toMatchObject({
+    kind: 'run',
+    options: { records: 5000, shards: 2, aws: false, collisions: 0, adminPort: 0 },
+  })
 })
 
 test('every problem is reported at once, with option and value', () => {
-  const parsed = parseArguments(['--records', 'many', '--shards=0', '--stream', 'a b', '--colour', 'red', '--aws=yes', '--create', '--table'])
+  const parsed = parseArguments([
+    '--records',
+    'many',
+    '--shards=0',
+    '--stream',
+    'a b',
+    '--colour',
+    'red',
+    '--aws=yes',
+    '--create',
+    '--table',
+  ])
   expect(parsed).toEqual({
     kind: 'problems',
     problems: [
@@ -35,7 +49,19 @@ test('--help wins over everything and names every option', () => {
   const parsed = parseArguments(['--help', '--colour'])
   expect(parsed.kind).toBe('help')
   const text = parsed.kind === 'help' ? parsed.text : ''
-  for (const option of ['--records', '--shards', '--collisions', '--stream', '--database', '--table', '--aws', '--create', '--state', '--admin-port', '--verbose']) {
+  for (const option of [
+    '--records',
+    '--shards',
+    '--collisions',
+    '--stream',
+    '--database',
+    '--table',
+    '--aws',
+    '--create',
+    '--state',
+    '--admin-port',
+    '--verbose',
+  ]) {
     expect(text).toContain(option)
   }
 })
