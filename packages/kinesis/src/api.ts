@@ -162,14 +162,11 @@ export class ClientLease {
 }
 
 function iteratorStart(position: KinesisPosition): Omit<GetShardIteratorInput, 'ShardId'> {
-  switch (position.kind) {
-    case 'TRIM_HORIZON':
-      return { ShardIteratorType: 'TRIM_HORIZON' }
-    case 'AT_TIMESTAMP':
-      return { ShardIteratorType: 'AT_TIMESTAMP', Timestamp: new Date(position.timestampMs) }
-    case 'AFTER':
-      return { ShardIteratorType: 'AFTER_SEQUENCE_NUMBER', StartingSequenceNumber: position.sequenceNumber }
+  if (position.kind === 'TRIM_HORIZON') return { ShardIteratorType: 'TRIM_HORIZON' }
+  if (position.kind === 'AT_TIMESTAMP') {
+    return { ShardIteratorType: 'AT_TIMESTAMP', Timestamp: new Date(position.timestampMs) }
   }
+  return { ShardIteratorType: 'AFTER_SEQUENCE_NUMBER', StartingSequenceNumber: position.sequenceNumber }
 }
 
 function dateOf(response: unknown): number | undefined {

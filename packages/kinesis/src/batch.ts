@@ -37,7 +37,7 @@ export class KinesisRecordBatch<T> implements FetchedBatch<T, KinesisSplit> {
     this.#split = split
     this.#records = records ?? NO_RECORDS
     const count = this.#records.length
-    const values = new Array<T>(count)
+    const values: T[] = []
     const errors = new Map<number, unknown>()
     this.byteLengths = new Uint32Array(count)
     this.eventTimesMs = new Float64Array(count)
@@ -46,9 +46,10 @@ export class KinesisRecordBatch<T> implements FetchedBatch<T, KinesisSplit> {
       this.byteLengths[i] = (record.Data?.byteLength ?? 0) + Buffer.byteLength(record.PartitionKey ?? '')
       this.eventTimesMs[i] = record.ApproximateArrivalTimestamp?.getTime() ?? fetchedMs
       try {
-        values[i] = this.#decode(context, record, i)
+        values.push(this.#decode(context, record, i))
       } catch (error) {
         errors.set(i, error)
+        values.push(undefined as T)
       }
     }
     this.values = values

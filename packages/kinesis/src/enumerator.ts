@@ -120,7 +120,9 @@ export class KinesisEnumerator implements SplitEnumerator<KinesisEnumeratorState
       if (start.timestampMs > nowMs) await delay(clock, start.timestampMs - nowMs, signal)
       await this.#finishOlderThan(start.timestampMs, listing)
     }
-    for (const shard of this.#ours(listing)) this.#waiting.set(shard.shardId, splitOf(shard, { position: start }))
+    for (const shard of this.#ours(listing)) {
+      if (!this.#finished.has(shard.shardId)) this.#waiting.set(shard.shardId, splitOf(shard, { position: start }))
+    }
     this.#begun = { start, ...created }
   }
 

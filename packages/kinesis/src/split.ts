@@ -66,12 +66,7 @@ export function readUpToMs(split: Pick<KinesisSplit, 'position' | 'readUpToMs'>)
 
 /** A position in words. */
 export function describePosition(position: KinesisPosition): string {
-  switch (position.kind) {
-    case 'TRIM_HORIZON':
-      return 'the oldest record'
-    case 'AT_TIMESTAMP':
-      return `the first record from ${new Date(position.timestampMs).toISOString()} on`
-    case 'AFTER':
-      return `after ${position.sequenceNumber}:${position.subSequenceNumber}`
-  }
+  if (position.kind === 'AFTER') return `after ${position.sequenceNumber}:${position.subSequenceNumber}`
+  if (position.kind === 'TRIM_HORIZON') return 'the oldest record'
+  return `the first record from ${new Date(position.timestampMs).toISOString()} on`
 }

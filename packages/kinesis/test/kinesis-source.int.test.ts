@@ -9,7 +9,7 @@ import { type KinesisLocal, startKinesisLocal, waitFor } from '@sluice/testkit'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
 import { KinesisSource, type KinesisSourceOptions } from '../src/index.ts'
-import { MiniJob } from './support/mini-job.ts'
+import { type MiniJob, startJob } from './support/mini-job.ts'
 
 interface Entry {
   readonly key: string
@@ -114,7 +114,7 @@ describe('KinesisSource on a server', () => {
   test('reads every record of several shards, each once and in order, in two subtasks', async () => {
     await kinesis.createStream('several', 4)
     await put('several', 0, 5)
-    await using job = await new MiniJob(sourceOf('several'), { parallelism: 2 }).start()
+    const job = await startJob(sourceOf('several'), { parallelism: 2 })
     await until(job, 40)
     expect(byKey(job.values())).toEqual(allKeys(range(0, 5)))
     expect(new Set(job.assigned.map(({ subtask }) => subtask))).toEqual(new Set([0, 1]))
@@ -131,7 +131,7 @@ describe('KinesisSource on a server', () => {
     const [, left, right] = (await shardsOf('reshard')).map(({ id }) => id)
     await mergeShards('reshard', left ?? '', right ?? '')
     await put('reshard', 6, 9)
-    await using job = await new MiniJob(sourceOf('reshard')).start()
+    const job = await startJob(sourceOf('reshard'))
     await until(job, 72)
     expect(byKey(job.values())).toEqual(allKeys(range(0, 9)))
     expect(job.assigned.map(({ shardId }) => shardId)).toEqual([
@@ -145,7 +145,7 @@ describe('KinesisSource on a server', () => {
   test('finds the children of a shard that is split while it is read', async () => {
     await kinesis.createStream('live', 1)
     await put('live', 0, 2)
-    await using job = await new MiniJob(sourceOf('live')).start()
+    const job = await startJob(sourceOf('live'))
     await until(job, 16)
     await splitShard('live', 'shardId-000000000000')
     await put('live', 2, 4)
@@ -159,19 +159,19 @@ describe('KinesisSource on a server', () => {
     const atTimestamp = Date.now() + 1
     await waitFor(() => Date.now() > atTimestamp, { what: 'the next milliseconds' })
     await put('at-time', 2, 4)
-    await using job = await new MiniJob(sourceOf('at-time', { initialPosition: { atTimestamp } })).start()
+    const job = await startJob(sourceOf('at-time', { initialPosition: { atTimestamp } }))
     await until(job, 16)
     expect(byKey(job.values())).toEqual(allKeys(range(2, 4)))
   })
 
   test('a LATEST start that ended before its first checkpoint with records skips nothing', async () => {
     await kinesis.createStream('latest', 2)
-    const first = await new MiniJob(sourceOf('latest', { initialPosition: 'LATEST' })).start()
+    const first = await startJob(sourceOf('latest', { initialPosition: 'LATEST' }))
     const restored = first.snapshot()
     expect(restored.enumerator.start).toMatchObject({ kind: 'AT_TIMESTAMP' })
-    await first[Symbol.asyncDispose]()
+    await first.stop()
     await put('latest', 0, 3)
-    await using second = await new MiniJob(sourceOf('latest', { initialPosition: 'LATEST' }), { restored }).start()
+    const second = await startJob(sourceOf('latest', { initialPosition: 'LATEST' }), { restored })
     await until(second, 24)
     expect(byKey(second.values())).toEqual(allKeys(range(0, 3)))
   })
@@ -179,13 +179,13 @@ describe('KinesisSource on a server', () => {
   test('goes on from a checkpoint inside a batch without loss or repeat, with another parallelism', async () => {
     await kinesis.createStream('resume', 2)
     await put('resume', 0, 6)
-    const first = await new MiniJob(sourceOf('resume')).start()
+    const first = await startJob(sourceOf('resume'))
     await waitFor(() => first.readers[0]?.status().queuedRecords === 48, { what: 'all records to be fetched' })
     first.pump(5)
     const restored = first.snapshot()
     expect(first.emitted).toHaveLength(10)
-    await first[Symbol.asyncDispose]()
-    await using second = await new MiniJob(sourceOf('resume'), { restored, parallelism: 3 }).start()
+    await first.stop()
+    const second = await startJob(sourceOf('resume'), { restored, parallelism: 3 })
     await until(second, 38)
     expect(byKey([...first.values(), ...second.values()])).toEqual(allKeys(range(0, 6)))
   })
@@ -193,14 +193,14 @@ describe('KinesisSource on a server', () => {
   test('goes on over a split that happened while the job was down', async () => {
     await kinesis.createStream('resplit', 1)
     await put('resplit', 0, 3)
-    const first = await new MiniJob(sourceOf('resplit')).start()
+    const first = await startJob(sourceOf('resplit'))
     await waitFor(() => first.readers[0]?.status().queuedRecords === 24, { what: 'all records to be fetched' })
     first.pump(7)
     const restored = first.snapshot()
-    await first[Symbol.asyncDispose]()
+    await first.stop()
     await splitShard('resplit', 'shardId-000000000000')
     await put('resplit', 3, 5)
-    await using second = await new MiniJob(sourceOf('resplit'), { restored }).start()
+    const second = await startJob(sourceOf('resplit'), { restored })
     await until(second, 33)
     expect(byKey([...first.values(), ...second.values()])).toEqual(allKeys(range(0, 5)))
   })
@@ -208,8 +208,8 @@ describe('KinesisSource on a server', () => {
   test('two processes with static parts of the hash keys read every record once', async () => {
     await kinesis.createStream('parts', 4)
     await put('parts', 0, 4)
-    await using first = await new MiniJob(sourceOf('parts', { shards: { index: 0, count: 2 } })).start()
-    await using second = await new MiniJob(sourceOf('parts', { shards: { index: 1, count: 2 } })).start()
+    const first = await startJob(sourceOf('parts', { shards: { index: 0, count: 2 } }))
+    const second = await startJob(sourceOf('parts', { shards: { index: 1, count: 2 } }))
     await waitFor(() => first.pump() + second.pump() >= 0 && first.emitted.length + second.emitted.length >= 32, {
       what: '32 records',
     })
@@ -219,8 +219,7 @@ describe('KinesisSource on a server', () => {
   })
 
   test('a missing stream is named, with where it was looked for', async () => {
-    await using job = new MiniJob(sourceOf('missing'))
-    await expect(job.start()).rejects.toMatchObject({
+    await expect(startJob(sourceOf('missing'))).rejects.toMatchObject({
       code: 'SLUICE_SOURCE_NOT_FOUND',
       restartable: false,
       message: expect.stringMatching(
@@ -234,9 +233,9 @@ describe('KinesisSource on a server', () => {
     const injected = kinesis.client()
     const source = new KinesisSource({ streamName: 'injected', client: injected, initialPosition: 'TRIM_HORIZON' })
     await put('injected', 0, 1)
-    const job = await new MiniJob(source).start()
+    const job = await startJob(source)
     await until(job, 8)
-    await job[Symbol.asyncDispose]()
+    await job.stop()
     await expect(injected.send(new ListShardsCommand({ StreamName: 'injected' }))).resolves.toBeDefined()
   })
 })

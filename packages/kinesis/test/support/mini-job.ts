@@ -10,6 +10,7 @@ import {
   type SplitEnumerator,
   systemClock,
 } from '@sluice/core'
+import { onTestFinished } from 'vitest'
 
 import type { KinesisEnumeratorState, KinesisSplit } from '../../src/index.ts'
 
@@ -30,7 +31,7 @@ export interface MiniJobOptions {
 }
 
 /** Runs a source as a job does: the start is resolved first, then splits are read, emitted and reported as finished. */
-export class MiniJob implements AsyncDisposable {
+export class MiniJob {
   readonly metrics: MetricRegistry = new MetricRegistry()
   readonly assigned: { readonly shardId: string; readonly subtask: number }[] = []
   readonly emitted: Emitted[] = []
@@ -105,9 +106,16 @@ export class MiniJob implements AsyncDisposable {
     return this.metrics.collect().find(({ definition }) => definition.name === name)?.value
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  async stop(): Promise<void> {
     this.#stop.abort()
     await this.enumerator[Symbol.asyncDispose]()
     for (const reader of this.readers) await reader.close(1000)
   }
+}
+
+/** Starts a {@link MiniJob}, which ends with the test at the latest. */
+export function startJob(source: KinesisSourceLike, options: MiniJobOptions = {}): Promise<MiniJob> {
+  const job = new MiniJob(source, options)
+  onTestFinished(() => job.stop())
+  return job.start()
 }

@@ -1,0 +1,84 @@
+import type { SluiceError } from '@sluice/core'
+import { describe, expect, test } from 'vitest'
+
+import { KinesisSource } from '../src/index.ts'
+
+function problemsOf(options: object): readonly string[] {
+  try {
+    const source = new KinesisSource(options as ConstructorParameters<typeof KinesisSource>[0])
+    throw new Error(`the options of ${source.uid} were taken`)
+  } catch (error) {
+    expect(error).toMatchObject({ code: 'SLUICE_OPTIONS_INVALID' })
+    return (error as SluiceError).facts['problems'] as readonly string[]
+  }
+}
+
+describe('options of KinesisSource', () => {
+  test('names every problem at once', () => {
+    const problems = problemsOf({
+      streamName: 'a b',
+      uid: '',
+      deserialize: 'json',
+      initialPosition: 'EARLIEST',
+      shardDiscoveryIntervalMs: 10,
+      maxRecordsPerFetch: 10_001,
+      emptyFetchIntervalMs: 0,
+      fetchIntervalMs: -1,
+      maxFetchedBytes: 1024,
+      requestTimeoutMs: 0,
+      shards: { index: 2, count: 2 },
+      client: {},
+      aws: { region: 'x y' },
+      maxRecordPerFetch: 1,
+    })
+    for (const name of [
+      'streamName',
+      'uid',
+      'deserialize',
+      'initialPosition',
+      'shardDiscoveryIntervalMs',
+      'maxRecordsPerFetch',
+      'emptyFetchIntervalMs',
+      'fetchIntervalMs',
+      'maxFetchedBytes',
+      'requestTimeoutMs',
+      'shards',
+      'client',
+      'aws.region',
+    ]) {
+      expect(problems.filter((problem) => problem.startsWith(`${name} must be`))).toHaveLength(1)
+    }
+    expect(problems).toContain('only one of client and aws may be given')
+    expect(problems.join()).toContain("unknown option 'maxRecordPerFetch'; did you mean 'maxRecordsPerFetch'?")
+    expect(problems).toHaveLength(15)
+  })
+
+  test.each([
+    ['no stream', {}],
+    ['two streams', { streamName: 'a', streamArn: 'arn:aws:kinesis:eu-west-1:123456789012:stream/a' }],
+  ])('%s: exactly one is needed', (_, options) => {
+    expect(problemsOf(options)).toEqual(['exactly one of streamName and streamArn is needed'])
+  })
+
+  test.each([null, undefined, 'orders', []])('%j are no options', (options) => {
+    expect(problemsOf(options as unknown as object).join()).toContain('options must be an object')
+  })
+
+  test.each([
+    { atTimestamp: Number.NaN },
+    { atTimestamp: new Date('yesterday') },
+    { atTimestamp: '2026-01-01' },
+    null,
+    5,
+  ])('the initial position %j is refused', (initialPosition) => {
+    expect(problemsOf({ streamName: 'a', initialPosition })).toHaveLength(1)
+  })
+
+  test('the uid is made of the name, or of the name in the ARN', () => {
+    expect(new KinesisSource({ streamName: 'orders' }).uid).toBe('kinesis:orders')
+    expect(new KinesisSource({ streamArn: 'arn:aws:kinesis:eu-west-1:123456789012:stream/o.r' }).uid).toBe(
+      'kinesis:o.r',
+    )
+    expect(new KinesisSource({ streamName: 'orders', uid: 'mine' }).uid).toBe('mine')
+  })
+})
