@@ -34,13 +34,12 @@ const CAUGHT_UP_POLL_MS = 100
 /** Runs the pipeline until everything that was produced is stored, and compares the two. */
 export async function runDemo(options: DemoOptions): Promise<{ readonly summary: DemoSummary; readonly ok: boolean }> {
   const startedAt = performance.now()
-  const say = (line: string): void => void process.stderr.write(`${line}\n`)
   await using services = await openServices(options, say)
   await using temporary = await temporaryFolder()
   const run = `demo-${Date.now()}`
   const produced: LedgerEntry[] = []
   const stopProducing = new AbortController()
-  await using job = startJob(options, services, options.state ?? join(temporary.path, 'state'), say)
+  await using job = startJob(options, services, options.state ?? join(temporary.path, 'state'))
   const removeHandlers = drainOnSignals(job)
   const interrupt = (): void => stopProducing.abort()
   process.once('SIGINT', interrupt).once('SIGTERM', interrupt)
@@ -92,7 +91,11 @@ export async function runDemo(options: DemoOptions): Promise<{ readonly summary:
   return { summary, ok }
 }
 
-function startJob(options: DemoOptions, services: Services, state: string, say: (line: string) => void): Job {
+function say(line: string): void {
+  process.stderr.write(`${line}\n`)
+}
+
+function startJob(options: DemoOptions, services: Services, state: string): Job {
   const { kinesisEndpoint, timestreamEndpoint } = services
   const source = new KinesisSource<HostRecord>({
     streamName: options.stream,

@@ -113,9 +113,12 @@ export function hostRecord(run: string, sequence: number, firstSecond: number, c
   return { '@type': kind, dimensions, time, measures, ledger: { source: run, key: who.instance_name, sequence, hash } }
 }
 
+function candidatesBelow(end: number): number {
+  return Math.floor(end / 4) * 2 + Math.max(0, (end % 4) - 2)
+}
+
 /** Whether the record is one of the last `collisions` that can collide: every second pair of numbers can. */
 export function collidesAt(sequence: number, records: number, collisions: number): boolean {
-  const candidatesBelow = (end: number): number => Math.floor(end / 4) * 2 + Math.max(0, (end % 4) - 2)
   return sequence % 4 >= 2 && candidatesBelow(records) - candidatesBelow(sequence) <= collisions
 }
 
