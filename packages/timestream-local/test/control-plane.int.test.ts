@@ -174,7 +174,7 @@ describe('protocol', () => {
       headers: { 'x-amz-target': 'Timestream_20181101.ListTables' },
       body: new Blob([body]).stream(),
       duplex: 'half',
-    } as RequestInit)
+    })
     expect(streamed.status).toBe(413)
     expect((await small.write([record()])).ingested?.Total).toBe(1)
   })
