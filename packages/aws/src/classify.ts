@@ -109,7 +109,6 @@ const NOT_SENT: ReadonlySet<string> = new Set([
 ])
 
 const NO_ANSWER: ReadonlySet<string> = new Set([
-  'ABORT_ERR',
   'ECONNABORTED',
   'ECONNRESET',
   'EPIPE',

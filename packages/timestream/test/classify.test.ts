@@ -99,8 +99,8 @@ test('only throttling of the memory store does not slow down', () => {
 
 function describeError(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
-  const status: unknown = Reflect.get(Object(Reflect.get(error, '$metadata')), 'httpStatusCode')
-  return `${error.name} ${String(status ?? '')} ${error.message} ${describeReason(error)}`
+  const metadata: unknown = Reflect.get(error, '$metadata')
+  return `${error.name} ${JSON.stringify(metadata ?? '')} ${error.message} ${describeReason(error)}`
 }
 
 function describeReason(error: Error): string {

@@ -65,9 +65,8 @@ export class ManualClock implements Clock {
 
   advance(ms: number): void {
     this.#now += ms
-    for (const timer of [...this.#timers]) {
-      if (timer.at <= this.#now && this.#timers.delete(timer)) timer.callback()
-    }
+    const due = Array.from(this.#timers).filter(({ at }) => at <= this.#now)
+    for (const timer of due) if (this.#timers.delete(timer)) timer.callback()
   }
 }
 

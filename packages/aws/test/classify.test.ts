@@ -1,0 +1,126 @@
+import { expect, test } from 'vitest'
+import { type AwsErrorKind, classifyAwsError } from '../src/classify.ts'
+
+const service = (name: string, status?: number): Error =>
+  Object.assign(new Error('said'), { name, $metadata: { httpStatusCode: status, requestId: 'r-1' } })
+
+const network = (code: string, more: object = {}): Error => Object.assign(new Error(`net ${code}`), { code, ...more })
+
+const rows: readonly (readonly [label: string, error: unknown, kind: AwsErrorKind, code: string])[] = [
+  ...[
+    'BandwidthLimitExceeded',
+    'EC2ThrottledException',
+    'KMSThrottlingException',
+    'LimitExceededException',
+    'PriorRequestNotComplete',
+    'ProvisionedThroughputExceededException',
+    'RequestLimitExceeded',
+    'RequestThrottled',
+    'RequestThrottledException',
+    'SlowDown',
+    'ThrottledException',
+    'Throttling',
+    'ThrottlingException',
+    'TooManyRequestsException',
+  ].map((name) => [`${name} with 400`, service(name, 400), 'throttled', name] as const),
+  ...[
+    'AccessDenied',
+    'AccessDeniedException',
+    'ExpiredToken',
+    'ExpiredTokenException',
+    'InvalidClientTokenId',
+    'InvalidSignatureException',
+    'MissingAuthenticationTokenException',
+    'SignatureDoesNotMatch',
+    'UnrecognizedClientException',
+  ].map((name) => [`${name} with 400`, service(name, 400), 'accessDenied', name] as const),
+  ['credentials', service('CredentialsProviderError'), 'accessDenied', 'CredentialsProviderError'],
+  ['token', service('TokenProviderError'), 'accessDenied', 'TokenProviderError'],
+  ['a stream', service('ResourceNotFoundException', 400), 'notFound', 'ResourceNotFoundException'],
+  ['a queue', service('QueueDoesNotExist', 400), 'notFound', 'QueueDoesNotExist'],
+  ['validation', service('ValidationException', 400), 'validation', 'ValidationException'],
+  ['an argument', service('InvalidArgumentException', 400), 'validation', 'InvalidArgumentException'],
+  ['a body', service('SerializationException', 400), 'validation', 'SerializationException'],
+  ['no such operation', service('UnknownOperationException', 404), 'other', 'UnknownOperationException'],
+  ...(
+    [
+      [400, 'other'],
+      [401, 'accessDenied'],
+      [402, 'other'],
+      [403, 'accessDenied'],
+      [404, 'notFound'],
+      [408, 'transient'],
+      [409, 'other'],
+      [413, 'other'],
+      [429, 'throttled'],
+      [500, 'transient'],
+      [502, 'transient'],
+      [503, 'transient'],
+      [504, 'transient'],
+      [509, 'transient'],
+      [200, 'unknown'],
+      [302, 'other'],
+    ] as const
+  ).map(([status, kind]) => [`status ${status}`, service('Odd', status), kind, 'Odd'] as const),
+  ['InternalFailure', service('InternalFailure'), 'transient', 'InternalFailure'],
+  ...['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH'].map(
+    (code) => [code, network(code), 'transient', code] as const,
+  ),
+  ...['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ECONNABORTED', 'ERR_STREAM_PREMATURE_CLOSE', 'ERR_HTTP2_STREAM_ERROR'].map(
+    (code) => [code, network(code), 'unknown', code] as const,
+  ),
+  ['a connect that timed out', network('ETIMEDOUT', { syscall: 'connect' }), 'transient', 'ETIMEDOUT'],
+  ['a timeout', service('TimeoutError'), 'unknown', 'TimeoutError'],
+  ['an abort', new DOMException('aborted', 'AbortError'), 'unknown', 'AbortError'],
+  [
+    'a connection timeout of the handler',
+    Object.assign(new Error('the request socket did not establish a connection with the server within 5 ms'), {
+      name: 'TimeoutError',
+    }),
+    'transient',
+    'TimeoutError',
+  ],
+  ['a cause', new Error('fetch failed', { cause: network('ECONNRESET') }), 'unknown', 'ECONNRESET'],
+  ['a discovery', Object.assign(new Error('d'), { reason: network('ECONNRESET') }), 'transient', 'ECONNRESET'],
+  [
+    'a discovery that is denied',
+    Object.assign(new Error('d'), { reason: service('AccessDeniedException', 403) }),
+    'accessDenied',
+    'AccessDeniedException',
+  ],
+  [
+    'a discovery that is invalid',
+    Object.assign(new Error('d'), { reason: service('ValidationException', 400) }),
+    'other',
+    'ValidationException',
+  ],
+  ['a raw response', { name: 'SyntaxError', $response: { statusCode: 502 } }, 'transient', 'SyntaxError'],
+  ['an Error', new Error('Region is missing'), 'other', 'Error'],
+  ['a text', 'boom', 'other', 'Error'],
+  ['nothing', undefined, 'other', 'Error'],
+  ['null', null, 'other', 'Error'],
+  ['a number', 5, 'other', 'Error'],
+  ['an object without prototype', Object.create(null), 'other', 'Error'],
+  ['fields of wrong types', { name: 5, code: {}, $metadata: 'x', $response: null, cause: 7 }, 'other', 'Error'],
+]
+
+test.for(rows)('%s', ([, error, kind, code]) => {
+  expect(classifyAwsError(error)).toMatchObject({ kind, code })
+})
+
+test('message, request and status are kept', () => {
+  expect(classifyAwsError(service('ThrottlingException', 429))).toEqual({
+    kind: 'throttled',
+    code: 'ThrottlingException',
+    message: 'said',
+    requestId: 'r-1',
+    httpStatus: 429,
+  })
+  expect(classifyAwsError(new Error('outer', { cause: network('EPIPE') })).message).toBe('outer (net EPIPE)')
+})
+
+test('a chain of causes that is circular ends', () => {
+  const error = new Error('round')
+  error.cause = error
+  expect(classifyAwsError(error).kind).toBe('other')
+})

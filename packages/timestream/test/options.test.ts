@@ -1,0 +1,145 @@
+import { TimestreamWriteClient } from '@aws-sdk/client-timestream-write'
+import { SluiceError } from '@sluice/core'
+import { expect, test } from 'vitest'
+import type { TimestreamSinkOptions } from '../src/options.ts'
+import { resolveOptions } from '../src/resolve-options.ts'
+import { TimestreamSink } from '../src/sink.ts'
+
+const minimal = { databaseName: 'metrics', tableName: 'hosts', elementConverter: () => undefined }
+
+function problemsOf(options: unknown): readonly string[] {
+  try {
+    resolveOptions(options as TimestreamSinkOptions<unknown>)
+    return []
+  } catch (error) {
+    if (!SluiceError.isInstance(error) || error.code !== 'SLUICE_OPTIONS_INVALID') throw error
+    return error.facts['problems'] as readonly string[]
+  }
+}
+
+test('the defaults are those of the original connector', () => {
+  const { engine, policy, uid, ownClient } = resolveOptions(minimal)
+  expect(uid).toBe('timestream')
+  expect(engine).toMatchObject({
+    maxBatchSize: 100,
+    maxBufferedRequests: 1000,
+    maxInFlightRequests: 100,
+    maxTimeInBufferMS: 15_000,
+  })
+  expect(policy).toEqual({
+    printFailedRequests: false,
+    failProcessingOnRejectedRecordsException: true,
+    failProcessingOnValidationException: true,
+    failProcessingOnErrorDefault: true,
+  })
+  expect(ownClient).toEqual({
+    maxConcurrency: 100,
+    maxErrorRetry: 10,
+    requestTimeout: 20_000,
+    credentialsProviderType: 'AUTO',
+    credentialConfig: {},
+  })
+})
+
+test('the engine waits longer than the SDK can take with all of its repeats', () => {
+  const { engine } = resolveOptions({ ...minimal, writeClientConfig: { maxErrorRetry: 2, requestTimeout: 1000 } })
+  expect(engine.requestTimeoutMs).toBeGreaterThanOrEqual(3 * 1000 + 2 * 20_000)
+})
+
+test('maxConcurrency follows maxInFlightRequests', () => {
+  expect(resolveOptions({ ...minimal, maxInFlightRequests: 7 }).ownClient.maxConcurrency).toBe(7)
+})
+
+test('an option that is undefined has its default', () => {
+  const options = { ...minimal, maxBatchSize: undefined, failureHandlerConfig: { printFailedRequests: undefined } }
+  const resolved = resolveOptions(options as never)
+  expect(resolved.engine.maxBatchSize).toBe(100)
+  expect(resolved.policy.printFailedRequests).toBe(false)
+})
+
+test.for([
+  [
+    { maxBatchSize: 101 },
+    /^maxBatchSize must be an integer from 1 to 100, the limit of WriteRecords, got 101 \(number\)$/,
+  ],
+  [{ maxBatchSize: 0 }, /^maxBatchSize must be an integer from 1/],
+  [{ maxBatchSize: '5' }, /^maxBatchSize must be an integer/],
+  [
+    { maxBatchSize: 100, maxBufferedRequests: 100 },
+    /^maxBufferedRequests must be greater than maxBatchSize, got 100 and 100$/,
+  ],
+  [{ maxInFlightRequests: -1 }, /^maxInFlightRequests must be an integer/],
+  [{ maxTimeInBufferMS: 1.5 }, /^maxTimeInBufferMS must be an integer/],
+  [{ maxTimeInBufferMs: 5 }, /^unknown option 'maxTimeInBufferMs'; did you mean 'maxTimeInBufferMS'\?$/],
+  [{ emitSinkMetricsToCloudWatch: true }, /^unknown option 'emitSinkMetricsToCloudWatch'/],
+  [{ databaseName: '' }, /^databaseName must be a name of 1 to 256/],
+  [{ tableName: 'a b' }, /^tableName must be a name/],
+  [{ elementConverter: 'x' }, /^elementConverter must be a function/],
+  [{ batchConverter: {} }, /^batchConverter must be a function/],
+  [{ retry: 5 }, /^retry must be an object/],
+  [{ retry: { initialDelayMs: 10, maxDelayMs: 5 } }, /^retry must have 0 < initialDelayMs/],
+  [{ writeClientConfig: 5 }, /^writeClientConfig must be an object, got number$/],
+  [
+    { writeClientConfig: { regoin: 'x' } },
+    /^unknown option 'writeClientConfig.regoin'; did you mean 'writeClientConfig.region'\?$/,
+  ],
+  [{ writeClientConfig: { region: 'not a region' } }, /^writeClientConfig.region must be the name of a region/],
+  [{ writeClientConfig: { requestTimeout: 0 } }, /^writeClientConfig.requestTimeout must be an integer from 1/],
+  [{ writeClientConfig: { maxErrorRetry: -1 } }, /^writeClientConfig.maxErrorRetry must be an integer from 0 to 100/],
+  [{ writeClientConfig: { maxConcurrency: 0 } }, /^writeClientConfig.maxConcurrency must be an integer/],
+  [{ writeClientConfig: { endpointOverride: 'nowhere' } }, /^writeClientConfig.endpointOverride must be a URL/],
+  [{ writeClientConfig: { useFipsEndpoint: 'yes' } }, /^writeClientConfig.useFipsEndpoint must be a boolean/],
+  [{ failureHandlerConfig: { printFailedRequests: 1 } }, /^failureHandlerConfig.printFailedRequests must be a boolean/],
+  [
+    { credentialsProviderType: 'BASIC' },
+    /^credentialsProviderType must be one of 'AUTO', 'ENV_VAR', 'SYS_PROP', 'PROFILE'/,
+  ],
+  [{ credentialsProviderType: 'PROFILE' }, /^credentialConfig.profileName must be given/],
+  [
+    { credentialConfig: { profileName: 'p' } },
+    /^credentialConfig needs credentialsProviderType 'PROFILE', got 'AUTO'$/,
+  ],
+  [{ client: {} }, /^client must be a TimestreamWriteClient/],
+] as const)('%j is one problem', ([change, problem]) => {
+  const problems = problemsOf({ ...minimal, ...change })
+  expect(problems).toHaveLength(1)
+  expect(problems[0]).toMatch(problem)
+})
+
+test('all problems are reported at once', () => {
+  const problems = problemsOf({
+    tableName: 5,
+    maxBatchSize: 0,
+    writeClientConfig: { region: 5, requestTimeout: -1 },
+    credentialsProviderType: 'PROFILE',
+    colour: 'red',
+  })
+  expect(problems.map((problem) => problem.split(' ')[0])).toEqual([
+    'unknown',
+    'databaseName',
+    'tableName',
+    'elementConverter',
+    'maxBatchSize',
+    'writeClientConfig.requestTimeout',
+    'writeClientConfig.region',
+    'credentialConfig.profileName',
+  ])
+})
+
+test('an injected client excludes the options that would configure another', () => {
+  const client = new TimestreamWriteClient({ region: 'eu-west-1' })
+  const problems = problemsOf({ ...minimal, client, writeClientConfig: {}, credentialsProviderType: 'AUTO' })
+  expect(problems).toEqual([
+    'client excludes writeClientConfig: configure the client that you pass instead',
+    'client excludes credentialsProviderType: configure the client that you pass instead',
+  ])
+})
+
+test.for([undefined, null, 5, []])('options that are %j are refused', (options) => {
+  expect(problemsOf(options)).toHaveLength(1)
+})
+
+test('a sink says what repeats do', () => {
+  const sink = new TimestreamSink({ ...minimal, uid: 'hosts' })
+  expect(sink).toMatchObject({ uid: 'hosts', repeats: 'idempotent', spiVersion: 1 })
+})

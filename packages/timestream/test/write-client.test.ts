@@ -1,0 +1,189 @@
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { afterEach, expect, test, vi } from 'vitest'
+import { TimestreamSink } from '../src/sink.ts'
+import { Harness, until } from './harness.ts'
+import { type Answer, exception, STORED, StubService } from './stub-service.ts'
+
+const record = { Dimensions: [{ Name: 'd', Value: 'v' }], MeasureName: 'm', MeasureValue: '1', Time: '1' }
+const minimal = {
+  databaseName: 'metrics',
+  tableName: 'hosts',
+  elementConverter: () => record,
+  retry: { initialDelayMs: 1, maxDelayMs: 1 },
+} as const
+
+const cleanups: (() => void)[] = []
+
+afterEach(() => {
+  for (const cleanup of cleanups.splice(0)) cleanup()
+  vi.unstubAllEnvs()
+})
+
+interface Seen {
+  readonly operation: string
+  readonly authorization: string
+}
+
+/** A server that speaks enough of the protocol for one client, on plain http. */
+async function serve(
+  answer: (seen: Seen, index: number) => Answer | undefined,
+): Promise<{ url: string; seen: Seen[] }> {
+  const seen: Seen[] = []
+  const server: Server = createServer((request, response) => {
+    const operation = String(request.headers['x-amz-target']).split('.')[1] ?? ''
+    const entry = { operation, authorization: String(request.headers.authorization) }
+    seen.push(entry)
+    request.resume().on('end', () => {
+      const given = answer(entry, seen.length - 1)
+      if (given === undefined) return
+      if ('error' in given) {
+        response.destroy()
+        return
+      }
+      const body = JSON.stringify({ ...given.body, ...(given.type === undefined ? {} : { __type: given.type }) })
+      response.writeHead(given.status, { 'content-type': 'application/x-amz-json-1.0' }).end(body)
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  cleanups.push(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, seen }
+}
+
+const endpoints: Answer = { status: 200, body: { Endpoints: [{ Address: '127.0.0.1', CachePeriodInMinutes: 1440 }] } }
+
+function useEnvironment(url: string): void {
+  vi.stubEnv('AWS_ENDPOINT_URL_TIMESTREAM_WRITE', url)
+  vi.stubEnv('AWS_REGION', 'eu-west-1')
+  vi.stubEnv('AWS_ACCESS_KEY_ID', `AKIA${url.replace(/\D/g, '')}`)
+  vi.stubEnv('AWS_SECRET_ACCESS_KEY', 'secret')
+}
+
+test('region, endpoint and credentials come from the environment; the endpoint is discovered', async () => {
+  const { url, seen } = await serve(({ operation }) => (operation === 'DescribeEndpoints' ? endpoints : STORED))
+  useEnvironment(url)
+  const harness = new Harness()
+  const writer = new TimestreamSink(minimal).createWriter(harness.context)
+  await harness.write(writer, [1, 2])
+  await until('settled', () => harness.settlement.settled.length === 2)
+  await writer.close(1000)
+  expect(seen.map(({ operation }) => operation)).toEqual(['DescribeEndpoints', 'WriteRecords'])
+  expect(seen[1]?.authorization).toContain('/eu-west-1/timestream/aws4_request')
+})
+
+test('an endpoint that is no longer valid is discovered anew', async () => {
+  const { url, seen } = await serve(({ operation }, index) => {
+    if (operation === 'DescribeEndpoints') return endpoints
+    return index === 1 ? exception('InvalidEndpointException', 421, 'moved') : STORED
+  })
+  useEnvironment(url)
+  const harness = new Harness()
+  const writer = new TimestreamSink(minimal).createWriter(harness.context)
+  await harness.write(writer, [1])
+  await until('settled', () => harness.settlement.settled.length === 1)
+  await writer.close(1000)
+  expect(seen.map(({ operation }) => operation)).toEqual([
+    'DescribeEndpoints',
+    'WriteRecords',
+    'DescribeEndpoints',
+    'WriteRecords',
+  ])
+  expect(harness.metric('numOfInvalidEndpointException')).toBe(1)
+})
+
+test('an injected client discovers its endpoint anew too', async () => {
+  const service = new StubService(
+    ({ operation }, index) =>
+      operation === 'DescribeEndpoints'
+        ? { status: 200, body: { Endpoints: [{ Address: `cell${index}`, CachePeriodInMinutes: 60 }] } }
+        : index === 1
+          ? exception('InvalidEndpointException', 421, 'moved')
+          : STORED,
+    {},
+  )
+  const harness = new Harness()
+  const writer = new TimestreamSink({ ...minimal, client: service.client }).createWriter(harness.context)
+  await harness.write(writer, [1])
+  await until('settled', () => harness.settlement.settled.length === 1)
+  expect(service.requests.map(({ host }) => host)).toEqual([
+    'ingest.timestream.eu-west-1.amazonaws.com',
+    'cell0',
+    'ingest.timestream.eu-west-1.amazonaws.com',
+    'cell2',
+  ])
+})
+
+test('endpoints that are refused again and again end the attempt', async () => {
+  const { url, seen } = await serve(({ operation }) =>
+    operation === 'DescribeEndpoints' ? endpoints : exception('InvalidEndpointException', 421, 'moved'),
+  )
+  useEnvironment(url)
+  const harness = new Harness()
+  const writer = new TimestreamSink(minimal).createWriter(harness.context)
+  await harness.write(writer, [1])
+  await until('the failure', () => harness.failures.length > 0)
+  await writer.close(1000)
+  expect(harness.failures[0]).toMatchObject({ code: 'SLUICE_SINK_FAILED', restartable: true })
+  expect(seen.length).toBeLessThanOrEqual(12)
+  expect(harness.settlement.settled).toEqual([])
+})
+
+test('an account that the closed service does not take is told so', async () => {
+  const message =
+    'Only existing Timestream for LiveAnalytics customers can access the service. Reach out to AWS support, for more information.'
+  const { url } = await serve(() => exception('AccessDeniedException', 403, message))
+  useEnvironment(url)
+  const harness = new Harness()
+  const writer = new TimestreamSink(minimal).createWriter(harness.context)
+  await harness.write(writer, [1])
+  await until('the failure', () => harness.failures.length > 0)
+  await writer.close(1000)
+  expect(harness.failures[0]?.code).toBe('SLUICE_ACCESS_DENIED')
+  expect(harness.failures[0]?.message).toContain('takes no new customers since 2025-06-20')
+  expect(harness.failures[0]?.message).toContain(message)
+})
+
+test('a request without an answer ends at requestTimeout, repeated by the SDK maxErrorRetry times, then by the sink', async () => {
+  const { url, seen } = await serve((_, index) => (index < 3 ? undefined : STORED))
+  useEnvironment(url)
+  const harness = new Harness()
+  const writer = new TimestreamSink({
+    ...minimal,
+    writeClientConfig: { endpointOverride: url, maxErrorRetry: 1, requestTimeout: 50 },
+  }).createWriter(harness.context)
+  await harness.write(writer, [1])
+  await until('settled', () => harness.settlement.settled.length === 1)
+  await writer.close(1000)
+  expect(seen.map(({ operation }) => operation)).toEqual(Array.from({ length: 4 }).fill('WriteRecords'))
+  expect(harness.metric('numRequestsUnknown')).toBe(1)
+  expect(harness.metric('numWritesNonSDKRetries')).toBe(1)
+  expect(harness.lines('Option: writeClientConfig.requestTimeout')).toHaveLength(1)
+})
+
+test('ENV_VAR without keys ends the attempt with an error that names the variables', async () => {
+  useEnvironment('http://127.0.0.1:9')
+  vi.stubEnv('AWS_ACCESS_KEY_ID', '')
+  const harness = new Harness()
+  const writer = new TimestreamSink({ ...minimal, credentialsProviderType: 'ENV_VAR' }).createWriter(harness.context)
+  await harness.write(writer, [1])
+  await until('the failure', () => harness.failures.length > 0)
+  await writer.close(1000)
+  expect(harness.failures[0]?.code).toBe('SLUICE_ACCESS_DENIED')
+  expect(harness.failures[0]?.message).toContain('AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY')
+})
+
+test('close ends connections of its own client', async () => {
+  const { url, seen } = await serve(() => undefined)
+  const harness = new Harness()
+  useEnvironment(url)
+  const writer = new TimestreamSink({ ...minimal, writeClientConfig: { endpointOverride: url } }).createWriter(
+    harness.context,
+  )
+  await harness.write(writer, [1])
+  await until('the request', () => seen.length === 1)
+  await writer.close(5000)
+  expect(writer.status()).toMatchObject({ written: 0, abandoned: 1, inFlightRequests: 0 })
+})
