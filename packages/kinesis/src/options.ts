@@ -124,7 +124,7 @@ const STREAM_ARN = /^arn:aws[a-z-]*:kinesis:[a-z0-9-]+:\d{12}:stream\/([a-zA-Z0-
 /** @throws SluiceError `SLUICE_OPTIONS_INVALID` that lists every problem. */
 export function resolveOptions<T>(options: KinesisSourceOptions<T>): ResolvedOptions<T> {
   const check = new OptionsCheck('KinesisSource', options, NAMES)
-  if (typeof options === 'object' && options !== null) checkValues(check, options)
+  if (typeof options === 'object' && options !== null && !Array.isArray(options)) checkValues(check, options)
   check.throwIfAny()
   const streamName = options.streamName ?? STREAM_ARN.exec(options.streamArn ?? '')?.[1] ?? ''
   return {

@@ -2,9 +2,7 @@ import {
   DescribeStreamSummaryCommand,
   GetRecordsCommand,
   GetShardIteratorCommand,
-  type GetShardIteratorInput,
   ListShardsCommand,
-  type ListShardsInput,
 } from '@aws-sdk/client-kinesis'
 
 import type { KinesisSender } from '../../src/index.ts'
@@ -25,6 +23,20 @@ export interface StubShard {
   closedAtMs: number | undefined
 }
 
+/** The fields of all four requests. */
+export interface StubInput {
+  readonly StreamName?: string
+  readonly StreamARN?: string
+  readonly NextToken?: string
+  readonly ShardFilter?: { readonly Timestamp?: Date }
+  readonly ShardId?: string
+  readonly ShardIteratorType?: string
+  readonly StartingSequenceNumber?: string
+  readonly Timestamp?: Date
+  readonly ShardIterator?: string
+  readonly Limit?: number
+}
+
 export type Operation = 'DescribeStreamSummary' | 'ListShards' | 'GetShardIterator' | 'GetRecords'
 
 export const HASH_KEYS: bigint = 2n ** 128n
@@ -32,7 +44,7 @@ export const HASH_KEYS: bigint = 2n ** 128n
 /** A Kinesis stream behind a client's `send`, with the answers that a test asks for. */
 export class StubService {
   readonly shards: StubShard[] = []
-  readonly requests: { readonly operation: Operation; readonly input: Record<string, unknown> }[] = []
+  readonly requests: { readonly operation: Operation; readonly input: StubInput }[] = []
   readonly #failures: Partial<Record<Operation, { error: Error | 'hang'; shardId: string | undefined }[]>> = {}
   createdMs = Date.UTC(2025, 0, 1)
   retentionHours = 24
@@ -45,19 +57,18 @@ export class StubService {
   }
 
   get sender(): KinesisSender {
-    const send = (command: object): Promise<unknown> => this.#answer(command)
-    return { send } as unknown as KinesisSender
+    const sender: unknown = { send: (command: object) => this.#answer(command) }
+    return sender as KinesisSender
   }
 
   /** Adds a shard of the range from `from` to `to`, as fractions of all hash keys. */
   shard(id: string, options: { parents?: string[]; from?: number; to?: number; closed?: boolean } = {}): StubShard {
     const { parents = [], from = 0, to = 1, closed = false } = options
-    const key = (fraction: number): bigint => (BigInt(Math.round(fraction * 1024)) * HASH_KEYS) / 1024n
     const shard: StubShard = {
       id,
       parents,
-      from: key(from),
-      to: key(to) - 1n,
+      from: hashKey(from),
+      to: hashKey(to) - 1n,
       records: [],
       closedAtMs: closed ? this.nowMs() : undefined,
     }
@@ -91,27 +102,23 @@ export class StubService {
     return this.requests.filter((request) => request.operation === operation).length
   }
 
-  inputs(operation: Operation): Record<string, unknown>[] {
+  inputs(operation: Operation): StubInput[] {
     return this.requests.filter((request) => request.operation === operation).map(({ input }) => input)
   }
 
-  #answer(command: object): Promise<unknown> {
-    const { input } = command as { input: Record<string, unknown> }
+  async #answer(command: object): Promise<unknown> {
+    const { input } = command as { input: StubInput }
     const operation = operationOf(command)
     this.requests.push({ operation, input })
     const planned = this.#failures[operation] ?? []
-    const index = planned.findIndex(({ shardId }) => shardId === undefined || shardId === input['ShardId'])
+    const index = planned.findIndex(({ shardId }) => shardId === undefined || shardId === input.ShardId)
     const failure = index === -1 ? undefined : planned.splice(index, 1)[0]?.error
     if (failure === 'hang') return new Promise(() => {})
-    if (failure !== undefined) return Promise.reject(failure)
-    try {
-      return Promise.resolve(this.#result(operation, input))
-    } catch (error) {
-      return Promise.reject(error as Error)
-    }
+    if (failure !== undefined) throw failure
+    return this.#result(operation, input)
   }
 
-  #result(operation: Operation, input: Record<string, unknown>): unknown {
+  #result(operation: Operation, input: StubInput): unknown {
     switch (operation) {
       case 'DescribeStreamSummary':
         return {
@@ -121,17 +128,17 @@ export class StubService {
           },
         }
       case 'ListShards':
-        return this.#list(input as unknown as ListShardsInput)
+        return this.#list(input)
       case 'GetShardIterator':
-        return { ShardIterator: JSON.stringify(this.#iterator(input as unknown as GetShardIteratorInput)) }
+        return { ShardIterator: JSON.stringify(this.#iterator(input)) }
       case 'GetRecords':
-        return this.#records(String(input['ShardIterator']), Number(input['Limit']))
+        return this.#records(input.ShardIterator ?? '', input.Limit ?? 0)
       default:
         throw new Error(String(operation satisfies never))
     }
   }
 
-  #list({ NextToken, ShardFilter }: ListShardsInput): object {
+  #list({ NextToken, ShardFilter }: StubInput): object {
     const from = NextToken === undefined ? 0 : Number(NextToken)
     const since = this.knowsShardFilter ? ShardFilter?.Timestamp?.getTime() : undefined
     const all = this.shards.filter(({ closedAtMs }) => since === undefined || (closedAtMs ?? Infinity) >= since)
@@ -152,23 +159,18 @@ export class StubService {
     }
   }
 
-  #iterator(input: GetShardIteratorInput): { id: string; index: number } {
+  #iterator(input: StubInput): { id: string; index: number } {
     const id = input.ShardId ?? ''
     const { records } = this.#shard(id)
     const at = input.Timestamp?.getTime() ?? 0
-    switch (input.ShardIteratorType) {
-      case 'TRIM_HORIZON':
-        return { id, index: 0 }
-      case 'AT_TIMESTAMP': {
-        const index = records.findIndex(({ arrivedMs }) => arrivedMs >= at)
-        return { id, index: index === -1 ? records.length : index }
-      }
-      default: {
-        const index = records.findIndex(({ sequenceNumber }) => sequenceNumber === input.StartingSequenceNumber)
-        if (index === -1) throw serviceError('InvalidArgumentException', 'StartingSequenceNumber is invalid')
-        return { id, index: index + 1 }
-      }
+    if (input.ShardIteratorType === 'TRIM_HORIZON') return { id, index: 0 }
+    if (input.ShardIteratorType === 'AT_TIMESTAMP') {
+      const index = records.findIndex(({ arrivedMs }) => arrivedMs >= at)
+      return { id, index: index === -1 ? records.length : index }
     }
+    const index = records.findIndex(({ sequenceNumber }) => sequenceNumber === input.StartingSequenceNumber)
+    if (index === -1) throw serviceError('InvalidArgumentException', 'StartingSequenceNumber is invalid')
+    return { id, index: index + 1 }
   }
 
   #records(iterator: string, limit: number): object {
@@ -200,6 +202,11 @@ export class StubService {
 /** An error as the SDK makes it of the service's answer. */
 export function serviceError(name: string, message: string, httpStatusCode = 400): Error {
   return Object.assign(new Error(message), { name, $metadata: { httpStatusCode, requestId: 'request-1' } })
+}
+
+/** A fraction of all hash keys, in steps that a shard's range is made of. */
+function hashKey(fraction: number): bigint {
+  return (BigInt(Math.round(fraction * 1024)) * HASH_KEYS) / 1024n
 }
 
 function operationOf(command: object): Operation {
