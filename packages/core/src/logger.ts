@@ -1,3 +1,5 @@
+import { messageOf } from './errors.ts'
+
 /** The shape of pino, so that a pino logger passes as it is. Record content is never logged unless an option asks for it. */
 export interface Logger {
   debug(fields: object, message: string): void
@@ -26,21 +28,23 @@ export function consoleLogger(options: ConsoleLoggerOptions = {}): Logger {
   const write = options.write ?? ((line: string) => process.stderr.write(`${line}\n`))
   const at = (level: (typeof LEVELS)[number]): Logger['info'] => {
     if (LEVELS.indexOf(level) < least) return ignore
-    return (fields, message) =>
-      write(JSON.stringify({ level, time: new Date().toISOString(), message, ...plain(fields) }))
+    return (fields, message) => write(jsonLine({ level, time: new Date().toISOString(), message }, fields))
   }
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
 }
 
-function plain(fields: object): Record<string, unknown> {
-  const out: Record<string, unknown> = {}
-  for (const [key, value] of Object.entries(fields)) {
-    if (value instanceof Error) {
-      const code: unknown = Reflect.get(value, 'code')
-      out[key] = { name: value.name, message: value.message, ...(code === undefined ? {} : { code }) }
-    } else {
-      out[key] = typeof value === 'bigint' ? value.toString() : value
-    }
+/** Fields that cannot be written must not fail what logs them. */
+function jsonLine(head: object, fields: object): string {
+  try {
+    return JSON.stringify({ ...head, ...fields, ...head }, plain)
+  } catch (error) {
+    return JSON.stringify({ ...head, fieldsNotWritten: messageOf(error) })
   }
-  return out
+}
+
+function plain(_key: string, value: unknown): unknown {
+  if (typeof value === 'bigint') return value.toString()
+  if (!(value instanceof Error)) return value
+  const code: unknown = Reflect.get(value, 'code')
+  return { name: value.name, message: value.message, ...(code === undefined ? {} : { code }) }
 }

@@ -110,7 +110,8 @@ export class OptionsCheck {
 function describe(value: unknown): string {
   if (isSecret(value)) return 'a Secret'
   if (value === null || value === undefined) return String(value)
-  const shown = inspect(value, { depth: 0, breakLength: Infinity, maxStringLength: 60 })
+  // Nothing of what is inside an object: it may be a password.
+  const shown = inspect(value, { depth: -1, breakLength: Infinity, maxStringLength: 60 })
   return `${shown} (${Array.isArray(value) ? 'array' : typeof value})`
 }
 

@@ -1,5 +1,5 @@
 import { mkdir, open, readdir, readFile, rename, unlink } from 'node:fs/promises'
-import { join, resolve as resolvePath } from 'node:path'
+import { dirname, join, resolve as resolvePath } from 'node:path'
 import { messageOf, SluiceError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
 import { OptionsCheck } from '../options.ts'
@@ -34,7 +34,8 @@ export function fileCheckpoints(folder: string, options: FileCheckpointsOptions 
 
 async function openStore(folder: string, keep: number, logger: Logger): Promise<CheckpointStore> {
   try {
-    await mkdir(folder, { recursive: true })
+    const made = await mkdir(folder, { recursive: true })
+    if (made !== undefined) await syncEntries(folder, made)
   } catch (error) {
     throw storageError(folder, 'cannot make the folder', error)
   }
@@ -86,7 +87,7 @@ class FileStore implements CheckpointStore {
     } catch (error) {
       throw storageError(this.#folder, `cannot store checkpoint ${checkpoint.id}`, error)
     }
-    await this.#removeOld()
+    await this.#removeOlderThan(name)
     return bytes.length
   }
 
@@ -105,12 +106,7 @@ class FileStore implements CheckpointStore {
     }
     await rename(aside, join(this.#folder, name))
     // The rename itself is durable only when the folder is.
-    const folder = await open(this.#folder, 'r')
-    try {
-      await folder.sync()
-    } finally {
-      await folder.close()
-    }
+    await syncFolder(this.#folder)
   }
 
   async #read(name: string): Promise<Buffer> {
@@ -130,12 +126,27 @@ class FileStore implements CheckpointStore {
     }
   }
 
-  async #removeOld(): Promise<void> {
-    for (const name of (await this.#names()).slice(0, -this.#keep)) {
+  /** A damaged file with a higher id must not count among those kept: it would push whole ones out. */
+  async #removeOlderThan(newest: string): Promise<void> {
+    for (const name of (await this.#names()).filter((other) => other <= newest).slice(0, -this.#keep)) {
       await unlink(join(this.#folder, name)).catch((error: unknown) =>
         this.#logger.warn({ name, error: messageOf(error) }, 'An old checkpoint could not be removed'),
       )
     }
+  }
+}
+
+/** Makes the new folders durable: each is an entry of the one above, up to that of the topmost one that was made. */
+async function syncEntries(folder: string, topmost: string): Promise<void> {
+  for (let made = folder; made.length >= topmost.length; made = dirname(made)) await syncFolder(dirname(made))
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, 'r')
+  try {
+    await folder.sync()
+  } finally {
+    await folder.close()
   }
 }
 

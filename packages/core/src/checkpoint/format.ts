@@ -12,10 +12,15 @@ interface Header {
   readonly id: number
   readonly createdAtMs: number
   readonly bodyBytes: number
-  readonly sha256: string
 }
 
-/** Two lines: a header with length and checksum, then the sources' states. */
+/** The checksum ends the header line; it is of the line before it and of the body. */
+const CHECKSUM = /,"sha256":"([0-9a-f]{64})"\}$/
+
+/**
+ * Two lines: a header with length and checksum, then the sources' states. Every future format keeps the header line and its
+ * checksum, so that a newer format and a damaged file can be told apart.
+ */
 export function encodeCheckpoint(checkpoint: Checkpoint): Buffer {
   const body = Buffer.from(`${JSON.stringify({ sources: checkpoint.sources })}\n`)
   const header: Header = {
@@ -25,9 +30,13 @@ export function encodeCheckpoint(checkpoint: Checkpoint): Buffer {
     id: checkpoint.id,
     createdAtMs: checkpoint.createdAtMs,
     bodyBytes: body.length,
-    sha256: createHash('sha256').update(body).digest('hex'),
   }
-  return Buffer.concat([Buffer.from(`${JSON.stringify(header)}\n`), body])
+  const signed = Buffer.from(JSON.stringify(header).slice(0, -1))
+  return Buffer.concat([signed, Buffer.from(`,"sha256":"${checksum(signed, body)}"}\n`), body])
+}
+
+function checksum(signed: Buffer, body: Buffer): string {
+  return createHash('sha256').update(signed).update(body).digest('hex')
 }
 
 export type Decoded = { readonly checkpoint: Checkpoint } | { readonly damage: string }
@@ -40,8 +49,14 @@ export type Decoded = { readonly checkpoint: Checkpoint } | { readonly damage: s
 export function decodeCheckpoint(bytes: Buffer): Decoded {
   const lineEnd = bytes.indexOf(0x0a)
   if (lineEnd === -1) return { damage: `no header line in ${bytes.length} bytes` }
-  const header = parse(bytes.subarray(0, lineEnd))
-  if (!isHeader(header)) return { damage: 'the header is not one of a checkpoint' }
+  const line = bytes.subarray(0, lineEnd)
+  const header = parse(line)
+  const stated = CHECKSUM.exec(line.toString('latin1'))
+  if (!isHeader(header) || stated === null) return { damage: 'the header is not one of a checkpoint' }
+  const body = bytes.subarray(lineEnd + 1)
+  if (body.length !== header.bodyBytes)
+    return { damage: `the body has ${body.length} bytes, the header says ${header.bodyBytes}` }
+  if (checksum(line.subarray(0, stated.index), body) !== stated[1]) return { damage: 'the checksum does not match' }
   if (header.format > CHECKPOINT_FORMAT) {
     throw new SluiceError(
       'SLUICE_STATE_NEWER',
@@ -49,11 +64,6 @@ export function decodeCheckpoint(bytes: Buffer): Decoded {
       { facts: { format: header.format, readable: CHECKPOINT_FORMAT } },
     )
   }
-  const body = bytes.subarray(lineEnd + 1)
-  if (body.length !== header.bodyBytes)
-    return { damage: `the body has ${body.length} bytes, the header says ${header.bodyBytes}` }
-  if (createHash('sha256').update(body).digest('hex') !== header.sha256)
-    return { damage: 'the checksum does not match' }
   const content = parse(body)
   if (typeof content !== 'object' || content === null || !('sources' in content))
     return { damage: 'the body has no sources' }
@@ -77,7 +87,6 @@ function isHeader(value: unknown): value is Header {
     Number.isInteger(fields['id']) &&
     Number.isInteger(fields['bodyBytes']) &&
     typeof fields['job'] === 'string' &&
-    typeof fields['createdAtMs'] === 'number' &&
-    typeof fields['sha256'] === 'string'
+    typeof fields['createdAtMs'] === 'number'
   )
 }

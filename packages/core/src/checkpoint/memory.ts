@@ -1,7 +1,9 @@
-import type { Checkpoint, CheckpointStorage } from './storage.ts'
+import { decodeCheckpoint, encodeCheckpoint } from './format.ts'
+import type { CheckpointStorage } from './storage.ts'
 
 /**
- * Keeps the newest checkpoint of each job in memory: enough for restarts within the process, lost with it.
+ * Keeps the newest checkpoint of each job in memory: enough for restarts within the process, lost with it. It is kept as the
+ * bytes that a file would have, so that state which does not survive JSON shows at once.
  *
  * @example
  * ```ts
@@ -9,14 +11,19 @@ import type { Checkpoint, CheckpointStorage } from './storage.ts'
  * ```
  */
 export function memoryCheckpoints(): CheckpointStorage {
-  const newest = new Map<string, Checkpoint>()
+  const newest = new Map<string, Buffer>()
   return {
     open: (job) =>
       Promise.resolve({
-        load: () => Promise.resolve(newest.get(job)),
-        store: (checkpoint) => {
-          newest.set(job, structuredClone(checkpoint))
-          return Promise.resolve(0)
+        load() {
+          const bytes = newest.get(job)
+          const decoded = bytes === undefined ? undefined : decodeCheckpoint(bytes)
+          return Promise.resolve(decoded !== undefined && 'checkpoint' in decoded ? decoded.checkpoint : undefined)
+        },
+        store(checkpoint) {
+          const bytes = encodeCheckpoint(checkpoint)
+          newest.set(job, bytes)
+          return Promise.resolve(bytes.length)
         },
         [Symbol.asyncDispose]: () => Promise.resolve(),
       }),

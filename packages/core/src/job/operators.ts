@@ -44,15 +44,20 @@ export class OperatorChain {
     }
     for (const step of steps.toReversed()) {
       const rest = next
+      const handOn = (value: unknown): void => {
+        rest(value)
+        // Back in this step: its iterable may throw after values that it gave.
+        this.#stage = step.stage
+      }
       next = (value) => {
         this.#stage = step.stage
-        step.apply(value, rest)
+        step.apply(value, handOn)
       }
     }
     this.#first = next
   }
 
-  /** The step that ran last: after a throw, the one that threw or whose iterable did. */
+  /** After a throw: the step that threw, or whose iterable did. */
   get stage(): string {
     return this.#stage
   }

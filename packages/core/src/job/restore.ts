@@ -14,7 +14,7 @@ export function restoredState(
   job: string,
 ): RestoredSource<SourceSplit, unknown> | undefined {
   if (checkpoint === undefined) return undefined
-  const state = checkpoint.sources[source.uid]
+  const state = Object.hasOwn(checkpoint.sources, source.uid) ? checkpoint.sources[source.uid] : undefined
   const uids = Object.keys(checkpoint.sources)
   if (checkpoint.job !== job || state === undefined || uids.length !== 1) {
     throw new SluiceError(

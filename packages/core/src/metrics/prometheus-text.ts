@@ -19,10 +19,10 @@ export async function prometheusText(
   for (const samples of byName(metrics.collect())) {
     const [first] = samples
     if (first === undefined) continue
-    const { name, kind, help } = first.definition
+    const { kind, help } = first.definition
     // prom-client wants every label name declared; a metric may have more labels in one place than in another.
     const labelNames = [...new Set(samples.flatMap(({ labels }) => Object.keys(labels)))]
-    const configuration = { name: prometheusName(name, kind), help, labelNames, registers: [registry] }
+    const configuration = { name: nameOf(first), help, labelNames, registers: [registry] }
     if (kind === 'counter') {
       const counter = new client.Counter(configuration)
       for (const { labels, value } of samples) counter.inc(labels, value)
@@ -34,6 +34,11 @@ export async function prometheusText(
   return { contentType: registry.contentType, body: await registry.metrics() }
 }
 
+/** By the name in Prometheus: two spellings of one name would otherwise fail the whole page. */
 function byName(samples: readonly MetricSample[]): Iterable<readonly MetricSample[]> {
-  return Map.groupBy(samples, ({ definition }) => definition.name).values()
+  return Map.groupBy(samples, nameOf).values()
+}
+
+function nameOf({ definition }: MetricSample): string {
+  return prometheusName(definition.name, definition.kind)
 }

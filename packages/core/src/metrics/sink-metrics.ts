@@ -76,7 +76,7 @@ export const SINK_METRICS: Readonly<Record<CounterName | GaugeName, MetricDefini
   bufferedRecords: gauge(
     'bufferedRecords',
     'records',
-    'Entries in the buffer, those that wait to be retried included.',
+    'Entries in the buffer, those that wait to be retried or for their dead letter included.',
   ),
   bufferedBytes: gauge(
     'bufferedBytes',

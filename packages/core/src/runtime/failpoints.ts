@@ -21,9 +21,12 @@ export function failpoint(name: string): boolean {
 
 /** Registers an action; the returned function removes it. */
 export function setFailpoint(name: string, action: FailpointAction): () => void {
-  const actions = (registry.actions ??= new Map())
-  actions.set(name, action)
+  registry.actions ??= new Map()
+  registry.actions.set(name, action)
   return () => {
+    const { actions } = registry
+    // Registered anew since: that one is not ours to remove.
+    if (actions?.get(name) !== action) return
     actions.delete(name)
     if (actions.size === 0) registry.actions = undefined
   }

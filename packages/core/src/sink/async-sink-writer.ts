@@ -12,6 +12,7 @@ import { judge, type Verdict } from './outcome.ts'
 import type {
   Batch,
   BatchTrigger,
+  Reason,
   SinkContext,
   SinkStatus,
   SinkWriter,
@@ -152,26 +153,40 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
       this.convert(value, this.#emit)
     } catch (error) {
       this.#counters.numRecordsAccepted.value++
-      const reason = { code: 'convertThrew', message: messageOf(error), cause: error }
-      this.#disposition.refuse(token, rawBytes, 'convert', reason, 0)
+      this.#refuse(token, rawBytes, now, { code: 'convertThrew', message: messageOf(error), cause: error })
       return
     }
     const count = scratch.length
     this.#counters.numRecordsAccepted.value += count
     if (count !== 1) this.context.settlement.became(token, count)
-    const rawShare = count === 0 ? 0 : rawBytes / count
-    for (const entry of scratch) {
-      const size = this.sizeInBytes === undefined ? 0 : this.sizeInBytes(entry)
-      if (size > this.limits.maxRecordSizeInBytes) {
-        const message = `${size} bytes, allowed are ${this.limits.maxRecordSizeInBytes} (maxRecordSizeInBytes)`
-        this.#disposition.refuse(token, rawShare + size, 'convert', { code: 'recordTooLarge', message }, 0, entry)
-        continue
-      }
-      this.#hand.bufferedBytes += rawShare + size
-      const weight = this.weight === undefined ? 1 : this.weight(entry)
-      this.#hand.queue.push(entry, token, now, size, weight, rawShare + size)
-    }
+    // Whole bytes: the sum comes back to exactly 0 when everything is settled.
+    const rawShare = count === 1 ? rawBytes : Math.ceil(rawBytes / count)
+    for (const entry of scratch) this.#enqueue(entry, token, rawShare, now)
     scratch.length = 0
+  }
+
+  #enqueue(entry: Entry, token: number, rawShare: number, now: number): void {
+    let size = 0
+    let weight = 1
+    try {
+      if (this.sizeInBytes !== undefined) size = measured('sizeInBytes', this.sizeInBytes(entry))
+      if (this.weight !== undefined) weight = measured('weight', this.weight(entry))
+    } catch (error) {
+      this.#refuse(token, rawShare, now, { code: 'convertThrew', message: messageOf(error), cause: error }, entry)
+      return
+    }
+    if (size > this.limits.maxRecordSizeInBytes) {
+      const message = `${size} bytes, allowed are ${this.limits.maxRecordSizeInBytes} (maxRecordSizeInBytes)`
+      this.#refuse(token, rawShare + size, now, { code: 'recordTooLarge', message }, entry)
+      return
+    }
+    this.#hand.bufferedBytes += rawShare + size
+    this.#hand.queue.push(entry, token, now, size, weight, rawShare + size)
+  }
+
+  #refuse(token: number, bytes: number, now: number, reason: Reason, entry?: Entry): void {
+    const refusal = { token, stage: 'convert', reason, attempts: 0, ...(entry === undefined ? {} : { entry }) } as const
+    this.#disposition.refuse(refusal, bytes, now, true)
   }
 
   /** Sends whatever may be sent now and sets the timer for the rest. */
@@ -184,6 +199,8 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
       this.#send(next.parcel, next.trigger)
     }
     this.#arm(now)
+    // Also after a timer or a hasten: entries that left the buffer made room.
+    if (this.#hasRoom()) this.#room.wake()
   }
 
   #nextParcel(now: number): { readonly parcel: Parcel<Entry>; readonly trigger: BatchTrigger } | undefined {
@@ -255,8 +272,6 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
     const sentAt = clock.now()
     const abort = new AbortController()
     const { promise: done, resolve } = Promise.withResolvers<void>()
-    const flight: Flight<Entry> = { parcel, abort, done }
-    this.#hand.flights.add(flight)
     const finish = (verdict: Verdict): void => {
       if (!this.#hand.flights.delete(flight)) {
         this.#counters.numLateAnswers.value++
@@ -272,19 +287,19 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
       finish({ kind: 'all', reason: { code: 'timeout', message }, slowDown: true, unknown: true })
       abort.abort(new SluiceError('SLUICE_DEADLINE_EXCEEDED', message, { restartable: true }))
     })
+    const flight: Flight<Entry> = { parcel, abort, expiry, done }
+    this.#hand.flights.add(flight)
     const batch: Batch<Entry> = { entries: parcel.entries, weight: sum(parcel.weights), trigger }
-    const attempt = 1 + (parcel.attempts === undefined ? 0 : Math.max(...parcel.attempts))
-    void this.#submitSafely(batch, { attempt, signal: abort.signal }).then((outcome) =>
-      finish(judge(outcome, parcel.entries.length)),
-    )
+    void this.#submitSafely(batch, { attempt: 1 + mostAttempts(parcel), signal: abort.signal }).then(finish)
   }
 
-  async #submitSafely(batch: Batch<Entry>, context: SubmitContext): Promise<SubmitOutcome> {
+  async #submitSafely(batch: Batch<Entry>, context: SubmitContext): Promise<Verdict> {
     try {
-      return await this.submit(batch, context)
+      return judge(await this.submit(batch, context), batch.entries.length)
     } catch (error) {
-      if (SluiceError.isInstance(error)) return { fail: error }
-      return { isolate: { code: 'submitThrew', message: messageOf(error), cause: error } }
+      if (SluiceError.isInstance(error)) return { kind: 'fail', error }
+      const reason = { code: 'submitThrew', message: messageOf(error), cause: error }
+      return { kind: 'halve', reason, counted: true }
     }
   }
 
@@ -302,7 +317,6 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
       return
     }
     this.#pump()
-    if (this.#hasRoom()) this.#room.wake()
   }
 
   async #close(deadlineMs: number): Promise<void> {
@@ -310,7 +324,7 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
     const hand = this.#hand
     this.#timer?.timer.cancel()
     const { promise: expired, resolve } = Promise.withResolvers<void>()
-    const expiry = clock.after(deadlineMs, resolve)
+    const expiry = deadline(clock, deadlineMs, resolve)
     const flights = [...hand.flights]
     const reason = new SluiceError('SLUICE_CLOSED', 'the writer was closed', { restartable: true })
     for (const { abort } of flights) abort.abort(reason)
@@ -347,4 +361,16 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
     metrics.gauge(SINK_METRICS.inFlightRequests, () => this.#hand.flights.size)
     metrics.gauge(SINK_METRICS.currentSendTime, () => this.#lastSendTimeMs)
   }
+}
+
+/** A sum with NaN would never again compare as full or as empty. */
+function measured(what: string, value: number): number {
+  if (value >= 0 && value < Number.POSITIVE_INFINITY) return value
+  throw new RangeError(`${what} must give a number from 0 up, got ${value}`)
+}
+
+function mostAttempts<Entry>({ attempts }: Parcel<Entry>): number {
+  let most = 0
+  if (attempts !== undefined) for (const tries of attempts) most = Math.max(most, tries)
+  return most
 }

@@ -5,8 +5,8 @@ import type { CongestionControl } from './congestion-control.ts'
 import { emptyParcel, moveEntry, type Parcel } from './entry-queue.ts'
 import type { InHand } from './in-hand.ts'
 import type { ResolvedSinkOptions } from './options.ts'
-import { halves, type Verdict } from './outcome.ts'
-import type { EntryOutcome, Reason, SinkContext } from './spi.ts'
+import { halves, reasonOf, type Verdict } from './outcome.ts'
+import type { EntryOutcome, Reason, Refusal, SinkContext } from './spi.ts'
 
 /** Gives every entry of an answered request what the verdict says: an outcome, a place among those to be retried, or a refusal. */
 export class Disposition<Entry> {
@@ -46,10 +46,8 @@ export class Disposition<Entry> {
       case 'all':
         counters.numRecordsSendErrors.value += parcel.entries.length
         if (verdict.unknown) counters.numRequestsUnknown.value++
-        if (verdict.slowDown) {
-          counters.numRequestsThrottled.value++
-          this.#congestion.onSlowDown()
-        }
+        else if (verdict.slowDown) counters.numRequestsThrottled.value++
+        if (verdict.slowDown) this.#congestion.onSlowDown()
         this.#retry(parcel, verdict.reason, verdict.afterMs)
         return
       case 'halve':
@@ -57,8 +55,11 @@ export class Disposition<Entry> {
         this.#halve(parcel, verdict.reason, verdict.counted)
         return
       case 'fail':
-        // The entries stay in hand until the attempt ends: then they are abandoned and their inputs replayed.
-        this.#retry(parcel, { code: verdict.error.code, message: verdict.error.message }, undefined)
+        counters.numRecordsSendErrors.value += parcel.entries.length
+        // The destination is at fault, so no try is charged to the entries: they stay in hand until the attempt ends, and are
+        // not sent again by this writer.
+        parcel.reason = `${verdict.error.code}: ${verdict.error.message}`
+        this.#hand.waiting.push(parcel, Number.POSITIVE_INFINITY)
         this.#context.fail(verdict.error)
     }
   }
@@ -72,26 +73,26 @@ export class Disposition<Entry> {
     }
   }
 
-  /** Core decides about a refused record. It stays in hand until a letter is confirmed: a refusal is not an outcome. */
-  refuse(
-    token: number,
-    bytes: number,
-    stage: 'convert' | 'store',
-    reason: Reason,
-    attempts: number,
-    entry?: Entry,
-  ): void {
-    const { settlement, clock } = this.#context
-    const held = { since: clock.now(), reason: `refused, ${reason.code}: ${reason.message}` }
+  /**
+   * Core decides about a refused record. It stays in hand until a letter is confirmed: a refusal is not an outcome.
+   *
+   * @param bytes - its charge on `bufferedBytes`.
+   * @param since - when the entry was accepted.
+   * @param holdsToken - false if the token was settled ahead of the outcome.
+   */
+  refuse(refusal: Refusal, bytes: number, since: number, holdsToken: boolean): void {
+    const { settlement } = this.#context
+    const { reason, token } = refusal
+    const held = { since, reason: `refused, ${reason.code}: ${reason.message}` }
     this.#hand.refusing.add(held)
     this.#hand.bufferedBytes += bytes
     settlement
-      .refused({ token, stage, reason, attempts, ...(entry === undefined ? {} : { entry }) })
+      .refused(refusal)
       .then((delivered) => {
         if (!delivered || !this.#hand.refusing.delete(held)) return undefined
         this.#hand.bufferedBytes -= bytes
         this.#counters.numRecordsDeadLettered.value++
-        settlement.settle(token)
+        if (holdsToken) settlement.settle(token)
         return this.#onSettled()
       })
       .catch((error: unknown) => {
@@ -107,7 +108,8 @@ export class Disposition<Entry> {
     for (const [index, outcome] of outcomes.entries()) {
       if (outcome.kind !== 'written' && outcome.kind !== 'duplicate') this.#counters.numRecordsSendErrors.value++
       if (outcome.kind === 'retry') {
-        const { reason, afterMs } = outcome
+        const { afterMs } = outcome
+        const reason = reasonOf(outcome.reason)
         const key = `${reason.code} ${afterMs ?? ''}`
         let group = groups.get(key)
         if (group === undefined) {
@@ -116,7 +118,7 @@ export class Disposition<Entry> {
           groups.set(key, group)
         }
         moveEntry(parcel, index, group.parcel)
-      } else if (outcome.kind === 'refuse') this.#refuseEntry(parcel, index, outcome.reason)
+      } else if (outcome.kind === 'refuse') this.#refuseEntry(parcel, index, reasonOf(outcome.reason))
       else this.#settle(parcel, index, outcome.kind)
     }
     if (groups.size === 0) this.#congestion.onSuccess()
@@ -142,13 +144,15 @@ export class Disposition<Entry> {
     }
     if (kept.entries.length === 0) return
     this.#counters.numRecordsRetried.value += kept.entries.length
-    const wait = Math.max(afterMs ?? 0, backoffMs(most, this.#context.random, retry))
+    // A wait that is no number, from a header that could not be read, must neither hold an entry for ever nor repeat it at once.
+    const asked = afterMs !== undefined && Number.isFinite(afterMs) ? afterMs : 0
+    const wait = Math.max(asked, backoffMs(most, this.#context.random, retry))
     this.#hand.waiting.push(kept, this.#context.clock.now() + wait)
   }
 
   #halve(parcel: Parcel<Entry>, reason: Reason, counted: boolean): void {
     if (counted) parcel.isolation ??= { left: this.#limits.maxIsolationRequests }
-    const { isolation } = parcel
+    const isolation = counted ? parcel.isolation : undefined
     const spent = isolation !== undefined && isolation.left < 2
     if (parcel.entries.length === 1 || spent) {
       const refusal = parcel.entries.length === 1 ? reason : { ...reason, code: 'isolationBudget' }
@@ -163,10 +167,16 @@ export class Disposition<Entry> {
   }
 
   #refuseEntry(parcel: Parcel<Entry>, index: number, reason: Reason): void {
-    const charge = parcel.charges[index] ?? 0
+    const charge = parcel.charges[index] as number
     this.#hand.bufferedBytes -= charge
-    const tries = (parcel.attempts?.[index] ?? 0) + 1
-    this.refuse(parcel.tokens[index] as number, charge, 'store', reason, tries, parcel.entries[index])
+    const refusal = {
+      token: parcel.tokens[index] as number,
+      stage: 'store',
+      reason,
+      entry: parcel.entries[index],
+      attempts: (parcel.attempts?.[index] ?? 0) + 1,
+    } as const
+    this.refuse(refusal, charge, parcel.enqueuedAt[index] as number, parcel.holdsTokens)
   }
 
   #settle(parcel: Parcel<Entry>, index: number, kind: 'written' | 'duplicate' | 'dropped'): void {

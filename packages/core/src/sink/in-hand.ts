@@ -1,3 +1,4 @@
+import type { Timer } from '../runtime/clock.ts'
 import { DueQueue } from './due-queue.ts'
 import { EntryQueue, type Parcel } from './entry-queue.ts'
 import type { SinkStatus } from './spi.ts'
@@ -5,12 +6,15 @@ import type { SinkStatus } from './spi.ts'
 export interface Flight<Entry> {
   readonly parcel: Parcel<Entry>
   readonly abort: AbortController
+  /** Gives the request up when its answer is overdue. */
+  readonly expiry: Timer
   /** Resolves when the request ended, in whatever way. */
   readonly done: Promise<void>
 }
 
 /** An entry whose refusal is being decided: in hand until a dead letter is confirmed. */
 export interface Refusing {
+  /** When the entry was accepted. */
   readonly since: number
   readonly reason: string
 }
@@ -24,9 +28,9 @@ export class InHand<Entry> {
   /** Raw bytes and entry bytes of everything in hand. */
   bufferedBytes = 0
 
-  /** Entries that count against `maxBufferedRequests`: those to be retried included. */
+  /** Entries that count against `maxBufferedRequests`: those to be retried, and those whose refusal is undecided, included. */
   get bufferedRecords(): number {
-    return this.queue.length + this.waiting.entries
+    return this.queue.length + this.waiting.entries + this.refusing.size
   }
 
   countInFlight(): number {
@@ -43,22 +47,29 @@ export class InHand<Entry> {
   }
 
   oldest(now: number): SinkStatus['oldest'] {
-    let since = this.queue.oldestAt ?? Number.POSITIVE_INFINITY
-    let reason = 'waiting for its batch'
-    const consider = (at: number | undefined, why: string): void => {
-      if (at === undefined || at >= since) return
+    let since = Number.POSITIVE_INFINITY
+    let reason = ''
+    const consider = (at: number, why: string): void => {
+      if (at >= since) return
       since = at
       reason = why
     }
-    for (const parcel of this.waiting.parcels()) consider(parcel.enqueuedAt[0], `to be retried, ${parcel.reason}`)
-    for (const { parcel } of this.flights) consider(parcel.enqueuedAt[0], 'waiting for the answer of its request')
     for (const refusal of this.refusing) consider(refusal.since, refusal.reason)
+    for (const { enqueuedAt, reason: last } of this.waiting.parcels()) {
+      for (const at of enqueuedAt) consider(at, `to be retried, ${last}`)
+    }
+    for (const { parcel } of this.flights) {
+      for (const at of parcel.enqueuedAt) consider(at, 'waiting for the answer of its request')
+    }
+    // Last: whatever left the queue is at least as old as what is in it, and says more about a stall.
+    if (this.queue.oldestAt !== undefined) consider(this.queue.oldestAt, 'waiting for its batch')
     return since === Number.POSITIVE_INFINITY ? undefined : { ageMs: now - since, reason }
   }
 
   clear(): void {
     this.queue.clear()
     this.waiting.clear()
+    for (const { expiry } of this.flights) expiry.cancel()
     this.flights.clear()
     this.refusing.clear()
     this.bufferedBytes = 0

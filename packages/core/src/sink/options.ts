@@ -17,9 +17,9 @@ export interface AsyncSinkOptions {
   readonly maxRecordSizeInBytes?: number
   /** Weight of one request, at most, in the unit of the sink's `weight`. @default no limit */
   readonly maxBatchWeight?: number
-  /** Raw bytes of buffered inputs, at most. @default 67108864 (64 MiB) */
+  /** Bytes in hand, raw inputs and entries together, at most. @default 67108864 (64 MiB) */
   readonly maxBufferedBytes?: number
-  /** Milliseconds after which a request without an answer is given up; its outcome is then unknown and it is repeated. @default 60000 */
+  /** Milliseconds after which a request without an answer is given up; its outcome is then unknown and it is repeated. At most 2147483647. @default 60000 */
   readonly requestTimeoutMs?: number
   /** Delays between repeats of an entry. @default from 100 ms to 10 s */
   readonly retry?: BackoffOptions & {
@@ -43,14 +43,17 @@ const DEFAULTS = {
   maxIsolationRequests: 200,
 } as const
 
+/** Limits that may be switched off with Infinity. A request always has a timeout. */
 const OPTIONAL_LIMITS = [
   'maxBatchSizeInBytes',
   'maxRecordSizeInBytes',
   'maxBatchWeight',
   'maxBufferedBytes',
-  'requestTimeoutMs',
   'maxIsolationRequests',
 ] as const
+
+/** No longer delay fits a timer of Node.js. */
+const MAX_TIMEOUT_MS = 0x7fff_ffff
 
 const RETRY_DEFAULTS = { initialDelayMs: 100, maxDelayMs: 10_000, maxAttempts: Number.POSITIVE_INFINITY } as const
 
@@ -64,6 +67,7 @@ export function checkSinkOptions(check: OptionsCheck, options: AsyncSinkOptions)
   for (const name of OPTIONAL_LIMITS) {
     if (options[name] !== Number.POSITIVE_INFINITY) limits.integer(name)
   }
+  limits.integer('requestTimeoutMs', { max: MAX_TIMEOUT_MS })
   if (options.maxBufferedRequests <= options.maxBatchSize) {
     limits.problem(
       `maxBufferedRequests must be greater than maxBatchSize, got ${options.maxBufferedRequests} and ${options.maxBatchSize}`,
@@ -75,14 +79,29 @@ export function checkSinkOptions(check: OptionsCheck, options: AsyncSinkOptions)
       `maxBatchSizeInBytes must be at least maxRecordSizeInBytes, got ${maxBatchSizeInBytes} and ${maxRecordSizeInBytes}`,
     )
   }
-  const retry = { ...RETRY_DEFAULTS, ...options.retry }
-  if (!(retry.initialDelayMs > 0) || !(retry.maxDelayMs >= retry.initialDelayMs)) {
-    limits.problem(
-      `retry must have 0 < initialDelayMs <= maxDelayMs, got ${retry.initialDelayMs} and ${retry.maxDelayMs} milliseconds`,
-    )
-  }
-  if (!(retry.maxAttempts >= 1)) limits.problem(`retry.maxAttempts must be 1 or more, got ${retry.maxAttempts}`)
+  if (options.retry !== undefined) checkRetry(limits, options.retry)
   for (const problem of limits.problems) check.problem(problem)
+}
+
+function checkRetry(limits: OptionsCheck, given: NonNullable<AsyncSinkOptions['retry']>): void {
+  const own = new OptionsCheck('', given, Object.keys(RETRY_DEFAULTS))
+  own.integer('initialDelayMs')
+  own.integer('maxDelayMs')
+  if (given?.maxAttempts !== Number.POSITIVE_INFINITY) own.integer('maxAttempts')
+  const { initialDelayMs, maxDelayMs } = withDefaults(RETRY_DEFAULTS, given)
+  if (initialDelayMs > maxDelayMs) {
+    own.problem(`initialDelayMs must be at most maxDelayMs, got ${initialDelayMs} and ${maxDelayMs} milliseconds`)
+  }
+  for (const problem of own.problems) limits.problem(`retry: ${problem}`)
+}
+
+/** What is given as undefined counts as not given. */
+export function withDefaults<Defaults extends object, Given extends object>(
+  defaults: Defaults,
+  given: Given | undefined,
+): Defaults & Given {
+  const present = Object.entries(given ?? {}).filter(([, value]) => value !== undefined)
+  return { ...defaults, ...(Object.fromEntries(present) as Given) }
 }
 
 /** The limits with their defaults. @throws SluiceError `SLUICE_OPTIONS_INVALID` with every problem. */
@@ -90,5 +109,5 @@ export function resolveSinkOptions(options: AsyncSinkOptions): ResolvedSinkOptio
   const check = new OptionsCheck('AsyncSinkWriter', options, Object.keys(options))
   checkSinkOptions(check, options)
   check.throwIfAny()
-  return { ...DEFAULTS, ...options, retry: { ...RETRY_DEFAULTS, ...options.retry } }
+  return { ...withDefaults(DEFAULTS, options), retry: withDefaults(RETRY_DEFAULTS, options.retry) }
 }

@@ -1,4 +1,4 @@
-import type { SluiceError } from '../errors.ts'
+import { messageOf, SluiceError } from '../errors.ts'
 import { emptyParcel, moveEntry, type Parcel } from './entry-queue.ts'
 import { ALL_WRITTEN, type EntryOutcome, type Reason, type SubmitOutcome } from './spi.ts'
 
@@ -25,32 +25,52 @@ const KINDS: ReadonlySet<string> = new Set([
   'refuse',
 ] satisfies EntryOutcome['kind'][])
 
+const FORMS = ['allWritten', 'entries', 'retryAll', 'isolate', 'tooLarge', 'fail'] as const
+
 /**
- * Pure and total: whatever a sink returned becomes a verdict. Silence is not success: an outcome that has not the right form,
- * or not one item for every entry, is isolated.
+ * Total: whatever a sink returned becomes a verdict. Silence is not success: an outcome that has not the right form, says two
+ * things, or has not one item for every entry, is isolated.
  */
 export function judge(outcome: SubmitOutcome, entries: number): Verdict {
   if (outcome === ALL_WRITTEN) return { kind: 'written' }
   if (typeof outcome !== 'object' || outcome === null) return malformed('it is not an object')
-  if ('allWritten' in outcome) return outcome.allWritten ? { kind: 'written' } : malformed('allWritten is false')
-  if ('entries' in outcome) {
-    const list = outcome.entries
-    if (!Array.isArray(list) || list.length !== entries) {
-      return malformed(`it has ${Array.isArray(list) ? list.length : 'no'} outcomes for ${entries} entries`)
-    }
-    const bad = list.findIndex(
-      (item: EntryOutcome | undefined) => item === undefined || item === null || !KINDS.has(item.kind),
-    )
-    return bad === -1 ? { kind: 'entries', entries: list } : malformed(`the outcome of entry ${bad} has no known kind`)
+  const [form, other] = FORMS.filter((name) => Reflect.get(outcome, name) !== undefined)
+  if (other !== undefined) return malformed(`it has both ${form} and ${other}`)
+  if (form === 'allWritten' && 'allWritten' in outcome) {
+    const { allWritten }: { readonly allWritten: unknown } = outcome
+    return allWritten === true ? { kind: 'written' } : malformed('allWritten is not true')
   }
-  if ('retryAll' in outcome) {
-    const { retryAll: reason, afterMs, slowDown = true, unknown = false } = outcome
-    return { kind: 'all', reason, slowDown, unknown, ...(afterMs === undefined ? {} : { afterMs }) }
+  if (form === 'entries' && 'entries' in outcome) return judgeEach(outcome.entries, entries)
+  if (form === 'retryAll' && 'retryAll' in outcome) {
+    const { retryAll, afterMs, slowDown = true, unknown = false } = outcome
+    return { kind: 'all', reason: reasonOf(retryAll), slowDown, unknown, ...(afterMs === undefined ? {} : { afterMs }) }
   }
-  if ('isolate' in outcome) return { kind: 'halve', reason: outcome.isolate, counted: true }
-  if ('tooLarge' in outcome) return { kind: 'halve', reason: outcome.tooLarge, counted: false }
-  if ('fail' in outcome) return { kind: 'fail', error: outcome.fail }
+  if (form === 'isolate' && 'isolate' in outcome) {
+    return { kind: 'halve', reason: reasonOf(outcome.isolate), counted: true }
+  }
+  if (form === 'tooLarge' && 'tooLarge' in outcome) {
+    return { kind: 'halve', reason: reasonOf(outcome.tooLarge), counted: false }
+  }
+  if (form === 'fail' && 'fail' in outcome) {
+    return { kind: 'fail', error: SluiceError.from(outcome.fail, 'SLUICE_SINK_FAILED', 'the sink failed') }
+  }
   return malformed('it has none of the known fields')
+}
+
+function judgeEach(list: readonly EntryOutcome[], entries: number): Verdict {
+  if (!Array.isArray(list) || list.length !== entries) {
+    return malformed(`it has ${Array.isArray(list) ? list.length : 'no'} outcomes for ${entries} entries`)
+  }
+  const bad = list.findIndex(
+    (item: EntryOutcome | undefined) => item === undefined || item === null || !KINDS.has(item.kind),
+  )
+  return bad === -1 ? { kind: 'entries', entries: list } : malformed(`the outcome of entry ${bad} has no known kind`)
+}
+
+/** A sink in plain JavaScript may leave the reason out or give something else: that must not cost an entry. */
+export function reasonOf(given: Reason): Reason {
+  const shaped = typeof given === 'object' && given !== null && typeof given.code === 'string'
+  return shaped ? given : { code: 'unspecified', message: messageOf(given) }
 }
 
 function malformed(what: string): Verdict {

@@ -97,6 +97,7 @@ export interface SinkStatus {
   readonly abandoned: number
   /** Entries in the buffer, waiting to be retried and in flight: counted where they lie. */
   readonly inHand: number
+  /** Entries that count against `maxBufferedRequests`: to be sent, to be retried, or refused and not yet dead-lettered. */
   readonly bufferedRecords: number
   readonly retryingRecords: number
   readonly inFlightRecords: number

@@ -1,7 +1,7 @@
 import { messageOf } from '../errors.ts'
 import { OptionsCheck } from '../options.ts'
 import { AsyncSinkWriter } from './async-sink-writer.ts'
-import { type AsyncSinkOptions, checkSinkOptions } from './options.ts'
+import { type AsyncSinkOptions, checkSinkOptions, withDefaults } from './options.ts'
 import {
   ALL_WRITTEN,
   type Batch,
@@ -24,7 +24,8 @@ export interface ToFunctionOptions extends Partial<AsyncSinkOptions> {
  * A sink that calls a function with each batch: for stores without a connector and for looking at a stream. A rejection is
  * repeated with growing delays; the function must bear a repeat.
  *
- * Defaults: 100 values a batch, 1 call at a time (so that batches keep their order), 1000 values buffered, 1000 ms in the buffer.
+ * Defaults: 100 values a batch, 1 call at a time (so that batches keep their order while none is repeated), 1000 values
+ * buffered, 1000 ms in the buffer.
  *
  * @throws SluiceError `SLUICE_OPTIONS_INVALID`.
  * @example
@@ -34,13 +35,7 @@ export interface ToFunctionOptions extends Partial<AsyncSinkOptions> {
  */
 export function toFunction<T>(fn: SinkFunction<T>, options: ToFunctionOptions = {}): Sink<T> {
   const { uid = 'function', ...given } = options
-  const limits = {
-    maxBatchSize: 100,
-    maxInFlightRequests: 1,
-    maxBufferedRequests: 1000,
-    maxTimeInBufferMS: 1000,
-    ...given,
-  }
+  const limits = withDefaults(DEFAULTS, given)
   const check = new OptionsCheck('toFunction', { ...options, fn }, ['fn', 'uid', ...ENGINE_OPTIONS])
   check.function('fn', true)
   check.string('uid')
@@ -53,6 +48,8 @@ export function toFunction<T>(fn: SinkFunction<T>, options: ToFunctionOptions = 
     createWriter: (context) => new FunctionWriter(context, limits, fn),
   }
 }
+
+const DEFAULTS = { maxBatchSize: 100, maxInFlightRequests: 1, maxBufferedRequests: 1000, maxTimeInBufferMS: 1000 }
 
 const ENGINE_OPTIONS: readonly (keyof AsyncSinkOptions)[] = [
   'maxBatchSize',

@@ -38,6 +38,8 @@ interface SplitState<Split> {
   split: Split
   /** The first checkpoint that stored this split as finished. */
   finishedIn: number | undefined
+  /** The batch whose bytes were given back last. */
+  released: object | undefined
   millisBehindLatest: number | undefined
 }
 
@@ -91,7 +93,12 @@ export abstract class SourceReaderBase<T, Split extends SourceSplit> implements 
   addSplits(splits: readonly Split[]): void {
     for (const split of splits) {
       const { splitId } = split
-      this.#states.set(splitId, { split, finishedIn: undefined, millisBehindLatest: undefined })
+      this.#states.set(splitId, {
+        split,
+        finishedIn: undefined,
+        released: undefined,
+        millisBehindLatest: undefined,
+      })
       this.context.metrics.gauge(
         SOURCE_METRICS.millisBehindLatest,
         () => this.#states.get(splitId)?.millisBehindLatest ?? Number.NaN,
@@ -113,7 +120,9 @@ export abstract class SourceReaderBase<T, Split extends SourceSplit> implements 
     const state = this.#states.get(batch.splitId)
     if (state === undefined) return
     if (count > 0) state.split = batch.splitAfter(count - 1)
-    if (count < batch.values.length) return
+    // A barrier after the last record and the end of the batch both report it whole; its bytes are given back once.
+    if (count < batch.values.length || state.released === batch) return
+    state.released = batch
     if (batch.lastOfSplit) state.split = { ...state.split, finished: true }
     this.#budget.release(bytesOf(batch))
     this.#arrived.wake()

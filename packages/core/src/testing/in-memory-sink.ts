@@ -1,5 +1,5 @@
 import { AsyncSinkWriter } from '../sink/async-sink-writer.ts'
-import type { AsyncSinkOptions } from '../sink/options.ts'
+import { type AsyncSinkOptions, withDefaults } from '../sink/options.ts'
 import {
   ALL_WRITTEN,
   type Batch,
@@ -41,13 +41,10 @@ export class InMemorySink<T> implements Sink<T> {
     this.uid = uid
     this.onSubmit = onSubmit
     this.#convert = convert
-    this.#limits = {
-      maxBatchSize: 10,
-      maxInFlightRequests: 2,
-      maxBufferedRequests: 50,
-      maxTimeInBufferMS: 1000,
-      ...given,
-    }
+    this.#limits = withDefaults(
+      { maxBatchSize: 10, maxInFlightRequests: 2, maxBufferedRequests: 50, maxTimeInBufferMS: 1000 },
+      given,
+    )
   }
 
   createWriter(context: SinkContext): SinkWriter<T> {
@@ -61,7 +58,7 @@ export class InMemorySink<T> implements Sink<T> {
       protected async submit(batch: Batch<T>, submitContext: SubmitContext): Promise<SubmitOutcome> {
         requests.push([...batch.entries])
         const outcome = await decide(batch, submitContext)
-        if (outcome === ALL_WRITTEN) stored.push(...batch.entries)
+        if ('allWritten' in outcome) stored.push(...batch.entries)
         else if ('entries' in outcome) {
           for (const [index, entry] of batch.entries.entries()) {
             if (outcome.entries[index]?.kind === 'written') stored.push(entry)

@@ -61,9 +61,11 @@ export class InMemorySource<T> implements Source<T, MemorySplit, null> {
     this.#logs = new Map((options.splits ?? ['0']).map((splitId) => [splitId, []]))
   }
 
-  /** Appends values to a split. */
+  /** Appends values to a split. @throws RangeError if there is no such split. */
   push(splitId: string, ...values: readonly T[]): void {
-    this.#logs.get(splitId)?.push(...values)
+    const log = this.#logs.get(splitId)
+    if (log === undefined) throw new RangeError(`source '${this.uid}' has no split '${splitId}'`)
+    for (const value of values) log.push(value)
     this.#changed.wake()
   }
 

@@ -35,7 +35,7 @@ export class VirtualClock implements Clock {
   }
 
   after(delayMs: number, callback: () => void): Timer {
-    const timer = { dueAt: this.#now + Math.max(0, delayMs), order: this.#order++, callback }
+    const timer = { dueAt: this.#now + (delayMs > 0 ? delayMs : 0), order: this.#order++, callback }
     this.#timers.add(timer)
     return { cancel: () => void this.#timers.delete(timer) }
   }

@@ -33,7 +33,7 @@ export class Tracker {
   #unsettled = 0
   #ended = false
   readonly #onLateCall: () => void
-  readonly #segments: Segment[] = []
+  readonly #segments: (Segment | undefined)[] = []
   #firstSegment = 0
   readonly #waiters: { readonly barrier: number; readonly resolve: () => void }[] = []
 
@@ -87,9 +87,10 @@ export class Tracker {
       return
     }
     const slot = token & this.#mask
-    const left = (this.#counts[slot] as number) + change
-    // A count below zero is a writer that settled an entry twice: silent acceptance could acknowledge an input in hand.
-    if (token < this.#watermark || token >= this.#next || left < 0) {
+    const count = this.#counts[slot] as number
+    const left = count + change
+    // A writer that settled an entry twice: silent acceptance could acknowledge an input in hand.
+    if (token < this.#watermark || token >= this.#next || count === 0 || left < 0) {
       throw new RangeError(`token ${token} was settled more often than it has entries`)
     }
     this.#counts[slot] = left
@@ -166,7 +167,7 @@ export class Tracker {
       // The newest segment may still grow.
       if (segment === undefined || this.#firstSegment === this.#segments.length - 1) break
       if (segment.firstToken + segment.count > this.#watermark) break
-      this.#firstSegment++
+      this.#segments[this.#firstSegment++] = undefined
     }
     if (this.#firstSegment > 64 && this.#firstSegment * 2 > this.#segments.length) {
       this.#segments.splice(0, this.#firstSegment)
