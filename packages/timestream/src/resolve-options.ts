@@ -85,7 +85,7 @@ export function resolveOptions<In>(options: TimestreamSinkOptions<In>): Resolved
   }
   const engine = engineOptions(given)
   const own = ownClientOptions(given, engine.maxInFlightRequests)
-  checkPlain(check, given)
+  checkPlain(check)
   checkSinkOptions(check, engine)
   if (Number.isSafeInteger(engine.maxBatchSize) && engine.maxBatchSize > MAX_RECORDS_PER_REQUEST) {
     check.refuse('maxBatchSize', `an integer from 1 to ${MAX_RECORDS_PER_REQUEST}, the limit of WriteRecords`)
@@ -128,7 +128,7 @@ function ownClientOptions(given: Loose, maxInFlightRequests: number): OwnClientO
   }
 }
 
-function checkPlain(check: OptionsCheck, given: Loose): void {
+function checkPlain(check: OptionsCheck): void {
   const name = {
     required: true,
     pattern: /^[\w.-]{1,256}$/,
@@ -140,7 +140,6 @@ function checkPlain(check: OptionsCheck, given: Loose): void {
   check.function('elementConverter', true)
   check.function('batchConverter')
   check.oneOf('credentialsProviderType', ['AUTO', 'ENV_VAR', 'SYS_PROP', 'PROFILE'])
-  if (given['retry'] !== undefined && !isObject(given['retry'])) check.refuse('retry', 'an object')
 }
 
 function checkClient(check: OptionsCheck, given: Loose, own: OwnClientOptions): void {

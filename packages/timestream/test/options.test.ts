@@ -76,8 +76,10 @@ test.for([
   [{ tableName: 'a b' }, /^tableName must be a name/],
   [{ elementConverter: 'x' }, /^elementConverter must be a function/],
   [{ batchConverter: {} }, /^batchConverter must be a function/],
-  [{ retry: 5 }, /^retry must be an object/],
-  [{ retry: { initialDelayMs: 10, maxDelayMs: 5 } }, /^retry must have 0 < initialDelayMs/],
+  [{ retry: 5 }, /^retry: options must be an object, got 5/],
+  [{ retry: { maxAtempts: 5 } }, /^retry: unknown option 'maxAtempts'; did you mean 'maxAttempts'\?$/],
+  [{ retry: { maxAttempts: 0 } }, /^retry: maxAttempts must be an integer from 1 up/],
+  [{ retry: { initialDelayMs: 10, maxDelayMs: 5 } }, /^retry: initialDelayMs must be at most maxDelayMs/],
   [{ writeClientConfig: 5 }, /^writeClientConfig must be an object, got number$/],
   [
     { writeClientConfig: { regoin: 'x' } },
