@@ -1,3 +1,4 @@
+import { OPERATIONS } from './protocol.ts'
 import { SERVICE_ERROR_TYPES, TimestreamLocalError, type ServiceErrorType } from './errors.ts'
 
 /**
@@ -93,8 +94,9 @@ function checkFault(options: FaultOptions): void {
   const { kind, operation, times = 1, probability = 1, delayMs = 0, errorType = 'InternalServerException' } = options
   const problems: string[] = []
   if (!FAULT_KINDS.includes(kind)) problems.push(`kind must be one of ${FAULT_KINDS.join(', ')}; got ${kind}.`)
-  if (typeof operation !== 'string' || operation === '')
-    problems.push('operation must be the name of an operation or *.')
+  if (operation !== '*' && !OPERATIONS.includes(operation)) {
+    problems.push(`operation must be * or one of ${OPERATIONS.join(', ')}; got ${operation}.`)
+  }
   if (times !== Infinity && !(Number.isInteger(times) && times >= 1)) {
     problems.push(`times must be a whole number from 1; got ${times}.`)
   }

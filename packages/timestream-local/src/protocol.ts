@@ -5,6 +5,24 @@ const CONTENT_TYPE = 'application/x-amz-json-1.0'
 const TARGET = /^Timestream_20181101\.([A-Za-z]+)$/
 const NAMESPACE = 'com.amazonaws.timestream.v20181101'
 
+/** Every operation that is served. */
+export const OPERATIONS: readonly string[] = [
+  'DescribeEndpoints',
+  'CreateDatabase',
+  'DescribeDatabase',
+  'ListDatabases',
+  'UpdateDatabase',
+  'DeleteDatabase',
+  'CreateTable',
+  'DescribeTable',
+  'ListTables',
+  'UpdateTable',
+  'DeleteTable',
+  'WriteRecords',
+  'Query',
+  'CancelQuery',
+]
+
 /** The operation that a request names in `x-amz-target`. */
 export function operationOf(request: IncomingMessage): string {
   const target = request.headers['x-amz-target']

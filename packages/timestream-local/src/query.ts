@@ -19,7 +19,9 @@ interface Row {
 
 interface Result {
   readonly columns: readonly ColumnInfo[]
-  readonly rows: readonly Row[]
+  readonly rowCount: number
+  /** Rows are made when a page needs them, so that a large result stays in DuckDB's compact form. */
+  rowAt(index: number): Row
 }
 
 interface KeptResult extends Result {
@@ -66,7 +68,7 @@ export class QueryRunner {
     const [queryId = '', start = ''] = token.split(':')
     const kept = this.#kept.get(queryId)
     const from = Number(start)
-    if (kept === undefined || !Number.isSafeInteger(from) || from < 0 || from > kept.rows.length) {
+    if (kept === undefined || !Number.isSafeInteger(from) || from < 0 || from > kept.rowCount) {
       throw validationError('The NextToken is not valid, or its query was cancelled or is too old.')
     }
     if (kept.queryString !== queryString) throw validationError('The NextToken belongs to another QueryString.')
@@ -76,16 +78,15 @@ export class QueryRunner {
   #page(queryId: string, result: KeptResult, from: number, maxRows: number | undefined): object {
     const rows: Row[] = []
     let bytes = 0
-    for (let at = from; at < result.rows.length && rows.length < (maxRows ?? Infinity); at++) {
-      const row = result.rows[at]
-      if (row === undefined) break
+    for (let at = from; at < result.rowCount && rows.length < (maxRows ?? Infinity); at++) {
+      const row = result.rowAt(at)
       const size = rowBytes(row)
       if (rows.length > 0 && bytes + size > PAGE_BYTES) break
       rows.push(row)
       bytes += size
     }
     const next = from + rows.length
-    const more = next < result.rows.length
+    const more = next < result.rowCount
     result.scannedBytes += bytes
     // The answer to a page may get lost, so a result is kept until it is pushed out or cancelled.
     if (more || from > 0) this.#keep(queryId, result)
@@ -94,7 +95,7 @@ export class QueryRunner {
       ColumnInfo: result.columns,
       Rows: rows,
       QueryStatus: {
-        ProgressPercentage: more ? (100 * next) / result.rows.length : 100,
+        ProgressPercentage: more ? (100 * next) / result.rowCount : 100,
         CumulativeBytesScanned: result.scannedBytes,
         CumulativeBytesMetered: result.scannedBytes,
       },
@@ -141,19 +142,30 @@ async function execute(connection: DuckDBConnection, sql: string): Promise<Resul
   if (prepared.statementType !== StatementType.SELECT) {
     throw validationError('Only a single SELECT, WITH, SHOW or DESCRIBE statement can be run.')
   }
-  const reader = await prepared.runAndReadAll()
-  const types = reader.columnTypes()
-  const columns = reader.deduplicatedColumnNames().map((name, index) => {
+  const result = await prepared.run()
+  const types = result.columnTypes()
+  const columns = result.deduplicatedColumnNames().map((name, index) => {
     const type = types[index]
     return { Name: name, Type: type === undefined ? {} : columnType(type) }
   })
-  const rows = reader.getRows().map((row) => ({
-    Data: row.map((value, index) => {
-      const type = types[index]
-      return type === undefined ? { NullValue: true } : datum(value, type)
-    }),
-  }))
-  return { columns, rows }
+  const chunks = await result.fetchAllChunks()
+  const starts: number[] = []
+  let rowCount = 0
+  for (const chunk of chunks) {
+    starts.push(rowCount)
+    rowCount += chunk.rowCount
+  }
+  const rowAt = (index: number): Row => {
+    const at = starts.findLastIndex((start) => start <= index)
+    const values = chunks[at]?.getRowValues(index - (starts[at] ?? 0)) ?? []
+    return {
+      Data: values.map((value, column) => {
+        const type = types[column]
+        return type === undefined ? { NullValue: true } : datum(value, type)
+      }),
+    }
+  }
+  return { columns, rowCount, rowAt }
 }
 
 function describeCatalogue(catalogue: Catalogue, statement: CatalogueStatement): Result {
@@ -191,7 +203,8 @@ function describeCatalogue(catalogue: Catalogue, statement: CatalogueStatement):
 function textResult(names: readonly string[], rows: readonly (readonly string[])[]): Result {
   return {
     columns: names.map((name) => ({ Name: name, Type: { ScalarType: 'VARCHAR' } })),
-    rows: rows.map((cells) => ({ Data: cells.map((cell) => ({ ScalarValue: cell })) })),
+    rowCount: rows.length,
+    rowAt: (index) => ({ Data: (rows[index] ?? []).map((cell) => ({ ScalarValue: cell })) }),
   }
 }
 

@@ -56,10 +56,11 @@ export function parseRecords(request: JsonObject, known: KnownDimensions): reado
   if (!isObject(common)) throw wrongType('CommonAttributes', 'an object', common)
   const commonDimensions = readDimensions(common, 'CommonAttributes')
   const parsed: ParsedRecord[] = []
+  const checkedNames = new MeasureNames()
   for (let index = 0; index < records.length; index++) {
     const record: unknown = records[index]
     if (!isObject(record)) throw wrongType(`Records[${index}]`, 'an object', record)
-    parsed.push(parseRecord(record, common, commonDimensions, index, known))
+    parsed.push(parseRecord(record, common, commonDimensions, index, known, checkedNames))
   }
   return parsed
 }
@@ -70,6 +71,7 @@ function parseRecord(
   commonDimensions: Dimensions,
   index: number,
   known: KnownDimensions,
+  checkedNames: MeasureNames,
 ): ParsedRecord {
   const place = `Records[${index}].`
   const dimensions = checkDimensions(mergeDimensions(readDimensions(record, place), commonDimensions), index, known)
@@ -99,7 +101,7 @@ function parseRecord(
     if (single !== undefined) {
       throw validationError(`Record ${index}: MeasureValue must not be given when MeasureValueType is MULTI.`)
     }
-    measures.addAll(list)
+    measures.addAll(list, checkedNames)
   } else {
     if (list.length > 0) {
       throw validationError(`Record ${index}: MeasureValues needs MeasureValueType MULTI; the type is ${type}.`)
@@ -154,7 +156,7 @@ class Measures {
   }
 
   /** Adds the MeasureValues of a multi-measure record. */
-  addAll(list: readonly unknown[]): void {
+  addAll(list: readonly unknown[], checkedNames: MeasureNames): void {
     const record = `Record ${this.#index}`
     if (list.length === 0) throw validationError(`${record}: MeasureValues must have at least one value.`)
     for (const [m, measure] of list.entries()) {
@@ -165,13 +167,13 @@ class Measures {
         throw validationError(`${place} must have Name, Value and Type as strings.`)
       }
       if (!isValueType(type)) throw notInSet(`${place}.Type`, type, VALUE_TYPES)
-      const reserved = reservedNameProblem('measure', name)
+      const { bytes, reserved, tooLong } = checkedNames.check(name)
       if (reserved !== undefined) throw validationError(`${record}: ${reserved}`)
-      this.limitProblem ??= longNameProblem('measure', name)
-      this.nameBytes += byteLength(name)
+      this.limitProblem ??= tooLong
+      this.nameBytes += bytes
       this.add(name, type, value)
     }
-    const repeated = firstRepeated(this.names)
+    const repeated = checkedNames.repeated(this.names)
     if (repeated !== undefined) throw validationError(`${record}: the measure '${repeated}' is given twice.`)
     if (list.length > LIMITS.measuresPerRecord) {
       this.limitProblem ??= `The record has ${list.length} measures; the limit is ${LIMITS.measuresPerRecord}.`
@@ -179,6 +181,37 @@ class Measures {
     if (this.valueBytes > LIMITS.multiMeasureValuesBytes) {
       this.limitProblem ??= `The measure values of the record have ${this.valueBytes} bytes; the limit is ${LIMITS.multiMeasureValuesBytes}.`
     }
+  }
+}
+
+interface CheckedName {
+  readonly bytes: number
+  readonly reserved: string | undefined
+  readonly tooLong: string | undefined
+}
+
+/** Remembers what was found about measure names, since most records of a request have the same ones. */
+class MeasureNames {
+  readonly #checked = new Map<string, CheckedName>()
+  #distinct: readonly string[] = []
+
+  check(name: string): CheckedName {
+    let checked = this.#checked.get(name)
+    if (checked === undefined) {
+      const reserved = reservedNameProblem('measure', name)
+      checked = { bytes: byteLength(name), reserved, tooLong: longNameProblem('measure', name) }
+      this.#checked.set(name, checked)
+    }
+    return checked
+  }
+
+  /** The first name that is in the list twice, or undefined. */
+  repeated(names: readonly string[]): string | undefined {
+    const before = this.#distinct
+    if (names.length === before.length && names.every((name, index) => name === before[index])) return undefined
+    const repeated = firstRepeated(names)
+    if (repeated === undefined) this.#distinct = names
+    return repeated
   }
 }
 

@@ -61,7 +61,9 @@ export class Table {
   readonly #measureNames = new Set<string>()
   #multiMeasureNames = 0
   readonly #hash = new ValueHash()
-  #hashed: ParsedRecord | undefined
+  /** The record whose columns and hash are at hand: `apply` follows `judge` on the same one. */
+  #looked: ParsedRecord | undefined
+  readonly #columns: (MeasureColumn | undefined)[] = []
 
   constructor(id: number, databaseName: string, name: string, settings: TableSettings, nowMs: number) {
     this.id = id
@@ -92,10 +94,11 @@ export class Table {
     const store = window.place(timeMs(record.time))
     if (typeof store !== 'string') return rejected(store.reason)
     const series = this.#findSeries(record)
+    const hash = this.#look(record)
     const schemaProblem = this.#schemaProblem(record, series === undefined)
     if (schemaProblem !== undefined) return rejected(schemaProblem)
     const slot = series?.times.get(record.time)
-    const outcome = this.versions.judge(slot, record.version, this.#hashOf(record))
+    const outcome = this.versions.judge(slot, record.version, hash)
     if (slot === undefined || outcome === 'stored' || outcome === 'updated' || outcome === 'duplicate') {
       return OUTCOMES[store][outcome as 'stored' | 'updated' | 'duplicate']
     }
@@ -110,7 +113,7 @@ export class Table {
   /** Takes a record that was judged `stored` or `updated`. */
   apply(record: ParsedRecord): void {
     const series = this.#findSeries(record) ?? this.#addSeries(record)
-    const hash = this.#hashOf(record)
+    const hash = this.#look(record)
     let slot = series.times.get(record.time)
     if (slot === undefined) {
       slot = this.versions.add(record.version, hash)
@@ -121,8 +124,8 @@ export class Table {
     }
     const columns: number[] = []
     for (let i = 0; i < record.names.length; i++) {
-      const name = record.names[i] ?? ''
-      const column = this.measureColumns.get(name) ?? this.#addColumn(name, record.types[i] ?? 'DOUBLE', record.multi)
+      const column =
+        this.#columns[i] ?? this.#addColumn(record.names[i] ?? '', record.types[i] ?? 'DOUBLE', record.multi)
       columns.push(column.index)
     }
     this.buffer.add(slot, series.id, record.time, columns, record.values)
@@ -136,16 +139,18 @@ export class Table {
     return taken
   }
 
-  #hashOf(record: ParsedRecord): ValueHash {
+  /** Finds the columns of a record, undefined for new ones, and hashes its values. */
+  #look(record: ParsedRecord): ValueHash {
     const hash = this.#hash
-    if (this.#hashed === record) return hash
-    this.#hashed = record
+    if (this.#looked === record) return hash
+    this.#looked = record
     hash.reset()
     const { names, types, values } = record
     for (let i = 0; i < names.length; i++) {
       const name = names[i] ?? ''
-      const nameHash = this.measureColumns.get(name)?.nameHash ?? hashName(name)
-      hash.add(nameHash, VALUE_TYPES.indexOf(types[i] ?? 'DOUBLE'), values[i] ?? '')
+      const column = this.measureColumns.get(name)
+      this.#columns[i] = column
+      hash.add(column?.nameHash ?? hashName(name), VALUE_TYPES.indexOf(types[i] ?? 'DOUBLE'), values[i] ?? '')
     }
     return hash
   }
@@ -167,15 +172,15 @@ export class Table {
     }
     let added = 0
     for (let i = 0; i < record.names.length; i++) {
-      const name = record.names[i] ?? ''
-      const column = this.measureColumns.get(name)
+      const column = this.#columns[i]
       if (column === undefined) {
+        const name = record.names[i] ?? ''
         if (this.dimensionColumns.has(name) || (newSeries && record.dimensions.names.includes(name))) {
           return sameNameProblem(name)
         }
         added++
       } else if (column.type !== record.types[i]) {
-        return `The measure '${name}' has type ${column.type} in this table; the record has ${record.types[i]}.`
+        return `The measure '${column.name}' has type ${column.type} in this table; the record has ${record.types[i]}.`
       }
     }
     if (record.multi && this.#multiMeasureNames + added > LIMITS.multiMeasureNamesPerTable) {
