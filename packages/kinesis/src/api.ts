@@ -87,10 +87,10 @@ export class KinesisApi {
       const config: unknown = Reflect.get(this.#sender, 'config')
       const region = await resolved(config, 'region')
       if (typeof region === 'string') places.push(`region ${region}`)
-      const endpoint = await resolved(config, 'endpoint')
+      const endpoint = (await resolved(config, 'endpoint')) ?? endpointOfEnvironment()
       if (typeof endpoint === 'object' && endpoint !== null && 'hostname' in endpoint) {
         const { protocol, hostname, port } = endpoint as Partial<Record<string, string | number>>
-        places.push(`endpoint ${protocol ?? ''}//${hostname}${port === undefined ? '' : `:${port}`}`)
+        places.push(`endpoint ${protocol ?? ''}//${hostname}${port === undefined || port === '' ? '' : `:${port}`}`)
       }
     } catch {
       // A client that cannot say its region has already failed with the reason.
@@ -174,6 +174,11 @@ function dateOf(response: unknown): number | undefined {
   const date: unknown = Reflect.get(Object(headers), 'date')
   const time = typeof date === 'string' ? Date.parse(date) : Number.NaN
   return Number.isNaN(time) ? undefined : time
+}
+
+function endpointOfEnvironment(): URL | undefined {
+  const { AWS_ENDPOINT_URL_KINESIS, AWS_ENDPOINT_URL } = process.env
+  return URL.parse(AWS_ENDPOINT_URL_KINESIS ?? AWS_ENDPOINT_URL ?? '') ?? undefined
 }
 
 async function resolved(config: unknown, field: string): Promise<unknown> {

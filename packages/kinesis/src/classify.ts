@@ -11,19 +11,27 @@ export interface Judgement {
 
 const EXPIRED: ReadonlySet<string> = new Set(['ExpiredIteratorException', 'ExpiredNextTokenException'])
 
-/** Pure and total: what an error of a request means for this source. All its requests only read, so any may be repeated. */
-export function judge(error: unknown): Judgement {
+/** Looking for credentials failed; none were refused. */
+const NO_CREDENTIALS: ReadonlySet<string> = new Set(['CredentialsProviderError', 'ProviderError', 'TokenProviderError'])
+
+/**
+ * Pure and total: what an error of a request means for this source. All its requests only read, so any may be repeated.
+ *
+ * @param phase - in a job that runs there were credentials, so a provider that has none now (an instance's metadata service
+ * that is slow) is asked again; at the start it is told at once.
+ */
+export function judge(error: unknown, phase: 'starting' | 'running'): Judgement {
   const failure = classifyAwsError(error)
-  return { verdict: verdictOf(error, failure), failure }
+  return { verdict: verdictOf(error, failure, phase), failure }
 }
 
-function verdictOf(error: unknown, { kind, code }: AwsFailure): Verdict {
+function verdictOf(error: unknown, { kind, code }: AwsFailure, phase: 'starting' | 'running'): Verdict {
   if (SluiceError.isInstance(error)) return 'fatal'
   if (EXPIRED.has(code)) return 'expired'
   if (kind === 'throttled') return 'throttled'
   // A stream that is being created or changed is in use.
   if (kind === 'transient' || kind === 'unknown' || code === 'ResourceInUseException') return 'retry'
-  return 'fatal'
+  return phase === 'running' && NO_CREDENTIALS.has(code) ? 'retry' : 'fatal'
 }
 
 /**
@@ -47,7 +55,7 @@ export function fatalError(error: unknown, target: string): SluiceError {
       restartable: code.startsWith('Expired'),
     })
   }
-  const { verdict } = judge(error)
+  const { verdict } = judge(error, 'starting')
   return new SluiceError('SLUICE_SOURCE_FAILED', `request for ${target} failed: ${said}`, {
     cause: error,
     facts,

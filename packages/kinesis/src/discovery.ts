@@ -39,7 +39,7 @@ export class ShardDiscovery {
       try {
         return await question(this.#signal)
       } catch (error) {
-        const judgement = judge(error)
+        const judgement = judge(error, 'starting')
         if (judgement.verdict === 'fatal' || this.#signal.aborted || failures === START_ATTEMPTS) {
           throw fatalError(error, await this.#api.describeTarget())
         }
@@ -79,7 +79,7 @@ export class ShardDiscovery {
       this.#found(listing)
     } catch (error) {
       if (this.#signal.aborted) return
-      const judgement = judge(error)
+      const judgement = judge(error, 'running')
       if (judgement.verdict === 'fatal') {
         this.#context.fail(fatalError(error, await this.#api.describeTarget()))
         return

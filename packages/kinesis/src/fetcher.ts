@@ -36,6 +36,8 @@ export class KinesisSplitFetcher<T> implements SplitFetcher<T, KinesisSplit> {
   #iterator: string | undefined
   #millisBehindLatest: number | undefined
   #failures = 0
+  /** Iterators in a row that had expired. */
+  #expired = 0
 
   constructor(
     context: SourceContext,
@@ -85,7 +87,7 @@ export class KinesisSplitFetcher<T> implements SplitFetcher<T, KinesisSplit> {
     try {
       return await this.#api.getShardIterator(splitId, position, signal)
     } catch (error) {
-      if (position.kind !== 'AFTER' || judge(error).failure.kind !== 'validation') throw error
+      if (position.kind !== 'AFTER' || judge(error, 'running').failure.kind !== 'validation') throw error
       // A sequence number that this shard never gave out: the stream is another one than the checkpoint is of.
       const nowMs = this.#context.clock.wallNow()
       throw positionLost(this.#split, nowMs - MIN_RETENTION_MS, nowMs, error)
@@ -121,14 +123,15 @@ export class KinesisSplitFetcher<T> implements SplitFetcher<T, KinesisSplit> {
   }
 
   async #failed(error: unknown): Promise<Fetched<T, KinesisSplit>> {
-    const judgement = judge(error)
+    const judgement = judge(error, 'running')
     const { verdict } = judgement
     if (verdict === 'fatal') throw fatalError(error, await this.#target())
     if (verdict === 'expired') {
       this.#metrics.numExpiredIterators.value++
       this.#iterator = undefined
-      // A new iterator that has expired already is no iterator; it must not be asked for without end.
-      return this.#later(this.#failures++ === 0 ? 0 : backoffMs(this.#failures, this.#context.random, BACKOFF))
+      // A new iterator that has expired already must not be asked for without end.
+      const again = this.#expired++
+      return this.#later(again === 0 ? 0 : backoffMs(again, this.#context.random, BACKOFF))
     }
     this.#failures++
     this.#metrics.numFetchErrors.value++
@@ -149,6 +152,7 @@ export class KinesisSplitFetcher<T> implements SplitFetcher<T, KinesisSplit> {
   }
 
   #succeeded(): void {
+    this.#expired = 0
     if (this.#failures === 0) return
     this.#context.logger.info(
       { source: this.#context.sourceUid, split: this.#split.splitId, failures: this.#failures },

@@ -32,7 +32,7 @@ export class ExpiryGuard {
   readonly #retention: Retention
   readonly #clock: Clock
   #retentionMs = MIN_RETENTION_MS
-  /** Whoever asked for the oldest record, whichever that is, has lost nothing while it expires under his hands. */
+  /** While the oldest record, whichever that is, was asked for and is being reached, records that expire are not missed. */
   #armed: boolean
 
   constructor(retention: Retention, clock: Clock, split: KinesisSplit) {

@@ -130,12 +130,53 @@ describe('fetching', () => {
     expect(job.snapshot().splits[0]?.finished).toBeUndefined()
   })
 
+  test('credentials that cannot be found for a while do not end a job that runs', async () => {
+    const job = await start()
+    await clock.flush()
+    const missing = Object.assign(new Error('Could not load credentials'), { name: 'CredentialsProviderError' })
+    service.fail('GetRecords', missing)
+    service.put('s0', 1)
+    await clock.advance(1000)
+    job.pump()
+    expect(job.values()).toEqual([1])
+    expect(job.failures).toEqual([])
+    service.fail('DescribeStreamSummary', missing)
+    await expect(start()).rejects.toMatchObject({ code: 'SLUICE_ACCESS_DENIED' })
+  })
+
+  test('iterators that expire at once are not asked for without end', async () => {
+    const expired = Array.from({ length: 20 }, () => serviceError('ExpiredIteratorException', 'Iterator expired'))
+    service.fail('GetRecords', ...expired)
+    await start()
+    await clock.advance(1000)
+    expect(service.count('GetRecords')).toBeLessThan(6)
+  })
+
   test('close ends a request under way', async () => {
     service.fail('GetRecords', 'hang')
     const job = await start()
     await clock.flush()
     await job.readers[0]?.close(60_000)
     expect(job.failures).toEqual([])
+  })
+})
+
+describe('memory', () => {
+  test('nothing more is fetched while what was fetched is not emitted', async () => {
+    service.shard('s1')
+    for (let i = 0; i < 8; i++) {
+      service.put('s0', 'x'.repeat(1024 * 1024))
+      service.put('s1', 'y'.repeat(1024 * 1024))
+    }
+    const job = await start({ deserialize: (bytes) => bytes.length })
+    await clock.advance(60_000)
+    expect(service.count('GetRecords')).toBe(1)
+    expect(job.readers[0]?.status()).toMatchObject({ queuedRecords: 8 })
+    expect(job.readers[0]?.status().fetchedBytes).toBeLessThanOrEqual(16 * 1024 * 1024)
+    job.pump()
+    await clock.advance(60_000)
+    job.pump()
+    expect(job.emitted).toHaveLength(16)
   })
 })
 
