@@ -1,5 +1,6 @@
-import { spawn } from 'node:child_process'
+import { spawn, type ChildProcessByStdio } from 'node:child_process'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
 
 const CLI = join(import.meta.dirname, '../src/cli.ts')
 
@@ -21,9 +22,12 @@ export function runCli(args: readonly string[]): Promise<CliEnd> {
   return launch(args).ended
 }
 
-/** Starts the command line; rejects with its output when it ends before it listens. */
-export async function startCli(args: readonly string[]): Promise<CliServer> {
-  const { child, output, ended } = launch(args)
+/**
+ * Starts the command line; rejects with its output when it ends before it listens. With `maxFileKiB`, the kernel lets no
+ * file grow beyond it: a write over the limit is cut short, the next one fails.
+ */
+export async function startCli(args: readonly string[], maxFileKiB?: number): Promise<CliServer> {
+  const { child, output, ended } = launch(args, maxFileKiB)
   const greeting = await new Promise<string>((resolve, reject) => {
     child.stdout.on('data', () => {
       if (output.stdout.includes('AWS_ACCESS_KEY_ID')) resolve(output.stdout)
@@ -42,12 +46,15 @@ export async function startCli(args: readonly string[]): Promise<CliServer> {
   }
 }
 
-function launch(args: readonly string[]): {
+function launch(
+  args: readonly string[],
+  maxFileKiB?: number,
+): {
   child: ReturnType<typeof spawnCli>
   output: { stdout: string; stderr: string }
   ended: Promise<CliEnd>
 } {
-  const child = spawnCli(args)
+  const child = spawnCli(args, maxFileKiB)
   const output = { stdout: '', stderr: '' }
   child.stdout.setEncoding('utf8').on('data', (text: string) => (output.stdout += text))
   child.stderr.setEncoding('utf8').on('data', (text: string) => (output.stderr += text))
@@ -61,6 +68,10 @@ function launch(args: readonly string[]): {
 
 function spawnCli(
   args: readonly string[],
-): ReturnType<typeof spawn> & { stdout: NodeJS.ReadStream; stderr: NodeJS.ReadStream } {
-  return spawn(process.execPath, [CLI, ...args], { stdio: ['ignore', 'pipe', 'pipe'] }) as never
+  maxFileKiB: number | undefined,
+): ChildProcessByStdio<null, Readable, Readable> {
+  const command = [process.execPath, CLI, ...args]
+  const limited = ['bash', '-c', `trap '' XFSZ; ulimit -f ${maxFileKiB}; exec "$@"`, 'bash', ...command]
+  const [program = '', ...rest] = maxFileKiB === undefined ? command : limited
+  return spawn(program, rest, { stdio: ['ignore', 'pipe', 'pipe'] })
 }

@@ -1,7 +1,10 @@
 import { ListDatabasesCommand, TimestreamWriteClient } from '@aws-sdk/client-timestream-write'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { runCli, startCli } from './cli-process.ts'
 import { bench, clientConfig } from './support.ts'
+
+// Child processes start slowly on a busy machine.
+vi.setConfig({ testTimeout: 60_000 })
 
 describe('timestream-local on the command line', () => {
   it('prints its help and its version', async () => {

@@ -1,10 +1,13 @@
 import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { readJournal, startTimestreamLocal } from '../src/index.ts'
 import { startCli, type CliServer } from './cli-process.ts'
 import { Bench, bench, DB, multi, record, TABLE } from './support.ts'
+
+// Child processes start slowly on a busy machine.
+vi.setConfig({ testTimeout: 60_000 })
 
 let dataDir: string
 const started: CliServer[] = []
@@ -17,8 +20,8 @@ afterEach(async () => {
   rmSync(dataDir, { recursive: true, force: true })
 })
 
-async function cli(): Promise<CliServer> {
-  const server = await startCli(['--port', '0', '--data', dataDir])
+async function cli(maxFileKiB?: number): Promise<CliServer> {
+  const server = await startCli(['--port', '0', '--data', dataDir], maxFileKiB)
   started.push(server)
   return server
 }
@@ -77,7 +80,7 @@ describe('restart', () => {
       }
     })
     const ended = Promise.allSettled(writers)
-    await expect.poll(() => acknowledged.length, { timeout: 15_000 }).toBeGreaterThan(500)
+    await expect.poll(() => acknowledged.length, { timeout: 45_000 }).toBeGreaterThan(500)
     await first.kill('SIGKILL')
     await ended
     await local[Symbol.asyncDispose]()
@@ -93,6 +96,35 @@ describe('restart', () => {
     const held = new Set(rows)
     expect(held.size).toBe(rows.length)
     expect(acknowledged.filter((name) => !held.has(name))).toEqual([])
+  })
+
+  it('a journal that is full refuses that write and all later ones; what was answered is there after a restart', async () => {
+    const full = await cli(600)
+    const local = clientsOf(full)
+    await local.createTable()
+    const answered: string[] = []
+    const text = { MeasureValueType: 'VARCHAR', MeasureValue: 'x'.repeat(1000) } as const
+    const write = async (name: string): Promise<void> => {
+      const hosts = Array.from({ length: 100 }, (_, r) => `${name}-${r}`)
+      await local.write(hosts.map((host) => record({ ...text, Dimensions: [{ Name: 'host', Value: host }] })))
+      answered.push(...hosts)
+    }
+    const fill = async (): Promise<void> => {
+      for (let i = 0; i < 20; i++) await write(`w${i}`)
+    }
+    await expect(fill()).rejects.toMatchObject({
+      name: 'InternalServerException',
+      message: expect.stringMatching(/journal cannot be written/) as string,
+    })
+    await expect(write('later')).rejects.toMatchObject({ name: 'InternalServerException' })
+    expect(answered.length).toBeGreaterThan(100)
+    await full.kill()
+    await local[Symbol.asyncDispose]()
+
+    await using after = clientsOf(await cli())
+    const rows = await after.rows(`SELECT host FROM ${DB}.${TABLE}`)
+    expect(rows).toHaveLength(answered.length)
+    expect(new Set(rows.map(([host]) => host))).toEqual(new Set(answered))
   })
 
   it('cuts off a torn last line and goes on behind it', async () => {
