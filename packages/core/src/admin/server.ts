@@ -40,6 +40,8 @@ export async function startAdminServer(options: AdminOptions, job: Job, interval
     })
     server.listen(port, host, resolve)
   })
+  // A failed accept, for want of file descriptors, must not end the process that the pages are about.
+  server.on('error', () => {})
   const address = server.address()
   const bound = typeof address === 'object' && address !== null ? address.port : port
   return {
@@ -80,11 +82,13 @@ async function answer(url: string, response: ServerResponse, job: Job, intervalM
 export function healthProblem(status: JobStatus, intervalMs: number): string | undefined {
   if (status.state === 'failed') return `failed: ${status.lastError?.message ?? 'unknown'}`
   if (status.unsettled === 0) return undefined
-  const { checkpoints } = status
-  const ageMs = checkpoints?.open?.ageMs ?? 0
+  // Not the age of the open one: with a short timeout there is always a young one.
+  const ageMs = status.checkpoints?.sinceCompletedMs ?? 0
   if (ageMs <= STALE_INTERVALS * intervalMs) return undefined
-  const oldest = Object.values(status.sinks).flatMap((sink) => sink.oldest ?? [])[0]
-  return `checkpoint ${checkpoints?.open?.id} is open for ${Math.round(ageMs)} ms; the oldest record: ${oldest?.reason ?? 'not yet in a sink'}`
+  const [oldest] = Object.values(status.sinks)
+    .flatMap((sink) => sink.oldest ?? [])
+    .toSorted((a, b) => b.ageMs - a.ageMs)
+  return `no checkpoint was completed for ${Math.round(ageMs)} ms; the oldest record: ${oldest?.reason ?? 'not yet in a sink'}`
 }
 
 function readinessProblem(status: JobStatus): string | undefined {

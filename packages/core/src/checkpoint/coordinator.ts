@@ -32,6 +32,8 @@ export interface CoordinatorPlan {
 export interface CheckpointStatus {
   readonly completed: number
   readonly failed: number
+  /** Milliseconds since a checkpoint was stored, or since the attempt began. */
+  readonly sinceCompletedMs: number
   readonly open?: { readonly id: number; readonly ageMs: number }
   readonly last?: {
     readonly id: number
@@ -58,12 +60,15 @@ export class CheckpointCoordinator {
   /** Tokens below are covered by a stored checkpoint. */
   #coveredUpTo = 0
   #last: CheckpointStatus['last']
-  #acknowledging: Promise<void> = Promise.resolve()
-  #acknowledged = 0
+  #completedAt: number
+  #acknowledging: Promise<void> | undefined
+  /** The newest stored checkpoint that is to be acknowledged. */
+  #toAcknowledge = 0
 
   constructor(plan: CoordinatorPlan) {
     this.#plan = plan
     this.#id = plan.lastId
+    this.#completedAt = plan.clock.now()
     plan.metrics.gauge(JOB_METRICS.lastCheckpointDuration, () => this.#last?.durationMs ?? Number.NaN)
     plan.metrics.gauge(JOB_METRICS.lastCheckpointSize, () => this.#last?.bytes ?? Number.NaN)
   }
@@ -79,7 +84,7 @@ export class CheckpointCoordinator {
 
   /** Starts the interval. */
   start(): void {
-    this.#schedule(this.#plan.intervalMs)
+    this.#schedule(this.#requested ? this.#untilAllowed() : this.#plan.intervalMs)
   }
 
   /** Takes one as soon as the rules allow. */
@@ -113,6 +118,7 @@ export class CheckpointCoordinator {
     return {
       completed: metrics.counter(JOB_METRICS.numberOfCompletedCheckpoints).value,
       failed: metrics.counter(JOB_METRICS.numberOfFailedCheckpoints).value,
+      sinceCompletedMs: clock.now() - this.#completedAt,
       ...(open === undefined ? {} : { open: { id: open.id, ageMs: clock.now() - open.startedAt } }),
       ...(this.#last === undefined ? {} : { last: this.#last }),
     }
@@ -175,9 +181,11 @@ export class CheckpointCoordinator {
     const bytes = await store.store(checkpoint)
     failpoint('checkpoint:stored')
     this.#coveredUpTo = Math.max(this.#coveredUpTo, barrier)
+    this.#completedAt = clock.now()
     this.#last = { id, durationMs: clock.now() - startedAt, bytes, createdAtMs: checkpoint.createdAtMs }
     metrics.counter(JOB_METRICS.numberOfCompletedCheckpoints).value++
-    this.#acknowledgeInBackground(id)
+    this.#toAcknowledge = id
+    this.#acknowledging ??= this.#acknowledgeNewest()
   }
 
   /** True when everything before the barrier is settled, false at the timeout or when the attempt ends first. */
@@ -197,15 +205,12 @@ export class CheckpointCoordinator {
     })
   }
 
-  #acknowledgeInBackground(id: number): void {
-    const previous = this.#acknowledging
-    this.#acknowledging = (async () => {
-      await previous
-      // Cumulative: a newer one that was acknowledged meanwhile covers this one.
-      if (this.#acknowledged >= id) return
+  /** Acknowledgement is cumulative: what was stored meanwhile is covered by the newest. Nothing follows after the stop. */
+  async #acknowledgeNewest(): Promise<void> {
+    for (let done = 0; done < this.#toAcknowledge && !this.#stopped;) {
+      const id = this.#toAcknowledge
       try {
         await this.#plan.acknowledge(id)
-        this.#acknowledged = id
       } catch (error) {
         // The next checkpoint acknowledges again and covers it.
         this.#plan.logger.warn(
@@ -213,6 +218,8 @@ export class CheckpointCoordinator {
           'An acknowledgement failed; the next checkpoint repeats it',
         )
       }
-    })()
+      done = id
+    }
+    this.#acknowledging = undefined
   }
 }

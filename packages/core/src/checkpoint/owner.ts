@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto'
-import { stat, unlink } from 'node:fs/promises'
+import { createHash, randomBytes } from 'node:crypto'
+import { link, rename, stat, unlink } from 'node:fs/promises'
 import { connect, createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -20,78 +20,118 @@ export interface Owner extends AsyncDisposable {
  * owner's socket file stays behind but refuses the connection, which is how it is known to be dead; a pid would not do, because
  * in containers every process is pid 1.
  *
- * Two starters that both find a dead owner may both bind; the file system keeps one of the two sockets, and
+ * Two starters that both find a dead owner may both take its place; the file system keeps one of the two sockets, and
  * {@link Owner.verify}, called before every store, stops the process whose socket is no longer there.
  *
  * @throws SluiceError `SLUICE_STATE_OWNED` when a live process has the folder.
  */
 export async function takeOwnership(folder: string): Promise<Owner> {
-  const path = socketPath(folder)
-  for (let round = 0; round < 3; round++) {
-    const server = await listen(path)
-    if (server !== undefined) {
-      const { ino } = await stat(path)
-      return owner(folder, path, server, ino)
+  const { path, aside } = socketPaths(folder)
+  // Made under a name of its own: its inode is known before anyone else can replace it, and closing it removes that name only,
+  // never the socket of a process that took over.
+  const server = await listen(aside)
+  try {
+    const { ino } = await stat(aside)
+    for (let round = 0; round < 3; round++) {
+      if (await publish(aside, path)) {
+        await unlink(aside).catch(() => undefined)
+        return owner(folder, path, server, ino)
+      }
+      if (await isAlive(path)) {
+        throw new SluiceError(
+          'SLUICE_STATE_OWNED',
+          `another process owns the checkpoints in ${folder}: two owners would acknowledge each other's records; stop it, or give this job a folder or a name of its own`,
+          { facts: { folder } },
+        )
+      }
+      await unlink(path).catch(() => undefined)
     }
-    if (await isAlive(path)) {
-      throw new SluiceError(
-        'SLUICE_STATE_OWNED',
-        `another process owns the checkpoints in ${folder}: two owners would acknowledge each other's records; stop it, or give this job a folder or a name of its own`,
-        { facts: { folder } },
-      )
-    }
-    await unlink(path).catch(() => undefined)
+    throw new SluiceError(
+      'SLUICE_STATE_OWNED',
+      `other processes are starting on the checkpoints in ${folder} at this moment`,
+      { facts: { folder } },
+    )
+  } catch (error) {
+    await close(server)
+    if (SluiceError.isInstance(error)) throw error
+    throw cannotOwn(path, error)
   }
-  throw new SluiceError(
-    'SLUICE_STATE_OWNED',
-    `other processes are starting on the checkpoints in ${folder} at this moment`,
-    {
-      facts: { folder },
-    },
-  )
 }
 
 function owner(folder: string, path: string, server: Server, inode: number): Owner {
+  const isOurs = async (): Promise<boolean> => (await inodeOf(path)) === inode
   return {
     async verify() {
-      const now = await stat(path).catch(() => undefined)
-      if (now?.ino === inode) return
+      let ours: boolean
+      try {
+        ours = await isOurs()
+      } catch (error) {
+        throw cannotOwn(path, error)
+      }
+      if (ours) return
       throw new SluiceError(
         'SLUICE_STATE_FENCED',
         `another process took over the checkpoints in ${folder}: this one stops`,
-        {
-          facts: { folder },
-        },
+        { facts: { folder } },
       )
     },
-    [Symbol.asyncDispose]: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve())
-      }),
+    async [Symbol.asyncDispose]() {
+      if (await isOurs().catch(() => false)) await unlink(path).catch(() => undefined)
+      await close(server)
+    },
+  }
+}
+
+/** Undefined when there is nothing at the path. */
+async function inodeOf(path: string): Promise<number | undefined> {
+  try {
+    return (await stat(path)).ino
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+/** Gives the socket its well-known name, unless another has it. */
+async function publish(aside: string, path: string): Promise<boolean> {
+  try {
+    await link(aside, path)
+    return true
+  } catch (error) {
+    if (codeOf(error) === 'EEXIST') return false
+    // Not every file system links sockets. Renaming replaces what is there, so a look goes first; of two that look at the same
+    // moment, verify() stops one.
+    if ((await inodeOf(path)) !== undefined) return false
+    await rename(aside, path)
+    return true
   }
 }
 
 /** In the folder itself, so that it moves and is shared with it; a long path goes by its hash into the temporary folder. */
-function socketPath(folder: string): string {
+function socketPaths(folder: string): { readonly path: string; readonly aside: string } {
+  const suffix = `.${randomBytes(4).toString('hex')}`
   const path = join(folder, 'owner.sock')
-  if (Buffer.byteLength(path) <= MAX_SOCKET_PATH_BYTES) return path
+  if (Buffer.byteLength(path + suffix) <= MAX_SOCKET_PATH_BYTES) return { path, aside: path + suffix }
   const name = createHash('sha256').update(folder).digest('hex').slice(0, 32)
-  return join(tmpdir(), `sluice-${name}.sock`)
+  const hashed = join(tmpdir(), `sluice-${name}.sock`)
+  return { path: hashed, aside: hashed + suffix }
 }
 
-/** The listening server, or undefined when the path is taken. */
-function listen(path: string): Promise<Server | undefined> {
+function listen(path: string): Promise<Server> {
   return new Promise((resolve, reject) => {
     const server = createServer((socket) => socket.destroy())
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'EADDRINUSE') resolve(undefined)
-      else reject(new SluiceError('SLUICE_STATE_STORAGE', `cannot own ${path}: ${messageOf(error)}`, { cause: error }))
-    })
+    server.once('error', (error) => reject(cannotOwn(path, error)))
     server.listen(path, () => {
       // Ownership must not keep a finished process alive.
       server.unref()
       resolve(server)
     })
+  })
+}
+
+function close(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve())
   })
 }
 
@@ -105,8 +145,18 @@ function isAlive(path: string): Promise<boolean> {
     // A frozen owner accepts through its backlog without answering: alive until shown otherwise.
     socket.setTimeout(CONNECT_TIMEOUT_MS, () => end(true))
     socket.once('connect', () => end(true))
-    socket.once('error', (error: NodeJS.ErrnoException) =>
-      end(error.code !== 'ECONNREFUSED' && error.code !== 'ENOENT'),
-    )
+    socket.once('error', (error) => end(codeOf(error) !== 'ECONNREFUSED' && codeOf(error) !== 'ENOENT'))
+  })
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error ? Reflect.get(error, 'code') : undefined
+}
+
+function cannotOwn(path: string, error: unknown): SluiceError {
+  return new SluiceError('SLUICE_STATE_STORAGE', `cannot own ${path}: ${messageOf(error)}`, {
+    cause: error,
+    restartable: true,
+    facts: { path },
   })
 }

@@ -1,8 +1,9 @@
 import { CheckpointCoordinator, type CheckpointStatus } from '../checkpoint/coordinator.ts'
 import type { Checkpoint } from '../checkpoint/storage.ts'
-import { SluiceError } from '../errors.ts'
+import { messageOf, SluiceError } from '../errors.ts'
 import { JOB_METRICS } from '../metrics/job-metrics.ts'
 import { SOURCE_METRICS } from '../metrics/source-metrics.ts'
+import { delay } from '../runtime/clock.ts'
 import type { SinkContext, SinkStatus, SinkWriter } from '../sink/spi.ts'
 import type {
   EnumeratorContext,
@@ -12,7 +13,7 @@ import type {
   SourceSplit,
   SplitEnumerator,
 } from '../source/spi.ts'
-import { Tracker } from '../tracker/tracker.ts'
+import { type Origin, Tracker } from '../tracker/tracker.ts'
 import type { AnySink, JobPlan } from './plan.ts'
 import { refusalError } from './refusal.ts'
 import { restoredState } from './restore.ts'
@@ -32,8 +33,6 @@ export interface Leftover {
   readonly unsettled: number
   readonly unsettledBySplit: Readonly<Record<string, number>>
 }
-
-const NOTHING_LEFT: Leftover = { unsettled: 0, unsettledBySplit: {} }
 
 /**
  * One run of a job, from the restored checkpoint to its end. Everything in it belongs to this attempt alone: after the end no
@@ -55,6 +54,8 @@ export class Attempt {
   #enumerator: SplitEnumerator<unknown> | undefined
   #coordinator: CheckpointCoordinator | undefined
   #failure: SluiceError | undefined
+  #closed = false
+  #ended = false
 
   constructor(plan: JobPlan) {
     this.#plan = plan
@@ -71,8 +72,8 @@ export class Attempt {
    */
   async run(onRunning: () => void): Promise<Leftover> {
     try {
-      const restored = await this.#plan.store.load()
-      await this.#setUp(restored)
+      await Promise.race([this.#setUp(), this.#failed.promise, this.#closeAsked()])
+      if (this.#closed) return await this.#end()
       onRunning()
       const loops = Promise.all(this.#subtasks.map((subtask) => subtask.run()))
       const how = await Promise.race([
@@ -81,7 +82,7 @@ export class Attempt {
         this.#stopAsked.promise,
       ])
       if (how === 'close') return await this.#end()
-      if (how === 'drain') await Promise.race([this.#stopReading(), this.#failed.promise])
+      if (how === 'drain') await Promise.race([this.#stopReading(), this.#failed.promise, this.#closeAsked()])
       await Promise.race([loops, this.#failed.promise, this.#closeAsked()])
       await Promise.race([this.#coordinator?.takeFinal(), this.#failed.promise, this.#closeAsked()])
       if (this.#failure !== undefined) throw this.#failure
@@ -95,7 +96,10 @@ export class Attempt {
 
   /** `drain` settles, stores and acknowledges what was emitted; `close`, also after `drain`, ends with what is settled. */
   stop(how: 'drain' | 'close'): void {
-    if (how === 'close') this.#closing.resolve()
+    if (how === 'close') {
+      this.#closed = true
+      this.#closing.resolve()
+    }
     this.#stopAsked.resolve(how)
   }
 
@@ -128,10 +132,16 @@ export class Attempt {
     this.#failed.reject(error)
   }
 
-  async #setUp(restored: Checkpoint | undefined): Promise<void> {
-    const { source, sinks, parallelism } = this.#plan
-    const state = restoredState(source, restored, this.#plan.name)
-    for (const sink of sinks) this.#writers.set(sink.uid, await sink.createWriter(this.#sinkContext(sink)))
+  /** May still run when the attempt has ended: after each wait it looks, and then makes nothing more. */
+  async #setUp(): Promise<void> {
+    const { source, sinks, parallelism, name, store } = this.#plan
+    const restored = await store.load()
+    const state = restoredState(source, restored, name)
+    for (const sink of sinks) {
+      if (this.#ended) return
+      await this.#makeWriter(sink)
+    }
+    if (this.#ended) return
     const enumerator = source.createEnumerator(this.#enumeratorContext(), state)
     this.#enumerator = enumerator
     for (let subtask = 0; subtask < parallelism; subtask++) {
@@ -141,19 +151,40 @@ export class Attempt {
     }
     this.#registerGauges()
     this.#coordinator = this.#makeCoordinator(restored?.id ?? 0)
-    await Promise.race([enumerator.start(), this.#failed.promise])
+    await enumerator.start()
     // Start positions are stored before the first read: a crash before the first interval must not move LATEST.
-    if (restored === undefined) await Promise.race([this.#coordinator.takeFinal(), this.#failed.promise])
+    if (restored === undefined && !this.#ended) await this.#coordinator.takeFinal()
+    if (this.#ended || this.#failure !== undefined) return
     this.#release()
     this.#coordinator.start()
+  }
+
+  async #makeWriter(sink: AnySink): Promise<void> {
+    let writer: SinkWriter<unknown>
+    try {
+      writer = await sink.createWriter(this.#sinkContext(sink))
+    } catch (error) {
+      throw SluiceError.from(error, 'SLUICE_SINK_FAILED', sink.uid)
+    }
+    if (this.#ended) await writer.close(0)
+    else this.#writers.set(sink.uid, writer)
   }
 
   /** Hands the splits found so far to the readers. */
   #release(): void {
     const pending = this.#pendingAssignments ?? []
     this.#pendingAssignments = undefined
-    for (const { splits, subtask } of pending) this.#readers[subtask]?.addSplits(splits)
+    for (const { splits, subtask } of pending) this.#assign(splits, subtask)
     if (this.#noMoreSplits) for (const reader of this.#readers) reader.noMoreSplits()
+  }
+
+  /** A split that no reader takes would be lost without a word. */
+  #assign(splits: readonly SourceSplit[], subtask: number): void {
+    const reader = this.#readers[subtask]
+    if (reader !== undefined) return reader.addSplits(splits)
+    const { source, parallelism } = this.#plan
+    const message = `${source.uid} assigned splits to subtask ${subtask}, of ${parallelism} from 0`
+    this.#fail(new SluiceError('SLUICE_SOURCE_FAILED', message))
   }
 
   #subtask(reader: SourceReader<unknown, SourceSplit>, subtask: number): Subtask {
@@ -248,7 +279,7 @@ export class Attempt {
       ...this.#sourceContext(),
       parallelism: this.#plan.parallelism,
       assign: (splits, subtask) => {
-        if (this.#pendingAssignments === undefined) this.#readers[subtask]?.addSplits(splits)
+        if (this.#pendingAssignments === undefined) this.#assign(splits, subtask)
         else this.#pendingAssignments.push({ splits, subtask })
       },
       noMoreSplits: () => {
@@ -260,8 +291,18 @@ export class Attempt {
 
   /** Without dead letters a refusal fails the job, because nothing is dropped unless a policy says so. */
   #refused(sink: AnySink | undefined, refusal: Parameters<SinkContext['settlement']['refused']>[0]): Promise<boolean> {
-    this.#fail(refusalError(sink?.uid, refusal, this.#tracker.origin(refusal.token)))
+    this.#fail(refusalError(sink?.uid, refusal, this.#origin(refusal.token)))
     return Promise.resolve(false)
+  }
+
+  #origin(token: number): Origin | undefined {
+    try {
+      return this.#tracker.origin(token)
+    } catch (error) {
+      // The look-up is the connector's; that it fails must not hide why the record was refused.
+      this.#plan.logger.warn({ source: this.#plan.source.uid, error: messageOf(error) }, 'A raw record was not found')
+      return undefined
+    }
   }
 
   async #stopReading(): Promise<void> {
@@ -269,21 +310,39 @@ export class Attempt {
     await Promise.all(this.#readers.map((reader) => reader.close(this.#plan.restartGraceMs)))
   }
 
+  /** What is emitted and not settled; after a failure it is repeated by the next attempt. */
+  leftover(): Leftover {
+    const { unsettled } = this.#tracker
+    return { unsettled, unsettledBySplit: Object.fromEntries(this.#tracker.unsettledBySplit()) }
+  }
+
   /** Ends every part, in the order in which they feed each other, and says what was left. */
   async #end(): Promise<Leftover> {
+    this.#ended = true
     const { restartGraceMs } = this.#plan
     for (const subtask of this.#subtasks) subtask.end()
     this.#abort.abort(new SluiceError('SLUICE_CLOSED', 'the attempt ended', { restartable: true }))
-    await this.#coordinator?.stop()
-    await Promise.all(this.#readers.map((reader) => reader.close(restartGraceMs)))
-    await Promise.all([...this.#writers.values()].map((writer) => writer.close(restartGraceMs)))
-    await this.#enumerator?.[Symbol.asyncDispose]()
-    const leftover =
-      this.#tracker.unsettled === 0
-        ? NOTHING_LEFT
-        : { unsettled: this.#tracker.unsettled, unsettledBySplit: Object.fromEntries(this.#tracker.unsettledBySplit()) }
+    // A store under way must not overtake one of the next attempt; only when none follows is it given up.
+    const stored = this.#coordinator?.stop()
+    await Promise.race([stored, this.#closeAsked().then(() => this.#inTime([() => stored]))])
+    await this.#inTime(this.#readers.map((reader) => () => reader.close(restartGraceMs)))
+    await this.#inTime([...this.#writers.values()].map((writer) => () => writer.close(restartGraceMs)))
+    await this.#inTime([async () => this.#enumerator?.[Symbol.asyncDispose]()])
+    const leftover = this.leftover()
     this.#tracker.end()
     return leftover
+  }
+
+  /** Ends parts, no longer than they were given: one that hangs or fails must not keep the job from its end. */
+  async #inTime(endings: readonly (() => PromiseLike<void> | undefined)[]): Promise<void> {
+    const { clock, logger, name, restartGraceMs } = this.#plan
+    const done = new AbortController()
+    const all = Promise.all(endings.map(async (end) => end())).catch((error: unknown) =>
+      logger.warn({ job: name, error: messageOf(error) }, 'A part of the job did not end well'),
+    )
+    // One millisecond more than they were given: at its own deadline a part still counts what it abandons.
+    await Promise.race([all, delay(clock, restartGraceMs + 1, done.signal)])
+    done.abort()
   }
 
   #oldestReason(): string {

@@ -1,7 +1,7 @@
 import { type AdminServer, startAdminServer } from '../admin/server.ts'
 import type { CheckpointStatus } from '../checkpoint/coordinator.ts'
 import type { CheckpointStore } from '../checkpoint/storage.ts'
-import { SluiceError } from '../errors.ts'
+import { messageOf, SluiceError } from '../errors.ts'
 import { JOB_METRICS } from '../metrics/job-metrics.ts'
 import type { MetricRegistry } from '../metrics/registry.ts'
 import { delay } from '../runtime/clock.ts'
@@ -15,7 +15,10 @@ import type { JobPlan } from './plan.ts'
 export interface JobEnd {
   /** `finished`: the input ended. `drained` and `closed`: as asked. */
   readonly how: 'finished' | 'drained' | 'closed'
-  /** Inputs that were emitted and not settled: they are repeated at the next start. 0 unless it was closed. */
+  /**
+   * Inputs that were emitted and not settled: they are repeated at the next start. 0 unless the job was closed, or was stopped
+   * while it waited to restart.
+   */
   readonly unsettled: number
   readonly unsettledBySplit: Readonly<Record<string, number>>
 }
@@ -37,6 +40,8 @@ export interface JobStatus {
   readonly lastError?: { readonly code: string; readonly message: string; readonly attempt: number }
 }
 
+const NOTHING_LEFT: Leftover = { unsettled: 0, unsettledBySplit: {} }
+
 /** The parts of a job that `start()` was given. */
 export type Pipeline = Pick<JobPlan, 'source' | 'steps' | 'sinks'>
 
@@ -55,7 +60,9 @@ export class Job implements AsyncDisposable {
   readonly metrics: MetricRegistry
   readonly #pipeline: Pipeline
   readonly #options: ResolvedJobOptions
+  /** Aborts when the job is asked to drain or to close. */
   readonly #stopping = new AbortController()
+  readonly #closing = Promise.withResolvers<undefined>()
   readonly #startedAt: number
   #attempt: Attempt | undefined
   #attempts = 0
@@ -81,6 +88,7 @@ export class Job implements AsyncDisposable {
    * @param deadlineMs - default: the job's `drainDeadlineMs`.
    */
   async drain(deadlineMs: number = this.#options.drainDeadlineMs): Promise<JobEnd> {
+    if (this.#state === 'ended' || this.#state === 'failed') return this.done
     if (this.#asked === undefined) {
       this.#asked = 'drain'
       if (this.#state === 'running') this.#state = 'draining'
@@ -101,6 +109,7 @@ export class Job implements AsyncDisposable {
     this.#asked = 'close'
     this.#attempt?.stop('close')
     this.#stopping.abort()
+    this.#closing.resolve(undefined)
     return this.done
   }
 
@@ -139,14 +148,14 @@ export class Job implements AsyncDisposable {
       // The caller has the job in hand before anything of it runs.
       await Promise.resolve()
       if (admin !== undefined) this.#admin = await startAdminServer(admin, this, checkpoints.intervalMs)
-      store = await checkpoints.storage.open(name, logger)
+      store = await this.#open()
       if (!durable) {
         logger.warn(
           { job: name },
           'Positions are kept in memory only: set checkpoints.storage to go on after a restart of the process',
         )
       }
-      const leftover = await this.#attemptUntilEnd(this.#plan(store))
+      const leftover = store === undefined ? NOTHING_LEFT : await this.#attemptUntilEnd(this.#plan(store))
       this.#state = 'ended'
       const end = { how: this.#how(), ...leftover }
       logger.info({ job: name, ...end }, 'The job ended')
@@ -158,8 +167,25 @@ export class Job implements AsyncDisposable {
       logger.error({ job: name, error: failure }, 'The job failed')
       throw failure
     } finally {
-      await store?.[Symbol.asyncDispose]()
+      await this.#release(store)
       await this.#admin?.close()
+    }
+  }
+
+  /** Undefined when the job was closed first; a store that comes later is given back. */
+  async #open(): Promise<CheckpointStore | undefined> {
+    const { name, logger, checkpoints } = this.#options
+    const opening = checkpoints.storage.open(name, logger)
+    const store = await Promise.race([opening, this.#closing.promise])
+    if (store === undefined) opening.then((late) => this.#release(late)).catch(() => undefined)
+    return store
+  }
+
+  async #release(store: CheckpointStore | undefined): Promise<void> {
+    try {
+      await store?.[Symbol.asyncDispose]()
+    } catch (error) {
+      this.#options.logger.warn({ job: this.#options.name, error: messageOf(error) }, 'The storage did not close well')
     }
   }
 
@@ -171,16 +197,17 @@ export class Job implements AsyncDisposable {
   async #attemptUntilEnd(plan: JobPlan): Promise<Leftover> {
     const { clock, restart, random, logger, metrics, name } = this.#options
     const restarts = metrics.group({ job: name }).counter(JOB_METRICS.numRestarts)
+    let left = NOTHING_LEFT
     for (;;) {
-      if (this.#asked !== undefined) return { unsettled: 0, unsettledBySplit: {} }
+      if (this.#asked !== undefined) return left
+      if (this.#attempts > 0) restarts.value++
       const startedAt = clock.now()
       this.#attempts++
       const attempt = new Attempt(plan)
       this.#attempt = attempt
       try {
         return await attempt.run(() => {
-          if (this.#asked === undefined) this.#state = 'running'
-          else attempt.stop(this.#asked)
+          this.#state = this.#asked === undefined ? 'running' : 'draining'
         })
       } catch (error) {
         const failure = SluiceError.from(error, 'SLUICE_INTERNAL', 'the attempt failed')
@@ -193,8 +220,8 @@ export class Job implements AsyncDisposable {
           { job: name, error: failure, delayMs: Math.round(wait), strategy: restart.name },
           'The job restarts',
         )
+        left = attempt.leftover()
         await delay(clock, wait, this.#stopping.signal)
-        restarts.value++
       }
     }
   }

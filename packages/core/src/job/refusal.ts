@@ -2,28 +2,32 @@ import { SluiceError } from '../errors.ts'
 import type { Refusal } from '../sink/spi.ts'
 import type { Origin } from '../tracker/tracker.ts'
 
-/** The error of a job that has no dead letters: says which record, where it was refused and why, without its content. */
+/**
+ * The error of a job that has no dead letters: says which record, where it was refused and why, without its content. What decode,
+ * an operator or a converter threw is the cause.
+ */
 export function refusalError(sink: string | undefined, refusal: Refusal, origin: Origin | undefined): SluiceError {
   const { stage, reason, attempts } = refusal
   const where = origin === undefined ? 'unknown origin' : describe(origin)
+  // What a converter threw may quote the record, as JSON.parse does; its words are the cause's.
+  const message = stage === 'convert' && reason.cause !== undefined ? kindOf(reason.cause) : reason.message
   const at = sink === undefined ? `at ${stage}` : `by sink ${sink} at ${stage}`
-  return new SluiceError(
-    'SLUICE_RECORD_REFUSED',
-    `a record was refused ${at} (${where}): ${reason.code}: ${reason.message}`,
-    {
-      ...(reason.cause === undefined ? {} : { cause: reason.cause }),
-      facts: {
-        stage,
-        reasonCode: reason.code,
-        attempts,
-        ...(sink === undefined ? {} : { sink }),
-        ...(reason.requestId === undefined ? {} : { requestId: reason.requestId }),
-        ...(origin === undefined
-          ? {}
-          : { source: origin.source, split: origin.splitId, position: origin.raw?.position, key: origin.raw?.key }),
-      },
+  return new SluiceError('SLUICE_RECORD_REFUSED', `a record was refused ${at} (${where}): ${reason.code}: ${message}`, {
+    ...(reason.cause === undefined ? {} : { cause: reason.cause }),
+    facts: {
+      stage,
+      reasonCode: reason.code,
+      attempts,
+      ...(sink === undefined ? {} : { sink }),
+      ...(reason.requestId === undefined ? {} : { requestId: reason.requestId }),
+      ...(origin === undefined ? {} : { source: origin.source, split: origin.splitId, position: origin.raw?.position }),
     },
-  )
+  })
+}
+
+/** What was thrown, without its words: they may quote the record. */
+export function kindOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.name : typeof thrown
 }
 
 function describe({ source, splitId, raw }: Origin): string {

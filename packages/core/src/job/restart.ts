@@ -1,3 +1,4 @@
+import { OptionsCheck } from '../options.ts'
 import type { Random } from '../runtime/backoff.ts'
 
 /** Decides after a restartable failure whether and when a job tries again. Names and defaults are Flink's. */
@@ -23,7 +24,11 @@ export interface FixedDelayOptions {
   readonly delayMs?: number
 }
 
+/** The same delay before each of a limited number of restarts. @throws SluiceError `SLUICE_OPTIONS_INVALID`. */
 export function fixedDelayRestart(options: FixedDelayOptions = {}): RestartStrategy {
+  const check = new OptionsCheck('fixedDelayRestart', options, ['attempts', 'delayMs'])
+  for (const name of ['attempts', 'delayMs']) check.integer(name, { min: 0 })
+  check.throwIfAny()
   const { attempts = 1, delayMs = 1_000 } = options
   let used = 0
   return { name: 'fixed-delay', onFailure: () => (used++ < attempts ? delayMs : undefined) }
@@ -44,7 +49,7 @@ export interface ExponentialDelayOptions {
   readonly attemptsBeforeResetBackoff?: number
 }
 
-/** The default strategy: keeps trying, ever more slowly. */
+/** The default strategy: keeps trying, ever more slowly. @throws SluiceError `SLUICE_OPTIONS_INVALID`. */
 export function exponentialDelayRestart(options: ExponentialDelayOptions = {}): RestartStrategy {
   const {
     initialBackoffMs = 1_000,
@@ -54,6 +59,18 @@ export function exponentialDelayRestart(options: ExponentialDelayOptions = {}): 
     jitterFactor = 0.1,
     attemptsBeforeResetBackoff = Number.POSITIVE_INFINITY,
   } = options
+  const given = { initialBackoffMs, maxBackoffMs, backoffMultiplier, resetBackoffThresholdMs, jitterFactor }
+  const check = new OptionsCheck('exponentialDelayRestart', { ...options, ...given }, [
+    ...Object.keys(given),
+    'attemptsBeforeResetBackoff',
+  ])
+  check.integer('initialBackoffMs')
+  check.integer('maxBackoffMs', { min: initialBackoffMs })
+  check.integer('resetBackoffThresholdMs')
+  if (!(backoffMultiplier >= 1)) check.refuse('backoffMultiplier', 'a number from 1 up')
+  if (!(jitterFactor >= 0 && jitterFactor <= 1)) check.refuse('jitterFactor', 'a number from 0 to 1')
+  if (attemptsBeforeResetBackoff !== Number.POSITIVE_INFINITY) check.integer('attemptsBeforeResetBackoff', { min: 0 })
+  check.throwIfAny()
   let next = initialBackoffMs
   let used = 0
   return {
@@ -80,8 +97,17 @@ export interface FailureRateOptions {
   readonly delayMs?: number
 }
 
-/** Gives up when failures come too fast. */
+/** Gives up when failures come too fast. @throws SluiceError `SLUICE_OPTIONS_INVALID`. */
 export function failureRateRestart(options: FailureRateOptions = {}): RestartStrategy {
+  const check = new OptionsCheck('failureRateRestart', options, [
+    'maxFailuresPerInterval',
+    'failureRateIntervalMs',
+    'delayMs',
+  ])
+  check.integer('maxFailuresPerInterval')
+  check.integer('failureRateIntervalMs')
+  check.integer('delayMs', { min: 0 })
+  check.throwIfAny()
   const { maxFailuresPerInterval = 1, failureRateIntervalMs = 60_000, delayMs = 1_000 } = options
   let failures: number[] = []
   return {

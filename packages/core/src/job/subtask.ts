@@ -4,8 +4,8 @@ import type { Clock } from '../runtime/clock.ts'
 import type { Refusal, SinkWriter, WriteBatch } from '../sink/spi.ts'
 import type { RecordBatch, SourceReader, SourceSplit } from '../source/spi.ts'
 import type { Tracker } from '../tracker/tracker.ts'
-import { messageOf } from '../errors.ts'
 import { OperatorChain, type Step } from './operators.ts'
+import { kindOf } from './refusal.ts'
 
 /** Inputs that are emitted at one time at most: a barrier never waits for a whole fetched batch. */
 const MAX_INPUTS_PER_CHUNK = 256
@@ -97,9 +97,11 @@ export class Subtask {
       if (this.#stopped) break
       this.#prepare(current)
       await this.#write()
-      const pause = this.#breather.turn()
+      // No pause after the last chunk: the end of a split must be announced before another barrier passes.
+      const pause = current.emitted < length ? this.#breather.turn() : undefined
       if (pause !== undefined) await pause
     }
+    if (this.#ended) return
     this.reportEmitted()
     this.#current = undefined
     if (batch.lastOfSplit && current.emitted === length) this.#plan.splitFinished(batch.splitId)
@@ -139,13 +141,13 @@ export class Subtask {
   #convert(batch: RecordBatch<unknown>, index: number): Omit<Refusal, 'token'> | undefined {
     if (batch.decodeErrors?.has(index) === true) {
       const cause = batch.decodeErrors.get(index)
-      return { stage: 'decode', reason: { code: 'decodeThrew', message: messageOf(cause), cause }, attempts: 0 }
+      return { stage: 'decode', reason: { code: 'decodeThrew', message: kindOf(cause), cause }, attempts: 0 }
     }
     try {
       this.#chain.run(batch.values[index], this.#values)
       return undefined
     } catch (error) {
-      const message = `${this.#chain.stage}: ${messageOf(error)}`
+      const message = `${kindOf(error)} in ${this.#chain.stage}`
       return { stage: 'operator', reason: { code: 'operatorThrew', message, cause: error }, attempts: 0 }
     }
   }

@@ -1,3 +1,4 @@
+import { SluiceError } from '../errors.ts'
 import { OptionsCheck } from '../options.ts'
 import { SPI_VERSION } from '../sink/spi.ts'
 import { type Fetched, type FetchedBatch, SourceReaderBase, type SplitFetcher } from './source-reader-base.ts'
@@ -17,7 +18,10 @@ export interface FromIterableOptions {
 
 /**
  * A bounded source of the values of an array or of anything that can be iterated. After a restart the values are iterated anew
- * and those that were emitted before the checkpoint are skipped: it must give the same values each time.
+ * and those that were emitted before the checkpoint are skipped: it must give the same values each time. A generator gives them
+ * once: a job over one cannot restart within the process and fails with `SLUICE_POSITION_LOST`.
+ *
+ * Memory limits count a value as one byte.
  *
  * @throws SluiceError `SLUICE_OPTIONS_INVALID`.
  * @example
@@ -66,6 +70,9 @@ function enumerator(
   }
 }
 
+/** Iterators, as generators are, that a reader has begun to take values from. */
+const begun = new WeakSet<object>()
+
 class IterableReader<T> extends SourceReaderBase<T, IterableSplit> {
   readonly #values: Iterable<T> | AsyncIterable<T>
   readonly #maxBatchSize: number
@@ -75,8 +82,8 @@ class IterableReader<T> extends SourceReaderBase<T, IterableSplit> {
     values: Iterable<T> | AsyncIterable<T>,
     maxBatchSize: number,
   ) {
-    // Values in memory have no raw bytes; two batches at a time bound what is read ahead.
-    super(context, { maxFetchedBytes: 2, maxBytesPerFetch: 1 })
+    // Values have no raw bytes; counted as one each, two batches bound what is read ahead.
+    super(context, { maxFetchedBytes: 2 * maxBatchSize, maxBytesPerFetch: maxBatchSize })
     this.#values = values
     this.#maxBatchSize = maxBatchSize
   }
@@ -98,6 +105,15 @@ class IterableFetcher<T> implements SplitFetcher<T, IterableSplit> {
 
   constructor(values: Iterable<T> | AsyncIterable<T>, split: IterableSplit, maxBatchSize: number) {
     this.#iterator = Symbol.asyncIterator in values ? values[Symbol.asyncIterator]() : values[Symbol.iterator]()
+    // To go on with what is left of it would skip, silently, what the ended attempt had read ahead.
+    if (begun.has(this.#iterator)) {
+      throw new SluiceError(
+        'SLUICE_POSITION_LOST',
+        'the values of fromIterable can be iterated only once and were begun: give it an array, or an object that makes a new iterator each time',
+        { facts: { split: split.splitId, wanted: split.next } },
+      )
+    }
+    begun.add(this.#iterator)
     this.#split = split
     this.#maxBatchSize = maxBatchSize
   }
@@ -126,7 +142,7 @@ function iterableBatch<T>(
   return {
     splitId,
     values,
-    byteLengths: new Uint32Array(values.length),
+    byteLengths: new Uint32Array(values.length).fill(1),
     lastOfSplit,
     raw: (index) => ({ bytes: new Uint8Array(0), position: String(first + index) }),
     splitAfter: (index) => ({ splitId, next: first + index + 1 }),

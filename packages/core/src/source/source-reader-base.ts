@@ -38,8 +38,6 @@ interface SplitState<Split> {
   split: Split
   /** The first checkpoint that stored this split as finished. */
   finishedIn: number | undefined
-  /** The batch whose bytes were given back last. */
-  released: object | undefined
   millisBehindLatest: number | undefined
 }
 
@@ -58,6 +56,8 @@ export abstract class SourceReaderBase<T, Split extends SourceSplit> implements 
   readonly #stop = new AbortController()
   readonly #recordsIn: Counter
   readonly #bytesIn: Counter
+  /** Batches whose bytes were given back. */
+  readonly #whole = new WeakSet<object>()
   #queuedRecords = 0
   #noMoreSplits = false
 
@@ -93,12 +93,7 @@ export abstract class SourceReaderBase<T, Split extends SourceSplit> implements 
   addSplits(splits: readonly Split[]): void {
     for (const split of splits) {
       const { splitId } = split
-      this.#states.set(splitId, {
-        split,
-        finishedIn: undefined,
-        released: undefined,
-        millisBehindLatest: undefined,
-      })
+      this.#states.set(splitId, { split, finishedIn: undefined, millisBehindLatest: undefined })
       this.context.metrics.gauge(
         SOURCE_METRICS.millisBehindLatest,
         () => this.#states.get(splitId)?.millisBehindLatest ?? Number.NaN,
@@ -119,10 +114,11 @@ export abstract class SourceReaderBase<T, Split extends SourceSplit> implements 
   emitted(batch: FetchedBatch<T, Split>, count: number): void {
     const state = this.#states.get(batch.splitId)
     if (state === undefined) return
+    // Reported as a whole before: by a barrier after its last record.
+    if (this.#whole.has(batch)) return
     if (count > 0) state.split = batch.splitAfter(count - 1)
-    // A barrier after the last record and the end of the batch both report it whole; its bytes are given back once.
-    if (count < batch.values.length || state.released === batch) return
-    state.released = batch
+    if (count < batch.values.length) return
+    this.#whole.add(batch)
     if (batch.lastOfSplit) state.split = { ...state.split, finished: true }
     this.#budget.release(bytesOf(batch))
     this.#arrived.wake()

@@ -62,7 +62,10 @@ export interface EnumeratorContext<Split extends SourceSplit> extends SourceCont
 export interface SplitEnumerator<State> extends AsyncDisposable {
   /** Finds the splits and resolves every start position, then assigns. Rejects if the source does not exist. */
   start(): Promise<void>
-  /** The last record of the split was emitted. Announced again after a restore until the covering checkpoint completed. */
+  /**
+   * The last record of the split was emitted, and all of them were offered to the sinks: a child that is assigned now stays
+   * behind its parent. After a restore a finished split is not announced: it is among the restored splits.
+   */
   splitFinished(splitId: string, subtask: number): void
   /** Called in the same turn of the event loop as the readers' snapshots: the parts of a checkpoint belong to one instant. */
   snapshotState(checkpointId: number): State
