@@ -1,0 +1,125 @@
+import type { LedgerEntry } from '@sluice/core/testing'
+import type { WriteGate } from './write-gate.ts'
+
+/** A record as the campaign made it. */
+export interface GeneratedRecord extends LedgerEntry {
+  readonly payload: string
+  /** Milliseconds since the epoch; no two records of a key share it, so that none replaces another in the store. */
+  readonly timeMs: number
+}
+
+/** Where the source's service keeps a record. */
+export interface Position {
+  readonly splitId: string
+  readonly sequenceNumber: string
+}
+
+/** A record that the source's service has taken in. */
+export interface ProducedRecord extends LedgerEntry {
+  readonly position: Position
+}
+
+/** A record that reached the store, in order of arrival, from the store's journal. */
+export interface Arrival {
+  /** The hash is computed anew from what arrived; an altered record has one that was never produced. */
+  readonly entry: LedgerEntry
+  readonly outcome: 'stored' | 'rejected'
+  /** The store held another value under the record's key. */
+  readonly conflict: boolean
+  readonly requestId: string
+  /** `process.hrtime.bigint()` when it was journalled. */
+  readonly atNs: bigint
+}
+
+/** What the newest stored checkpoint says: these records will not be read again. */
+export interface Coverage {
+  /** 0 when there is no checkpoint yet. */
+  readonly checkpointId: number
+  covers(position: Position): boolean
+}
+
+/** The servers around a subject, and the checker's view of them. The subject can reach neither journal nor ledger. */
+export interface PipelineUnderTest extends AsyncDisposable {
+  /** The program that is put under faults, and the JSON that it is given in `SLUICE_CAMPAIGN_SUBJECT`. */
+  readonly subject: { readonly entry: URL; readonly settings: object }
+  /** Stands before the store. */
+  readonly gate: WriteGate
+  /** Puts the records into the source's service. Rejects when it is not known which of them were taken. */
+  produce(records: readonly GeneratedRecord[]): Promise<readonly ProducedRecord[]>
+  /** Everything that is in the journal now. */
+  arrivals(): Promise<readonly Arrival[]>
+  /** Reads the stored checkpoint. Only while no subject runs. */
+  coverage(): Promise<Coverage>
+}
+
+/** Starts the servers of one pipeline, anew for each run. */
+export interface PipelineDefinition {
+  readonly name: string
+  readonly summary: string
+  /** @param folder - holds the data of the servers and the state of the subject. */
+  open(folder: string): Promise<PipelineUnderTest>
+}
+
+/** How much a campaign does. */
+export interface Size {
+  readonly kills: number
+  readonly records: number
+}
+
+/** What a run was asked for. */
+export interface RunOptions {
+  readonly pipeline: PipelineDefinition
+  readonly seed: number
+  readonly size: Size
+  readonly sabotage: string | undefined
+}
+
+export interface RunContext extends RunOptions {
+  /** Of this run alone; kept when it fails. */
+  readonly folder: string
+  /** Aborted when the run is to end early. */
+  readonly signal: AbortSignal
+  /** Prints one line of progress. */
+  print(line: string): void
+}
+
+/** The closing JSON line. A campaign may add figures of its own. */
+export interface CampaignReport {
+  readonly campaign: string
+  readonly pipeline: string
+  readonly seed: number
+  readonly ok: boolean
+  readonly sabotage: string | null
+  readonly produced: number
+  readonly stored: number
+  readonly deadLettered: number
+  readonly missing: number
+  readonly duplicates: number
+  readonly reordered: number
+  readonly corrupted: number
+  readonly dropped: number
+  readonly returned: number
+  readonly abandoned: number
+  readonly conflicts: number
+  readonly faultsPlanned: number
+  readonly faultsFired: number
+  readonly requestsRepeated: number
+  readonly seconds: number
+  readonly failures: readonly string[]
+}
+
+/** One campaign: faults of one kind, and the rules that a pipeline has to keep under them. */
+export interface Campaign {
+  readonly name: string
+  readonly summary: string
+  /** The first one is the default. */
+  readonly pipelines: readonly PipelineDefinition[]
+  /** Deliberate defects that it must catch. */
+  readonly sabotages: readonly string[]
+  readonly full: Size
+  readonly quick: Size
+  /** Why a size cannot prove anything; empty if it can. */
+  problems(size: Size): readonly string[]
+  /** Never rejects: what went wrong is a failure in the report. */
+  run(context: RunContext): Promise<CampaignReport>
+}

@@ -1,0 +1,153 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { seededRandom } from '@sluice/core/testing'
+import type { Arrival, Campaign, CampaignReport, Coverage, PipelineUnderTest, RunContext } from '../campaign.ts'
+import { Generator } from '../ledger/generator.ts'
+import { Producer } from '../ledger/producer.ts'
+import { coveredButMissing, identityOf } from '../ledger/repeats.ts'
+import { kinesisTimestream } from '../pipelines/kinesis-timestream-servers.ts'
+import { type KillPlan, killPlan, sizeProblems } from './plan.ts'
+import { describeKill, type KillRecord, landed } from './record.ts'
+import { killReport, type RunFacts } from './report.ts'
+import { strike } from './strike.ts'
+import { SubjectProcess } from './subject-process.ts'
+import { FAILPOINTS, windowOf } from './windows.ts'
+
+/** Further tries of kills that did not land in their window. */
+const MAX_EXTRA_KILLS = 6
+/** The records end this long before the start of the run: retention and the store's clock must not matter. */
+const TIME_BEFORE_START_MS = 600_000
+const FINAL_DEADLINE_MS = 60_000
+const QUIET_MS = 2_000
+const DRAIN_DEADLINE_MS = 10_000
+
+/** kill -9 of a pipeline, again and again, at every moment that matters. */
+export const killCampaign: Campaign = {
+  name: 'kill',
+  summary: 'kill -9 in every window; nothing is lost, and no more is repeated than since the last checkpoint',
+  pipelines: [kinesisTimestream],
+  sabotages: ['ack-early', 'skip-flush'],
+  full: { kills: 40, records: 4_000 },
+  quick: { kills: 14, records: 700 },
+  problems: sizeProblems,
+  run,
+}
+
+async function run(context: RunContext): Promise<CampaignReport> {
+  const startedAt = performance.now()
+  const facts: RunFacts = { kills: [], produced: [], arrivals: [], last: undefined, failures: [] }
+  try {
+    await new KillRun(context, facts).carryOut()
+  } catch (error) {
+    const reason: unknown = context.signal.aborted ? context.signal.reason : error
+    facts.failures.push(reason instanceof Error ? reason.message : String(reason))
+  }
+  return killReport(context, facts, (performance.now() - startedAt) / 1000)
+}
+
+class KillRun {
+  readonly #context: RunContext
+  readonly #facts: RunFacts
+  #processes = 0
+
+  constructor(context: RunContext, facts: RunFacts) {
+    this.#context = context
+    this.#facts = facts
+  }
+
+  async carryOut(): Promise<void> {
+    const { pipeline: definition, folder } = this.#context
+    await using pipeline = await definition.open(folder)
+    try {
+      await this.#killAll(pipeline)
+    } finally {
+      this.#facts.arrivals = await pipeline.arrivals()
+    }
+  }
+
+  async #killAll(pipeline: PipelineUnderTest): Promise<void> {
+    const { seed, size, signal } = this.#context
+    signal.throwIfAborted()
+    const generator = new Generator(seed, Date.now() - TIME_BEFORE_START_MS)
+    await using producer = new Producer(generator, (records) => pipeline.produce(records))
+    this.#facts.produced = producer.produced
+    producer.start()
+    const queue = [...killPlan(size.kills, seededRandom(seed))]
+    const share = Math.ceil(size.records / queue.length)
+    let extra = MAX_EXTRA_KILLS
+    let before: Coverage = { checkpointId: 0, covers: () => false }
+    for (let plan = queue.shift(); plan !== undefined; plan = queue.shift()) {
+      producer.allow(share)
+      const kill = await this.#kill(plan, pipeline, before.checkpointId)
+      before = kill.coverage
+      this.#facts.kills.push(kill)
+      this.#context.print(describeKill(kill, size.kills))
+      if (!landed(kill) && extra-- > 0) queue.push(plan)
+    }
+    await producer.finish()
+    await this.#finish(pipeline)
+  }
+
+  async #kill(plan: KillPlan, pipeline: PipelineUnderTest, checkpointBefore: number): Promise<KillRecord> {
+    const { aim, nth } = plan
+    const failpoint = aim === 'random' ? undefined : FAILPOINTS[aim]
+    await using subject = await this.#start(pipeline, failpoint === undefined ? undefined : `${failpoint}@${nth}`)
+    const { held, unanswered } = await strike(plan, subject, pipeline, this.#context.signal)
+    const lifeMs = performance.now() - subject.startedAt
+    const { firstWriteAtNs } = pipeline.gate
+    const figures = subject.figures()
+    if (figures === undefined) throw new Error('the subject died before it had written its figures')
+    const coverage = await pipeline.coverage()
+    const evidence = { figures, held, unanswered, checkpointBefore, checkpointAfter: coverage.checkpointId }
+    return {
+      number: this.#facts.kills.length + 1,
+      aim,
+      window: windowOf(evidence, aim),
+      figures,
+      coverage,
+      coveredButMissing: coveredButMissing(coverage, this.#facts.produced, await pipeline.arrivals()),
+      firstWriteAtNs,
+      lifeMs,
+    }
+  }
+
+  /** Lets the last process store everything, and drains it. */
+  async #finish(pipeline: PipelineUnderTest): Promise<void> {
+    const { print } = this.#context
+    await using subject = await this.#start(pipeline, undefined)
+    print(`all kills done, ${this.#facts.produced.length} records produced; the last process stores the rest`)
+    await this.#settled(pipeline, subject)
+    const { code, signal } = await subject.stop(DRAIN_DEADLINE_MS)
+    this.#facts.last = { figures: subject.figures(), firstWriteAtNs: pipeline.gate.firstWriteAtNs }
+    if (code !== 0) this.#facts.failures.push(`the last process ended with ${signal ?? `code ${code}`}, not with 0`)
+  }
+
+  /** Resolves when every record is stored, or when the subject has nothing left to do although some are not. */
+  async #settled(pipeline: PipelineUnderTest, subject: SubjectProcess): Promise<void> {
+    const deadlineAt = performance.now() + FINAL_DEADLINE_MS
+    let arrived = -1
+    let quietSince = performance.now()
+    while (performance.now() < deadlineAt) {
+      const arrivals = await pipeline.arrivals()
+      if (this.#allStored(arrivals)) return
+      const figures = subject.figures()
+      const idle = figures !== undefined && figures.unsettled === 0 && figures.completed > 0
+      if (arrivals.length !== arrived || !idle) quietSince = performance.now()
+      if (performance.now() - quietSince > QUIET_MS) return
+      arrived = arrivals.length
+      await sleep(50, undefined, { signal: this.#context.signal })
+      subject.assertNotCrashed()
+    }
+    this.#facts.failures.push(`the last process did not come to an end within ${FINAL_DEADLINE_MS} ms`)
+  }
+
+  #allStored(arrivals: readonly Arrival[]): boolean {
+    const stored = new Set(arrivals.filter(({ outcome }) => outcome === 'stored').map(({ entry }) => identityOf(entry)))
+    return this.#facts.produced.every((record) => stored.has(identityOf(record)))
+  }
+
+  #start(pipeline: PipelineUnderTest, killAt: string | undefined): Promise<SubjectProcess> {
+    const { folder, sabotage } = this.#context
+    pipeline.gate.begin()
+    return SubjectProcess.start(pipeline, { folder, number: ++this.#processes, sabotage, killAt })
+  }
+}

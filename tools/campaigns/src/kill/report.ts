@@ -1,0 +1,88 @@
+import { compareLedger } from '@sluice/core/testing'
+import type { Arrival, CampaignReport, ProducedRecord, RunContext } from '../campaign.ts'
+import type { Figures } from '../figures.ts'
+import { attributeRepeats } from '../ledger/repeats.ts'
+import { type KillRecord, landed } from './record.ts'
+import { brokenRules, checkpointsBetweenKills } from './rules.ts'
+import { WINDOWS } from './windows.ts'
+
+/** What a run gathers, as far as it came. */
+export interface RunFacts {
+  readonly kills: KillRecord[]
+  produced: readonly ProducedRecord[]
+  arrivals: readonly Arrival[]
+  /** The process that was not killed. */
+  last: { readonly figures: Figures | undefined; readonly firstWriteAtNs: bigint | undefined } | undefined
+  /** What went wrong outside of the rules. */
+  readonly failures: string[]
+}
+
+/** The closing line of the kill campaign. */
+export interface KillReport extends CampaignReport {
+  readonly kills: number
+  readonly killsWithUnsettled: number
+  /** Kills by the window in which they landed; `during-ack` does not exist where the position is kept in checkpoints alone. */
+  readonly windows: Readonly<Record<string, number | 'n/a'>>
+  /** Completed between the first kill and the last. */
+  readonly checkpoints: number
+  /** By kill: records repeated, and the most that could be. */
+  readonly repeats: readonly (readonly [number, number])[]
+}
+
+/** Judges what the run gathered, from the journal and the ledger. */
+export function killReport(context: RunContext, facts: RunFacts, seconds: number): KillReport {
+  const { kills, produced, arrivals, last } = facts
+  const stored = arrivals.filter(({ outcome }) => outcome === 'stored')
+  const ledger = compareLedger(
+    produced,
+    stored.map(({ entry }) => entry),
+  )
+  const lives = [...kills, { firstWriteAtNs: last?.firstWriteAtNs, coverage: undefined }]
+  const repeats = attributeRepeats(arrivals, lives, produced)
+  const processes = [...kills.map(({ figures }) => figures), ...(last?.figures === undefined ? [] : [last.figures])]
+  const total = (of: (figures: Figures) => number): number => processes.reduce((sum, each) => sum + of(each), 0)
+  const outcomes = {
+    conflicts: arrivals.filter(({ conflict }) => conflict).length,
+    dropped: total(({ dropped }) => dropped),
+    returned: total(({ returned }) => returned),
+    abandoned: total(({ abandoned }) => abandoned),
+    deadLettered: total(({ deadLettered }) => deadLettered),
+  }
+  const planned = context.size.kills
+  const rejected = arrivals.length - stored.length
+  const failures = [...facts.failures, ...brokenRules({ planned, kills, ledger, repeats, rejected, ...outcomes })]
+  const pairs = kills.map(({ figures }, index) => [repeats.afterLife[index] ?? 0, figures.repeatable] as const)
+  for (const [index, [count, bound]] of pairs.entries()) {
+    context.print(`repeats after kill ${kills[index]?.number}: ${count}, emitted since the last checkpoint: ${bound}`)
+  }
+  return {
+    campaign: 'kill',
+    pipeline: context.pipeline.name,
+    seed: context.seed,
+    ok: failures.length === 0,
+    sabotage: context.sabotage ?? null,
+    produced: ledger.produced,
+    stored: ledger.stored,
+    missing: ledger.missing,
+    duplicates: ledger.duplicates,
+    reordered: ledger.reordered,
+    corrupted: ledger.corrupted,
+    ...outcomes,
+    faultsPlanned: planned,
+    faultsFired: Math.min(planned, kills.filter(landed).length),
+    requestsRepeated: repeats.requests,
+    kills: kills.length,
+    killsWithUnsettled: kills.filter(({ figures }) => figures.unsettled > 0).length,
+    windows: {
+      ...Object.fromEntries(
+        WINDOWS.map((window) => [window, kills.filter((kill) => kill.window === window).length] as const),
+      ),
+      'during-ack': 'n/a',
+      none: kills.filter(({ window }) => window === undefined).length,
+    },
+    checkpoints: checkpointsBetweenKills(kills),
+    repeats: pairs,
+    seconds: Math.round(seconds * 10) / 10,
+    failures,
+  }
+}

@@ -1,0 +1,81 @@
+import type { LedgerEntry } from '@sluice/core/testing'
+import type { Arrival, Coverage, ProducedRecord } from '../campaign.ts'
+
+/** One process of the subject, from its first write to that of the next. */
+export interface Life {
+  /** `process.hrtime.bigint()` of its first write; undefined when it wrote nothing. */
+  readonly firstWriteAtNs: bigint | undefined
+  /** The checkpoint that was stored when it ended. */
+  readonly coverage: Coverage | undefined
+}
+
+export interface Repeats {
+  /** By life: records that arrived in it and, without need to read them again before, in a later one. */
+  readonly afterLife: readonly number[]
+  /** By life: those of them that the checkpoint stored at its end had covered. None may be. */
+  readonly coveredAfterLife: readonly number[]
+  /** Arrivals within the life of the record's arrival before: no kill explains them. */
+  readonly withinLife: number
+  /** Requests that held at least one repeat. */
+  readonly requests: number
+}
+
+export const identityOf = ({ source, key, sequence, hash }: LedgerEntry): string =>
+  JSON.stringify([source, key, sequence, hash])
+
+/**
+ * Says for every repeat which end of a process caused it: the end of the last process in which the record had arrived. That
+ * process had emitted it, so its figures bound the repeats.
+ */
+export function attributeRepeats(
+  arrivals: readonly Arrival[],
+  lives: readonly Life[],
+  produced: readonly ProducedRecord[],
+): Repeats {
+  const positions = new Map(produced.map((record) => [identityOf(record), record.position]))
+  const afterLife = lives.map(() => 0)
+  const coveredAfterLife = lives.map(() => 0)
+  const lastLife = new Map<string, number>()
+  const requests = new Set<string>()
+  let withinLife = 0
+  let life = 0
+  for (const arrival of arrivals) {
+    life = lifeAt(arrival.atNs, lives, life)
+    if (arrival.outcome === 'rejected') continue
+    const id = identityOf(arrival.entry)
+    const before = lastLife.get(id)
+    lastLife.set(id, life)
+    if (before === undefined) continue
+    requests.add(arrival.requestId)
+    if (before === life) {
+      withinLife++
+      continue
+    }
+    afterLife[before] = (afterLife[before] ?? 0) + 1
+    const position = positions.get(id)
+    if (position !== undefined && lives[before]?.coverage?.covers(position) === true) {
+      coveredAfterLife[before] = (coveredAfterLife[before] ?? 0) + 1
+    }
+  }
+  return { afterLife, coveredAfterLife, withinLife, requests: requests.size }
+}
+
+/** The last life that had begun to write. */
+function lifeAt(atNs: bigint, lives: readonly Life[], from: number): number {
+  let life = from
+  for (let next = from + 1; next < lives.length; next++) {
+    const begun = lives[next]?.firstWriteAtNs
+    if (begun !== undefined && begun <= atNs) life = next
+  }
+  return life
+}
+
+/** Produced records that a stored checkpoint covers although the store does not hold them: acknowledged early. */
+export function coveredButMissing(
+  coverage: Coverage,
+  produced: readonly ProducedRecord[],
+  arrivals: readonly Arrival[],
+): number {
+  const stored = new Set(arrivals.filter(({ outcome }) => outcome === 'stored').map(({ entry }) => identityOf(entry)))
+  return produced.filter((record) => coverage.covers(record.position) && !stored.has(identityOf(record))).length
+}
