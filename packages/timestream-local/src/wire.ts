@@ -74,7 +74,7 @@ export function wrongType(place: string, wanted: string, value: unknown): Servic
   return new ServiceError('SerializationException', `${place} must be ${wanted}; got ${kind}.`)
 }
 
-export function lowerFirst(name: string): string {
+function lowerFirst(name: string): string {
   return name.charAt(0).toLowerCase() + name.slice(1)
 }
 

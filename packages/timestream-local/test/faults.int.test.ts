@@ -1,6 +1,8 @@
+import { TimestreamWriteClient, WriteRecordsCommand } from '@aws-sdk/client-timestream-write'
+import { NodeHttpHandler } from '@smithy/node-http-handler'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { TimestreamLocalError, type FaultOptions } from '../src/index.ts'
-import { bench, DB, record, TABLE, type Bench } from './support.ts'
+import { bench, clientConfig, DB, record, TABLE, type Bench } from './support.ts'
 
 let local: Bench
 
@@ -71,20 +73,16 @@ describe('fault switches', () => {
   })
 
   it('delay, and apply although the client has gone', async () => {
-    const fault = local.server.faults.add({ kind: 'delay', operation: 'WriteRecords', times: 1, delayMs: 200 })
-    const body = JSON.stringify({
-      DatabaseName: DB,
-      TableName: TABLE,
-      Records: [record({ Dimensions: [{ Name: 'host', Value: 'late' }] })],
+    const fault = local.server.faults.add({ kind: 'delay', operation: 'WriteRecords', times: 1, delayMs: 1000 })
+    const impatient = new TimestreamWriteClient({
+      ...clientConfig(local.server.endpoint),
+      requestHandler: new NodeHttpHandler({ requestTimeout: 50, throwOnRequestTimeout: true }),
     })
-    const request = fetch(local.server.endpoint, {
-      method: 'POST',
-      headers: { 'x-amz-target': 'Timestream_20181101.WriteRecords' },
-      body,
-      signal: AbortSignal.timeout(100),
-    })
-    await expect(request).rejects.toThrow(/abort/i)
-    await expect.poll(() => stored('late'), { timeout: 5000 }).toBe(true)
+    const late = record({ Dimensions: [{ Name: 'host', Value: 'late' }] })
+    const command = new WriteRecordsCommand({ DatabaseName: DB, TableName: TABLE, Records: [late] })
+    await expect(impatient.send(command)).rejects.toMatchObject({ name: 'TimeoutError' })
+    impatient.destroy()
+    await expect.poll(() => stored('late'), { timeout: 10_000 }).toBe(true)
     expect(fault.fired).toBe(1)
   })
 
