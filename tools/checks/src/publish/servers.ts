@@ -1,3 +1,4 @@
+import { PutRecordsCommand } from '@aws-sdk/client-kinesis'
 import { startKinesisLocal } from '@sluice/testkit'
 import { startTimestreamLocal } from '@sluice/timestream-local'
 
@@ -6,15 +7,27 @@ export interface ExampleServers extends AsyncDisposable {
   readonly env: Readonly<Record<string, string>>
 }
 
-interface Server extends AsyncDisposable {
-  readonly endpoint: string
+interface ExampleServer {
+  readonly server: AsyncDisposable
+  readonly env: Readonly<Record<string, string>>
 }
 
-const STARTERS: Readonly<Record<string, { variables: readonly string[]; start: () => Promise<Server> }>> = {
-  kinesis: { variables: ['AWS_ENDPOINT_URL_KINESIS'], start: () => startKinesisLocal() },
-  timestream: {
-    variables: ['AWS_ENDPOINT_URL_TIMESTREAM_WRITE', 'AWS_ENDPOINT_URL_TIMESTREAM_QUERY'],
-    start: () => startTimestreamLocal(),
+const STARTERS: Readonly<Record<string, () => Promise<ExampleServer>>> = {
+  async kinesis() {
+    const server = await startKinesisLocal()
+    await server.createStream('orders', 1)
+    const client = server.client()
+    const orders = [1, 2, 3].map((id) => ({
+      PartitionKey: `${id}`,
+      Data: Buffer.from(JSON.stringify({ id, total: 10 * id })),
+    }))
+    await client.send(new PutRecordsCommand({ StreamName: 'orders', Records: orders }))
+    return { server, env: { AWS_ENDPOINT_URL_KINESIS: server.endpoint, SLUICE_EXAMPLE_STREAM: 'orders' } }
+  },
+  async timestream() {
+    const server = await startTimestreamLocal()
+    const { endpoint } = server
+    return { server, env: { AWS_ENDPOINT_URL_TIMESTREAM_WRITE: endpoint, AWS_ENDPOINT_URL_TIMESTREAM_QUERY: endpoint } }
   },
 }
 
@@ -30,12 +43,13 @@ export async function startServers(needs: readonly string[]): Promise<ExampleSer
   await using started = new AsyncDisposableStack()
   const env: Record<string, string> = { ...AWS_ENVIRONMENT }
   for (const need of needs) {
-    const starter = STARTERS[need]
-    if (starter === undefined) {
+    const start = STARTERS[need]
+    if (start === undefined) {
       throw new Error(`needs=${need} is not known (there are: ${Object.keys(STARTERS).join(', ')})`)
     }
-    const { endpoint } = started.use(await starter.start())
-    for (const variable of starter.variables) env[variable] = endpoint
+    const example = await start()
+    started.use(example.server)
+    Object.assign(env, example.env)
   }
   const running = started.move()
   return { env, [Symbol.asyncDispose]: () => running.disposeAsync() }
