@@ -165,13 +165,15 @@ test.for([
   ['an item that is null', [null]],
 ] as const)('rejections with %s never count as written: each record is asked for alone', async ([, list]) => {
   const started = start((hosts) => {
-    if (hosts.length > 1) return list === undefined ? rejection(undefined as never) : rejection(list)
-    return hosts[0] === 'h1' ? rejection([{ RecordIndex: 0, Reason: 'r' }]) : STORED
+    if (hosts.length > 2) return list === undefined ? rejection(undefined as never) : rejection(list)
+    if (!hosts.includes('h1')) return STORED
+    return hosts.length === 1 ? rejection([{ RecordIndex: 0, Reason: 'r' }]) : rejection([])
   })
   await started.harness.write(started.writer, points(4))
   await settled(started, 3)
   await until('the refusal', () => started.harness.settlement.refusals.length === 1)
   expect(inOrder(started.harness.settlement.settled)).toEqual([0, 2, 3])
+  expect(started.service.sizes).toEqual([4, 2, 2, 1, 1])
   expect(started.harness.settlement.refusals[0]?.token).toBe(1)
 })
 
