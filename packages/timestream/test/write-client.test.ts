@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { afterEach, expect, test, vi } from 'vitest'
 import { TimestreamSink } from '../src/sink.ts'
 import { Harness, until } from './harness.ts'
-import { type Answer, exception, STORED, StubService } from './stub-service.ts'
+import { type Answer, exception, STORED, FakeService } from './fake-service.ts'
 
 const record = { Dimensions: [{ Name: 'd', Value: 'v' }], MeasureName: 'm', MeasureValue: '1', Time: '1' }
 const minimal = {
@@ -95,7 +95,7 @@ test('an endpoint that is no longer valid is discovered anew', async () => {
 })
 
 test('an injected client discovers its endpoint anew too', async () => {
-  const service = new StubService(
+  const service = new FakeService(
     ({ operation }, index) =>
       operation === 'DescribeEndpoints'
         ? { status: 200, body: { Endpoints: [{ Address: `cell${index}`, CachePeriodInMinutes: 60 }] } }

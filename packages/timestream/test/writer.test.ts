@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import type { TimestreamRecord, TimestreamSinkOptions } from '../src/options.ts'
 import { TimestreamSink } from '../src/sink.ts'
 import { Harness, ManualClock, until } from './harness.ts'
-import { type Answer, exception, STORED, StubService } from './stub-service.ts'
+import { type Answer, exception, STORED, FakeService } from './fake-service.ts'
 
 interface Point {
   readonly host: string
@@ -23,7 +23,7 @@ const points = (count: number): Point[] => Array.from({ length: count }, (_, i) 
 
 interface Started {
   readonly harness: Harness
-  readonly service: StubService
+  readonly service: FakeService
   readonly writer: SinkWriter<Point>
 }
 
@@ -32,7 +32,7 @@ function start(
   options: Partial<TimestreamSinkOptions<Point>> = {},
   harness = new Harness(),
 ): Started {
-  const service = new StubService(({ body }, index) =>
+  const service = new FakeService(({ body }, index) =>
     answer(
       (body.Records ?? []).map(({ Dimensions }) => Dimensions?.[0]?.Value ?? ''),
       index,

@@ -4,7 +4,7 @@ export type Answer =
   | { readonly status: number; readonly type?: string; readonly body?: Readonly<Record<string, unknown>> }
   | { readonly error: Error }
 
-export interface StubRequest {
+export interface FakeRequest {
   readonly operation: string
   readonly host: string
   readonly body: WriteRecordsRequest
@@ -26,25 +26,25 @@ export function exception(
  * A real client of the SDK whose HTTP handler answers from a function: everything but the network is the SDK's own. Without
  * an endpoint the client discovers one.
  */
-export class StubService {
-  readonly requests: StubRequest[] = []
+export class FakeService {
+  readonly requests: FakeRequest[] = []
   readonly client: TimestreamWriteClient
   destroyed = 0
 
   constructor(
-    answer: (request: StubRequest, index: number) => Answer | Promise<Answer>,
+    answer: (request: FakeRequest, index: number) => Answer | Promise<Answer>,
     config: { readonly endpoint?: string; readonly maxAttempts?: number } = { endpoint: 'http://127.0.0.1:1' },
   ) {
     const encoder = new TextEncoder()
     this.client = new TimestreamWriteClient({
       region: 'eu-west-1',
-      credentials: { accessKeyId: 'AKIASTUB', secretAccessKey: 'stub' },
+      credentials: { accessKeyId: 'AKIAFAKE', secretAccessKey: 'fake' },
       maxAttempts: config.maxAttempts ?? 1,
       ...(config.endpoint === undefined ? {} : { endpoint: config.endpoint }),
       requestHandler: {
         handle: async (request: { headers: Record<string, string>; hostname: string; body: string | Uint8Array }) => {
           const text = typeof request.body === 'string' ? request.body : new TextDecoder().decode(request.body)
-          const seen: StubRequest = {
+          const seen: FakeRequest = {
             operation: (request.headers['x-amz-target'] ?? '').split('.')[1] ?? '',
             host: request.hostname,
             body: JSON.parse(text) as WriteRecordsRequest,
