@@ -1,0 +1,178 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdirSync, readdirSync, renameSync, unlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { takeOwnership } from '../../src/checkpoint/owner.ts'
+import { fileCheckpoints, fromIterable, noRestart, silentLogger, stream } from '../../src/index.ts'
+import { InMemorySink, InMemorySource, VirtualClock } from '../../src/testing.ts'
+import { failure, folder, until } from '../job/harness.ts'
+
+/** A real process that takes the folder, and what it said about it. */
+async function child(root: string, then: 'stay' | 'leave' = 'stay'): Promise<{ readonly process: ChildProcess; readonly said: unknown }> {
+  const started = fork(new URL('owner-child.ts', import.meta.url), [root, then], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+  onTestFinished(() => void started.kill('SIGKILL'))
+  const [said] = (await once(started, 'message')) as unknown[]
+  return { process: started, said }
+}
+
+const open = (root: string): ReturnType<ReturnType<typeof fileCheckpoints>['open']> =>
+  fileCheckpoints(root).open('test', silentLogger)
+
+describe('one owner', () => {
+  test('a second process is refused, and says what to do', async () => {
+    const root = folder()
+    await using _store = await open(root)
+    expect((await child(root)).said).toBe('SLUICE_STATE_OWNED')
+    await expect(open(root)).rejects.toThrow(/another process owns.*stop it, or give this job a folder or a name/)
+  })
+
+  test('after kill -9 the folder is free, although the socket file is still there', async () => {
+    const root = folder()
+    const other = await child(root)
+    expect(other.said).toBe('owned')
+    await expect(open(root)).rejects.toMatchObject({ code: 'SLUICE_STATE_OWNED', restartable: false })
+    other.process.kill('SIGKILL')
+    await once(other.process, 'exit')
+    expect(existsSync(join(root, 'test', 'owner.sock'))).toBe(true)
+    await using store = await open(root)
+    await store.store({ id: 1, job: 'test', createdAtMs: 0, sources: {} })
+  })
+
+  test('a frozen owner is still the owner', async () => {
+    const root = folder()
+    const other = await child(root)
+    other.process.kill('SIGSTOP')
+    await expect(open(root)).rejects.toMatchObject({ code: 'SLUICE_STATE_OWNED' })
+  })
+
+  test('a clean end leaves nothing but the checkpoints', async () => {
+    const root = folder()
+    expect((await child(root, 'leave')).said).toBe('owned')
+    const store = await open(root)
+    await store[Symbol.asyncDispose]()
+    expect(readdirSync(join(root, 'test'))).toEqual([])
+  })
+
+  test('a path too long for a socket goes by its hash, and is owned all the same', async () => {
+    const root = join(folder(), 'x'.repeat(120))
+    await using _store = await open(root)
+    expect(existsSync(join(root, 'test', 'owner.sock'))).toBe(false)
+    expect((await child(root)).said).toBe('SLUICE_STATE_OWNED')
+    await using _other = await open(`${root}y`)
+  })
+
+  test('a plain file in place of the socket does not block', async () => {
+    const root = folder()
+    mkdirSync(join(root, 'test'))
+    writeFileSync(join(root, 'test', 'owner.sock'), '')
+    await using _store = await open(root)
+    expect((await child(root)).said).toBe('SLUICE_STATE_OWNED')
+  })
+
+  test('of many that start at the same moment exactly one gets a free folder', async () => {
+    const root = folder()
+    const owners = await Promise.allSettled(Array.from({ length: 8 }, () => takeOwnership(root)))
+    const won = owners.filter((result) => result.status === 'fulfilled')
+    expect(won).toHaveLength(1)
+    for (const result of owners) {
+      if (result.status === 'rejected') expect(result.reason).toMatchObject({ code: 'SLUICE_STATE_OWNED' })
+    }
+    await won[0]?.value.verify()
+    await won[0]?.value[Symbol.asyncDispose]()
+    expect(readdirSync(root)).toEqual([])
+  })
+
+  test('of many that find a dead owner at most one passes verification', async () => {
+    const root = folder()
+    const other = await child(root)
+    other.process.kill('SIGKILL')
+    await once(other.process, 'exit')
+    const owners = await Promise.allSettled(Array.from({ length: 8 }, () => takeOwnership(join(root, 'test'))))
+    const won = owners.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
+    const verified = await Promise.allSettled(won.map((owner) => owner.verify()))
+    expect(verified.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
+    for (const result of verified) {
+      if (result.status === 'rejected') expect(result.reason).toMatchObject({ code: 'SLUICE_STATE_FENCED' })
+    }
+    await Promise.all(won.map((owner) => owner[Symbol.asyncDispose]()))
+  })
+})
+
+describe('an owner whose place was taken', () => {
+  /** As another process does that took the owner for dead. */
+  async function overtake(path: string): Promise<Awaited<ReturnType<typeof takeOwnership>>> {
+    unlinkSync(join(path, 'owner.sock'))
+    return takeOwnership(path)
+  }
+
+  test('is told so at its next store, and nothing is stored', async () => {
+    const root = folder()
+    const store = await open(root)
+    await using _taker = await overtake(join(root, 'test'))
+    await expect(store.store({ id: 1, job: 'test', createdAtMs: 0, sources: {} })).rejects.toMatchObject({
+      code: 'SLUICE_STATE_FENCED',
+      restartable: false,
+    })
+    expect(readdirSync(join(root, 'test'))).toEqual(['owner.sock'])
+    await store[Symbol.asyncDispose]()
+  })
+
+  test('does not take the new owner down with it when it ends', async () => {
+    const root = folder()
+    const store = await open(root)
+    await using taker = await overtake(join(root, 'test'))
+    await store[Symbol.asyncDispose]()
+    await taker.verify()
+    expect((await child(root)).said).toBe('SLUICE_STATE_OWNED')
+  })
+
+  test('is a storage error, not an overtaking, when the folder cannot be looked at', async () => {
+    const root = folder()
+    const owner = await takeOwnership(root)
+    renameSync(root, `${root}-moved`)
+    writeFileSync(root, 'not a folder')
+    await expect(owner.verify()).rejects.toMatchObject({ code: 'SLUICE_STATE_STORAGE', restartable: true })
+    unlinkSync(root)
+    renameSync(`${root}-moved`, root)
+    await owner[Symbol.asyncDispose]()
+  })
+
+  test('stops the job without acknowledging', async () => {
+    const root = folder()
+    const clock = new VirtualClock()
+    const source = new InMemorySource<number>()
+    source.push('0', 1)
+    const sink = new InMemorySink<number>()
+    const job = stream(source)
+      .sinkTo(sink)
+      .start({ name: 'test', clock, restart: noRestart(), checkpoints: { storage: fileCheckpoints(root), intervalMs: 1000 } })
+    await until(clock, () => source.acknowledged.length === 1 && job.status().emitted === 1)
+    await using _taker = await overtake(join(root, 'test'))
+    source.push('0', 2)
+    expect(await failure(clock, job.done, 1000)).toMatchObject({ code: 'SLUICE_STATE_FENCED' })
+    expect(source.acknowledged).toEqual([1])
+    expect(job.status().state).toBe('failed')
+  })
+})
+
+test('a job on files goes on where the last process ended, with rising ids', async () => {
+  const root = folder()
+  const clock = new VirtualClock()
+  for (const [run, expected] of [
+    [0, [1, 2, 3]],
+    [1, []],
+  ] as const) {
+    const sink = new InMemorySink<number>()
+    const job = stream(fromIterable([1, 2, 3]))
+      .sinkTo(sink)
+      .start({ name: 'test', clock, checkpoints: { storage: fileCheckpoints(root) } })
+    let done = false
+    void job.done.finally(() => (done = true))
+    await until(clock, () => done, 10)
+    expect(await job.done).toMatchObject({ how: 'finished' })
+    expect(sink.stored).toEqual(expected)
+    const newest = readdirSync(join(root, 'test')).toSorted().at(-1)
+    expect(newest).toBe(`checkpoint-00000000000${run === 0 ? 2 : 3}.json`)
+  }
+})
