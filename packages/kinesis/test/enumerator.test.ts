@@ -1,3 +1,5 @@
+import { readFile } from 'node:fs/promises'
+
 import { VirtualClock } from '@sluice/core/testing'
 import { beforeEach, describe, expect, test } from 'vitest'
 
@@ -229,7 +231,10 @@ describe('parents before children', () => {
     splitStream()
     const first = await start({ initialPosition: 'TRIM_HORIZON' })
     await run(first)
+    expect(first.snapshot().splits.map(({ splitId }) => splitId)).toEqual(['parent', 'left', 'right'])
+    await first.readers[0]?.acknowledge(1)
     const restored = first.snapshot()
+    expect(restored.splits.map(({ splitId }) => splitId)).toEqual(['left', 'right'])
     expect(restored.enumerator.finishedShardIds).toEqual(['parent'])
     await first.stop()
     const second = await start({}, { restored })
@@ -335,6 +340,19 @@ describe('assignment', () => {
     await clock.flush()
     expect(clock.pendingTimers).toBe(0)
   })
+})
+
+test('state that the first version wrote restores', async () => {
+  const text = await readFile(new URL('fixtures/state-v1.json', import.meta.url), 'utf8')
+  service.shard('grandparent', { closed: true })
+  service.shard('parent', { parents: ['grandparent'], closed: true })
+  service.shard('child', { parents: ['parent', 'gone'] })
+  service.put('grandparent', 0)
+  service.put('parent', 1, 2, 3)
+  service.put('child', 4)
+  const job = await start({}, { restored: JSON.parse(text) as Snapshot })
+  await run(job)
+  expect(job.values()).toEqual([3, 4])
 })
 
 describe('a checkpoint that does not fit', () => {

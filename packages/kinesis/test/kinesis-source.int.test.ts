@@ -6,6 +6,7 @@ import {
   PutRecordsCommand,
   SplitShardCommand,
 } from '@aws-sdk/client-kinesis'
+import { memoryCheckpoints, stream, toFunction } from '@sluice/core'
 import { type KinesisLocal, startKinesisLocal, waitFor } from '@sluice/testkit'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
@@ -246,5 +247,27 @@ describe('KinesisSource on a server', () => {
     await until(job, 8)
     await job.stop()
     await expect(injected.send(new ListShardsCommand({ StreamName: 'injected' }))).resolves.toBeDefined()
+  })
+
+  test('a job that is closed and started again reads every record, and what was checkpointed only once', async () => {
+    await kinesis.createStream('job', 2)
+    const storage = memoryCheckpoints()
+    const run = async (count: number): Promise<Entry[]> => {
+      const entries: Entry[] = []
+      const sink = toFunction<Entry>((values) => Promise.resolve(void entries.push(...values)), {
+        maxTimeInBufferMS: 20,
+      })
+      const job = stream(sourceOf('job')).sinkTo(sink).start({ name: 'job', checkpoints: { storage } })
+      await Promise.race([waitFor(() => entries.length >= count, { what: `${count} entries` }), job.done])
+      const { unsettled } = await job.drain()
+      expect(unsettled).toBe(0)
+      return entries
+    }
+    await put('job', 0, 3)
+    const first = await run(24)
+    await splitShard('job', 'shardId-000000000001')
+    await put('job', 3, 5)
+    const second = await run(16)
+    expect(byKey([...first, ...second])).toEqual(allKeys(range(0, 5)))
   })
 })
