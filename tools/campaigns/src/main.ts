@@ -15,9 +15,12 @@ function list(): string {
   }).join('\n')
 }
 
+function print(line: string): void {
+  process.stdout.write(`${line}\n`)
+}
+
 async function run(campaign: Campaign, options: RunOptions): Promise<number> {
   const { pipeline, seed, size, sabotage } = options
-  const print = (line: string): void => void process.stdout.write(`${line}\n`)
   const what = sabotage === undefined ? '' : `, sabotage ${sabotage}: this run must fail`
   print(`campaign ${campaign.name}, pipeline ${pipeline.name}, seed ${seed}, ${size.kills} kills${what}`)
   const folder = mkdtempSync(join(tmpdir(), 'sluice-campaign-'))

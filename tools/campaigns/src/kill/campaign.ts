@@ -112,9 +112,10 @@ class KillRun {
 
   /** Lets the last process store everything, and drains it. */
   async #finish(pipeline: PipelineUnderTest): Promise<void> {
-    const { print } = this.#context
     await using subject = await this.#start(pipeline, undefined)
-    print(`all kills done, ${this.#facts.produced.length} records produced; the last process stores the rest`)
+    this.#context.print(
+      `all kills done, ${this.#facts.produced.length} records produced; the last process stores the rest`,
+    )
     await this.#settled(pipeline, subject)
     const { code, signal } = await subject.stop(DRAIN_DEADLINE_MS)
     this.#facts.last = { figures: subject.figures(), firstWriteAtNs: pipeline.gate.firstWriteAtNs }

@@ -34,26 +34,25 @@ export interface Evidence {
  * request on its way to the gate. `aim` decides where several are open at one time.
  */
 export function windowOf(evidence: Evidence, aim: Window | 'random'): Window | undefined {
-  const open = WINDOWS.filter((window) => isOpen(window, evidence))
+  const open = WINDOWS.filter((window) => OPEN[window](evidence))
   if (aim !== 'random' && open.includes(aim)) return aim
   const rarest: readonly Window[] = ['stored-before-ack', 'settled-before-store', 'applied-unanswered', 'in-flight']
   return rarest.find((window) => open.includes(window)) ?? open.at(-1)
 }
 
-function isOpen(window: Window, { figures, held, unanswered, checkpointBefore, checkpointAfter }: Evidence): boolean {
-  const known = figures.lastCheckpointId === 0 ? checkpointBefore : figures.lastCheckpointId
-  switch (window) {
-    case 'fetch':
-      return figures.fetched > figures.emitted
-    case 'buffered':
-      return figures.buffered > 0
-    case 'in-flight':
-      return held > 0
-    case 'applied-unanswered':
-      return unanswered > 0
-    case 'settled-before-store':
-      return figures.diedAt === FAILPOINTS[window] && checkpointAfter === known
-    case 'stored-before-ack':
-      return figures.diedAt === FAILPOINTS[window] && checkpointAfter > known
-  }
+/** Whether a process may be said to have died in the window. */
+const OPEN: Readonly<Record<Window, (evidence: Evidence) => boolean>> = {
+  fetch: ({ figures }) => figures.fetched > figures.emitted,
+  buffered: ({ figures }) => figures.buffered > 0,
+  'in-flight': ({ held }) => held > 0,
+  'applied-unanswered': ({ unanswered }) => unanswered > 0,
+  'settled-before-store': (evidence) =>
+    evidence.figures.diedAt === FAILPOINTS['settled-before-store'] && checkpointsOfTheDead(evidence) === 0,
+  'stored-before-ack': (evidence) =>
+    evidence.figures.diedAt === FAILPOINTS['stored-before-ack'] && checkpointsOfTheDead(evidence) > 0,
+}
+
+/** Checkpoints on disk that the process did not live to know of. */
+function checkpointsOfTheDead({ figures, checkpointBefore, checkpointAfter }: Evidence): number {
+  return checkpointAfter - (figures.lastCheckpointId === 0 ? checkpointBefore : figures.lastCheckpointId)
 }
