@@ -89,6 +89,8 @@ export interface CampaignReport {
   readonly pipeline: string
   readonly seed: number
   readonly ok: boolean
+  /** False when the run broke off: then it has judged nothing, and a sabotage was not caught. */
+  readonly completed: boolean
   readonly sabotage: string | null
   readonly produced: number
   readonly stored: number

@@ -36,7 +36,8 @@ Usage: npm run campaign -- NAME [options]
   --list              list campaigns, their pipelines and sabotages
   --help              print this help
 
-Exit code: 0 every rule was kept, 1 one was not, 2 wrong arguments, 130 interrupted.
+Exit code: 0 every rule was kept, 1 one was not, 2 wrong arguments,
+3 the run broke off, 130 interrupted.
 The last line is one JSON object with all figures.
 `
 

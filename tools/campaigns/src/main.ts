@@ -6,7 +6,7 @@ import type { Campaign, RunOptions } from './campaign.ts'
 import { CAMPAIGNS } from './campaigns.ts'
 import { HELP, readCommand, UsageError } from './command.ts'
 
-const INTERRUPTED = 130
+const EXIT = { ok: 0, broken: 1, usage: 2, brokeOff: 3, interrupted: 130 } as const
 
 function list(): string {
   return CAMPAIGNS.map(({ name, summary, pipelines, sabotages }) => {
@@ -38,15 +38,16 @@ async function run(campaign: Campaign, options: RunOptions): Promise<number> {
     print(`kept: ${folder}`)
   }
   print(line)
-  if (interrupt.signal.aborted) return INTERRUPTED
-  return report.ok ? 0 : 1
+  if (interrupt.signal.aborted) return EXIT.interrupted
+  if (!report.completed) return EXIT.brokeOff
+  return report.ok ? EXIT.ok : EXIT.broken
 }
 
 async function main(): Promise<number> {
   const command = readCommand(process.argv.slice(2), CAMPAIGNS)
   if (command.kind === 'run') return run(command.campaign, command.options)
   process.stdout.write(command.kind === 'help' ? HELP : list())
-  return 0
+  return EXIT.ok
 }
 
 try {
@@ -54,5 +55,5 @@ try {
 } catch (error) {
   if (!(error instanceof UsageError)) throw error
   process.stderr.write(`campaign: ${error.problems.join('\n  ')}\nSee --help and --list.\n`)
-  process.exitCode = 2
+  process.exitCode = EXIT.usage
 }

@@ -34,9 +34,10 @@ export const killCampaign: Campaign = {
 
 async function run(context: RunContext): Promise<CampaignReport> {
   const startedAt = performance.now()
-  const facts: RunFacts = { kills: [], produced: [], arrivals: [], last: undefined, failures: [] }
+  const facts: RunFacts = { kills: [], completed: false, produced: [], arrivals: [], last: undefined, failures: [] }
   try {
     await new KillRun(context, facts).carryOut()
+    facts.completed = true
   } catch (error) {
     const reason: unknown = context.signal.aborted ? context.signal.reason : error
     facts.failures.push(reason instanceof Error ? reason.message : String(reason))

@@ -9,6 +9,7 @@ import { WINDOWS } from './windows.ts'
 /** What a run gathers, as far as it came. */
 export interface RunFacts {
   readonly kills: KillRecord[]
+  completed: boolean
   produced: readonly ProducedRecord[]
   arrivals: readonly Arrival[]
   /** The process that was not killed. */
@@ -50,7 +51,9 @@ export function killReport(context: RunContext, facts: RunFacts, seconds: number
   }
   const planned = context.size.kills
   const rejected = arrivals.length - stored.length
-  const failures = [...facts.failures, ...brokenRules({ planned, kills, ledger, repeats, rejected, ...outcomes })]
+  const broken = brokenRules({ planned, kills, ledger, repeats, rejected, ...outcomes })
+  // Of a run that broke off the rules say nothing: its last process is not in the books.
+  const failures = facts.completed ? [...facts.failures, ...broken] : facts.failures
   const pairs = kills.map(({ figures }, index) => [repeats.afterLife[index] ?? 0, figures.repeatable] as const)
   for (const [index, [count, bound]] of pairs.entries()) {
     context.print(`repeats after kill ${kills[index]?.number}: ${count}, emitted since the last checkpoint: ${bound}`)
@@ -59,7 +62,8 @@ export function killReport(context: RunContext, facts: RunFacts, seconds: number
     campaign: 'kill',
     pipeline: context.pipeline.name,
     seed: context.seed,
-    ok: failures.length === 0,
+    ok: facts.completed && failures.length === 0,
+    completed: facts.completed,
     sabotage: context.sabotage ?? null,
     produced: ledger.produced,
     stored: ledger.stored,

@@ -16,6 +16,7 @@ export class Producer implements AsyncDisposable {
   readonly #stop = new AbortController()
   #allowance = 0
   #running: Promise<void> | undefined
+  #failure: { readonly error: unknown } | undefined
 
   constructor(generator: Generator, put: (records: readonly GeneratedRecord[]) => Promise<readonly ProducedRecord[]>) {
     this.#generator = generator
@@ -23,13 +24,14 @@ export class Producer implements AsyncDisposable {
   }
 
   start(): void {
-    this.#running = this.#run()
-    // The failure is the caller's at finish().
-    this.#running.catch(() => undefined)
+    this.#running = this.#run().catch((error: unknown) => {
+      this.#failure = { error }
+    })
   }
 
-  /** Lets so many more records pass at full pace. */
+  /** Lets so many more records pass at full pace. @throws what went wrong in producing. */
   allow(records: number): void {
+    this.#assertWell()
     this.#allowance += records
   }
 
@@ -37,12 +39,18 @@ export class Producer implements AsyncDisposable {
   async finish(): Promise<void> {
     this.#stop.abort()
     await this.#running
+    this.#assertWell()
     while (this.produced.length < this.#allowance) await this.#batch()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort()
-    await this.#running?.catch(() => undefined)
+    await this.#running
+  }
+
+  #assertWell(): void {
+    if (this.#failure !== undefined)
+      throw new Error(`producing failed: ${String(this.#failure.error)}`, { cause: this.#failure.error })
   }
 
   async #run(): Promise<void> {
