@@ -6,7 +6,7 @@ import {
   MetricRegistry,
   type Refusal,
   type Settlement,
-  SINK_METRICS,
+  type SINK_METRICS,
   silentLogger,
   type SluiceError,
   type SubmitContext,
@@ -202,11 +202,11 @@ export class Harness {
   }
 
   #send(batch: Batch<Entry>, { attempt, signal }: SubmitContext): Promise<SubmitOutcome> {
-    const names = batch.entries.map(({ name }) => name)
+    const sent = batch.entries.map(({ name }) => name)
     const { promise, resolve, reject } = Promise.withResolvers<SubmitOutcome>()
     const { clock } = this
     this.requests.push({
-      names,
+      names: sent,
       weight: batch.weight,
       trigger: batch.trigger,
       attempt,
@@ -222,7 +222,7 @@ export class Harness {
         return clock.flush()
       },
     })
-    if (this.autoAnswer !== undefined) resolve(this.autoAnswer(names))
+    if (this.autoAnswer !== undefined) resolve(this.autoAnswer(sent))
     return promise
   }
 }

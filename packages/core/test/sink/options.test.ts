@@ -1,0 +1,93 @@
+import { describe, expect, test } from 'vitest'
+
+import { OptionsCheck } from '../../src/options.ts'
+import { type AsyncSinkOptions, checkSinkOptions, resolveSinkOptions } from '../../src/sink/options.ts'
+
+const REQUIRED = { maxBatchSize: 4, maxInFlightRequests: 1, maxBufferedRequests: 5, maxTimeInBufferMS: 100 }
+
+function problemsOf(options: object): readonly string[] {
+  const check = new OptionsCheck('Test', {}, [])
+  checkSinkOptions(check, options as AsyncSinkOptions)
+  return check.problems
+}
+
+describe('sink options', () => {
+  test('the defaults are those that the documentation names', () => {
+    expect(resolveSinkOptions(REQUIRED)).toEqual({
+      ...REQUIRED,
+      maxBatchSizeInBytes: Number.POSITIVE_INFINITY,
+      maxRecordSizeInBytes: Number.POSITIVE_INFINITY,
+      maxBatchWeight: Number.POSITIVE_INFINITY,
+      maxBufferedBytes: 67_108_864,
+      requestTimeoutMs: 60_000,
+      maxIsolationRequests: 200,
+      retry: { initialDelayMs: 100, maxDelayMs: 10_000, maxAttempts: Number.POSITIVE_INFINITY },
+    })
+  })
+
+  test('an option that is undefined has its default, nested ones too', () => {
+    const given = {
+      ...REQUIRED,
+      maxBufferedBytes: undefined,
+      requestTimeoutMs: undefined,
+      retry: { maxDelayMs: undefined, maxAttempts: 3 },
+    }
+    expect(resolveSinkOptions(given as unknown as AsyncSinkOptions)).toEqual({
+      ...resolveSinkOptions(REQUIRED),
+      retry: { initialDelayMs: 100, maxDelayMs: 10_000, maxAttempts: 3 },
+    })
+  })
+
+  test('the least and the greatest values pass', () => {
+    const options = { maxBatchSize: 1, maxInFlightRequests: 1, maxBufferedRequests: 2, maxTimeInBufferMS: 1 }
+    const retry = { initialDelayMs: 5, maxDelayMs: 5, maxAttempts: 1 }
+    const sizes = { maxBatchSizeInBytes: 7, maxRecordSizeInBytes: 7, maxBatchWeight: Number.POSITIVE_INFINITY }
+    expect(problemsOf({ ...options, ...sizes, requestTimeoutMs: 2_147_483_647, retry })).toEqual([])
+  })
+
+  test.each([
+    [{ maxBatchSize: 0 }, 'maxBatchSize must be an integer from 1 up, got 0 (number)'],
+    [{ maxBatchSize: undefined }, 'maxBatchSize must be an integer from 1 up, got undefined'],
+    [{ maxInFlightRequests: 1.5 }, 'maxInFlightRequests must be an integer from 1 up, got 1.5 (number)'],
+    [{ maxBufferedRequests: 4 }, 'maxBufferedRequests must be greater than maxBatchSize, got 4 and 4'],
+    [{ maxTimeInBufferMS: '100' }, "maxTimeInBufferMS must be an integer from 1 up, got '100' (string)"],
+    [{ maxBufferedBytes: Number.NaN }, 'maxBufferedBytes must be an integer from 1 up, got NaN (number)'],
+    [{ maxIsolationRequests: -1 }, 'maxIsolationRequests must be an integer from 1 up, got -1 (number)'],
+    [
+      { requestTimeoutMs: Number.POSITIVE_INFINITY },
+      'requestTimeoutMs must be an integer from 1 to 2147483647, got Infinity (number)',
+    ],
+    [
+      { maxBatchSizeInBytes: 9, maxRecordSizeInBytes: 10 },
+      'maxBatchSizeInBytes must be at least maxRecordSizeInBytes, got 9 and 10',
+    ],
+    [{ retry: { initialDelayMs: 0 } }, 'retry: initialDelayMs must be an integer from 1 up, got 0 (number)'],
+    [
+      { retry: { initialDelayMs: 20_000 } },
+      'retry: initialDelayMs must be at most maxDelayMs, got 20000 and 10000 milliseconds',
+    ],
+    [{ retry: { maxAttempts: 0 } }, 'retry: maxAttempts must be an integer from 1 up, got 0 (number)'],
+    [{ retry: { maxAttempt: 3 } }, "retry: unknown option 'maxAttempt'; did you mean 'maxAttempts'?"],
+    [{ retry: 3 }, 'retry: options must be an object, got 3 (number)'],
+    [{ retry: null }, 'retry: options must be an object, got null'],
+  ])('%o is one clear problem', (given, problem) => {
+    expect(problemsOf({ ...REQUIRED, ...given })).toEqual([problem])
+  })
+
+  test('every problem is reported at once', () => {
+    const bad = {
+      maxBatchSize: 0,
+      maxInFlightRequests: 0,
+      maxBufferedRequests: 0,
+      maxTimeInBufferMS: 0,
+      retry: { maxAttempts: 0 },
+    }
+    expect(() => resolveSinkOptions(bad)).toThrow(
+      expect.objectContaining({
+        code: 'SLUICE_OPTIONS_INVALID',
+        facts: expect.objectContaining({ owner: 'AsyncSinkWriter' }) as object,
+      }),
+    )
+    expect(problemsOf(bad)).toHaveLength(6)
+  })
+})
