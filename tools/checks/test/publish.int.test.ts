@@ -8,16 +8,18 @@ import {
   COMPILERS,
   execute,
   installAlone,
+  installBeside,
   installed,
   typeCheck,
   unasked,
   type Consumer,
+  type Installed,
 } from '../src/publish/consumer.ts'
-import { readmeExample } from '../src/publish/readme-example.ts'
+import { readmeExample, type ReadmeExample } from '../src/publish/readme-example.ts'
 import { startRegistry, type LocalRegistry } from '../src/publish/registry.ts'
 import { releaseTo, releasedWith } from '../src/publish/release.ts'
 import { startServers } from '../src/publish/servers.ts'
-import { ROOT, publicEntries, publishedPackages } from '../src/workspace.ts'
+import { ROOT, publicEntries, publishedPackages, type Manifest } from '../src/workspace.ts'
 
 const MINUTE_MS = 60_000
 
@@ -38,17 +40,24 @@ afterAll(async () => {
 
 describe.each(publishedPackages())('$name, installed alone', ({ name, path, manifest }) => {
   let consumer: Consumer
+  let example: ReadmeExample
+  let brought: Installed
 
   beforeAll(async () => {
+    example = readmeExample(readFileSync(join(path, 'README.md'), 'utf8'))
     const folder = join(temporary, 'consumers', name)
     consumer = await installAlone(folder, name, versions.get(name) ?? 'unpublished', registry.url)
+    brought = installed(consumer)
+    await installBeside(
+      consumer,
+      example.beside.map((each) => `${each}@${versionUsedBy(path, each)}`),
+    )
   }, 5 * MINUTE_MS)
 
   test('brings nothing that was not asked for', () => {
-    const { names, withInstallScript } = installed(consumer)
-    expect(names).toContain(name)
-    expect(unasked(name, names)).toEqual([])
-    expect(withInstallScript).toEqual([])
+    expect(brought.names).toContain(name)
+    expect(unasked(name, brought.names)).toEqual([])
+    expect(brought.withInstallScript).toEqual([])
   })
 
   test('resolves no module outside what it may stand on', { timeout: 2 * MINUTE_MS }, async () => {
@@ -63,7 +72,7 @@ describe.each(publishedPackages())('$name, installed alone', ({ name, path, mani
   test.each(COMPILERS)('type checks under %s, declarations included', { timeout: 2 * MINUTE_MS }, async (compiler) => {
     const entries = publicEntries(manifest).map(({ subpath }) => `export * from '${name}${subpath.slice(1)}'\n`)
     writeFileSync(join(consumer.folder, 'entries.ts'), entries.join(''))
-    writeFileSync(join(consumer.folder, 'example.ts'), readmeExample(readme(path)).code)
+    writeFileSync(join(consumer.folder, 'example.ts'), example.code)
     writeFileSync(join(consumer.folder, 'wrong.ts'), `import { nothing } from '${name}'\n\nnothing()\n`)
     // The one error shows that the compiler did look.
     const { output } = await typeCheck(consumer, compiler, ['entries.ts', 'example.ts', 'wrong.ts'])
@@ -71,12 +80,11 @@ describe.each(publishedPackages())('$name, installed alone', ({ name, path, mani
   })
 
   test("runs its README's example", { timeout: 2 * MINUTE_MS }, async () => {
-    const example = readmeExample(readme(path))
     await using servers = await startServers(example.needs)
-    const { result, packages } = await execute(consumer, 'example.ts', example.code, servers.env)
+    const { result, packages, outside } = await execute(consumer, 'example.ts', example.code, servers.env)
     expect(result).toMatchObject({ code: 0, timedOut: false })
     expect(packages).toContain(name)
-    expect(unasked(name, packages)).toEqual([])
+    expect(outside).toEqual([])
   })
 })
 
@@ -100,6 +108,7 @@ function withDependants(name: string): string[] {
     .map((each) => each.name)
 }
 
-function readme(path: string): string {
-  return readFileSync(join(path, 'README.md'), 'utf8')
+function versionUsedBy(path: string, dependency: string): string {
+  const manifest: Manifest = JSON.parse(readFileSync(join(path, 'node_modules', dependency, 'package.json'), 'utf8'))
+  return manifest.version
 }

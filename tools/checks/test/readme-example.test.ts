@@ -6,13 +6,14 @@ const fence = (info: string, code: string): string => `\`\`\`${info}\n${code}\n\
 
 test('takes the first block that is marked as the example', () => {
   const readme = `# Title\n\n${fence('ts', 'not this')}\n${fence('ts example', 'run()')}\n${fence('ts example', 'nor this')}`
-  expect(readmeExample(readme)).toEqual({ code: 'run()\n', needs: [] })
+  expect(readmeExample(readme)).toEqual({ code: 'run()\n', needs: [], beside: [] })
 })
 
-test('knows which servers the example needs', () => {
-  expect(readmeExample(fence('ts example needs=kinesis,timestream', 'run()'))).toEqual({
+test('knows which servers the example needs, and what is installed beside', () => {
+  expect(readmeExample(fence('ts example needs=kinesis,timestream with=@aws-sdk/client-x', 'run()'))).toEqual({
     code: 'run()\n',
     needs: ['kinesis', 'timestream'],
+    beside: ['@aws-sdk/client-x'],
   })
 })
 

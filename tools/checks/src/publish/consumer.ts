@@ -16,6 +16,11 @@ export interface Consumer {
   readonly subject: string
 }
 
+export interface Installed {
+  readonly names: readonly string[]
+  readonly withInstallScript: readonly string[]
+}
+
 /** Installs `subject` alone, as a user with npm does; only our own scope comes from the local registry. */
 export async function installAlone(
   folder: string,
@@ -26,13 +31,22 @@ export async function installAlone(
   mkdirSync(folder, { recursive: true })
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ private: true, type: 'module' }))
   writeFileSync(join(folder, '.npmrc'), `${SCOPE.slice(0, -1)}:registry=${registry}\n`)
-  const flags = ['--no-audit', '--no-fund', '--prefer-offline', '--ignore-scripts', '--save-exact']
-  await runOrThrow('npm', ['install', ...flags, `${subject}@${version}`], { cwd: folder, timeoutMs: 240_000 })
+  await npmInstall(folder, `${subject}@${version}`)
   return { folder, subject }
 }
 
+/** Adds packages that are not the subject's to the project: `name@version`. */
+export async function installBeside(consumer: Consumer, packages: readonly string[]): Promise<void> {
+  if (packages.length > 0) await npmInstall(consumer.folder, ...packages)
+}
+
+async function npmInstall(folder: string, ...packages: readonly string[]): Promise<void> {
+  const flags = ['--no-audit', '--no-fund', '--prefer-offline', '--ignore-scripts', '--save-exact']
+  await runOrThrow('npm', ['install', ...flags, ...packages], { cwd: folder, timeoutMs: 240_000 })
+}
+
 /** What the install brought, nested copies included, and which of it wants to run a script at install time. */
-export function installed(consumer: Consumer): { names: string[]; withInstallScript: string[] } {
+export function installed(consumer: Consumer): Installed {
   const lock: Lockfile = JSON.parse(readFileSync(join(consumer.folder, 'package-lock.json'), 'utf8'))
   const entries = Object.entries(lock.packages).filter(([path]) => path !== '')
   return {
