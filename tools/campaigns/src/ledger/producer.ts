@@ -5,7 +5,7 @@ import type { Generator } from './generator.ts'
 const BATCH = 6
 const PACE_MS = 25
 /** Between batches beyond the allowance: a kill that waits for records in hand gets some. */
-const TRICKLE_MS = 120
+const TRICKLE_MS = 45
 
 /** Puts records into the source all the time, as fast as the campaign allows, so that every kill finds some under way. */
 export class Producer implements AsyncDisposable {
