@@ -352,8 +352,9 @@ function outcomeOf(answer: Answer, count: number): SubmitOutcome {
     }
     case 'garbage':
     case 'throw':
-      return {} as SubmitOutcome
+      break
   }
+  return {} as SubmitOutcome
 }
 
 function check(holds: boolean, message: string): void {
