@@ -224,7 +224,9 @@ describe('the checkpoint coordinator', () => {
   })
 
   test('fails the attempt when the storage does, and acknowledges nothing', async () => {
-    const { clock, coordinator, events, failures } = bench({ store: storeThat(() => Promise.reject(new Error('ENOSPC'))) })
+    const { clock, coordinator, events, failures } = bench({
+      store: storeThat(() => Promise.reject(new Error('ENOSPC'))),
+    })
     coordinator.start()
     await clock.advance(1000)
     expect(failures).toMatchObject([{ code: 'SLUICE_STATE_STORAGE', restartable: true }])

@@ -78,10 +78,14 @@ describe('file checkpoints', () => {
     const root = folder()
     await withStore(root, (store) => store.store(checkpoint(1)))
     for (const id of [2, 3]) writeFileSync(join(root, 'test', nameOf(id)), 'damaged')
-    await withStore(root, async (store) => {
-      expect(await store.load()).toEqual(checkpoint(1))
-      await store.store(checkpoint(2))
-    }, 1)
+    await withStore(
+      root,
+      async (store) => {
+        expect(await store.load()).toEqual(checkpoint(1))
+        await store.store(checkpoint(2))
+      },
+      1,
+    )
     expect(await withStore(root, (store) => store.load(), 1)).toEqual(checkpoint(2))
   })
 

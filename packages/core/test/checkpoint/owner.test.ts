@@ -9,8 +9,13 @@ import { InMemorySink, InMemorySource, VirtualClock } from '../../src/testing.ts
 import { failure, folder, until } from '../job/harness.ts'
 
 /** A real process that takes the folder, and what it said about it. */
-async function child(root: string, then: 'stay' | 'leave' = 'stay'): Promise<{ readonly process: ChildProcess; readonly said: unknown }> {
-  const started = fork(new URL('owner-child.ts', import.meta.url), [root, then], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+async function child(
+  root: string,
+  then: 'stay' | 'leave' = 'stay',
+): Promise<{ readonly process: ChildProcess; readonly said: unknown }> {
+  const started = fork(new URL('owner-child.ts', import.meta.url), [root, then], {
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  })
   onTestFinished(() => void started.kill('SIGKILL'))
   const [said] = (await once(started, 'message')) as unknown[]
   return { process: started, said }
@@ -146,7 +151,12 @@ describe('an owner whose place was taken', () => {
     const sink = new InMemorySink<number>()
     const job = stream(source)
       .sinkTo(sink)
-      .start({ name: 'test', clock, restart: noRestart(), checkpoints: { storage: fileCheckpoints(root), intervalMs: 1000 } })
+      .start({
+        name: 'test',
+        clock,
+        restart: noRestart(),
+        checkpoints: { storage: fileCheckpoints(root), intervalMs: 1000 },
+      })
     await until(clock, () => source.acknowledged.length === 1 && job.status().emitted === 1)
     await using _taker = await overtake(join(root, 'test'))
     source.push('0', 2)

@@ -167,7 +167,12 @@ describe('a barrier', () => {
 })
 
 describe('a checkpoint that runs into its timeout', () => {
-  async function timedOut(): Promise<{ clock: VirtualClock; job: Job; gate: Gate; storage: ReturnType<typeof spiedStorage> }> {
+  async function timedOut(): Promise<{
+    clock: VirtualClock
+    job: Job
+    gate: Gate
+    storage: ReturnType<typeof spiedStorage>
+  }> {
     const clock = new VirtualClock()
     const storage = spiedStorage()
     const source = new InMemorySource<number>()

@@ -41,11 +41,20 @@ async function storedAfterwards(
 }
 
 describe('drain', () => {
-  const MOMENTS: readonly [string, (clock: VirtualClock, job: Job, gate: Gate, sink: InMemorySink<number>) => Promise<void>][] = [
+  const MOMENTS: readonly [
+    string,
+    (clock: VirtualClock, job: Job, gate: Gate, sink: InMemorySink<number>) => Promise<void>,
+  ][] = [
     ['before anything runs', () => Promise.resolve()],
-    ['while records are in the source queue', (clock, job) => until(clock, () => (job.status().readers[0]?.queuedRecords ?? 0) > 0)],
+    [
+      'while records are in the source queue',
+      (clock, job) => until(clock, () => (job.status().readers[0]?.queuedRecords ?? 0) > 0),
+    ],
     ['while a chunk waits for room', (clock, _job, gate) => until(clock, () => gate.waiting > 0)],
-    ['while requests are in flight', (clock, job) => until(clock, () => (job.status().sinks['memory']?.inFlightRequests ?? 0) > 0)],
+    [
+      'while requests are in flight',
+      (clock, job) => until(clock, () => (job.status().sinks['memory']?.inFlightRequests ?? 0) > 0),
+    ],
     [
       'while entries are being retried',
       async (clock, job, gate, sink) => {
@@ -290,7 +299,11 @@ describe('a part that hangs does not keep the job from its end:', () => {
     const late = Promise.withResolvers<SinkWriter<number>>()
     let closed = false
     const source = new InMemorySource<number>()
-    const job = start(source, { spiVersion: SPI_VERSION, uid: 's', repeats: 'duplicated', createWriter: () => late.promise }, clock)
+    const job = start(
+      source,
+      { spiVersion: SPI_VERSION, uid: 's', repeats: 'duplicated', createWriter: () => late.promise },
+      clock,
+    )
     await clock.flush()
     expect(await settled(clock, job.drain(500), 50)).toMatchObject({ how: 'closed' })
     const writer: Partial<SinkWriter<number>> = {
@@ -398,9 +411,7 @@ describe('the end of the input', () => {
     const source = new InMemorySource<number>()
     source.push('0', 1)
     source.end()
-    const job = stream(source)
-      .sinkTo(new InMemorySink<number>())
-      .start({ name: 'test', clock, logger })
+    const job = stream(source).sinkTo(new InMemorySink<number>()).start({ name: 'test', clock, logger })
     await ended(clock, job)
     expect(source.acknowledged).toEqual([1, 2])
     expect(lines.filter(({ message }) => message.includes('in memory only'))).toHaveLength(1)
@@ -415,7 +426,9 @@ describe('the end of the input', () => {
     source.end()
     const sink = new InMemorySink<number>()
     for (let run = 0; run < 3; run++) {
-      expect(await ended(clock, start(source, sink, clock, { checkpoints: { storage } }))).toMatchObject({ how: 'finished' })
+      expect(await ended(clock, start(source, sink, clock, { checkpoints: { storage } }))).toMatchObject({
+        how: 'finished',
+      })
     }
     expect(sorted(sink.stored)).toEqual([1, 2])
   })

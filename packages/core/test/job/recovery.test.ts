@@ -175,7 +175,9 @@ describe('a restart within the process', () => {
     source.end()
     const gate = new Gate()
     const narrow = { maxBatchSize: 2, maxInFlightRequests: 1, maxBufferedRequests: 3 }
-    const job = start(source, new InMemorySink<number>({ onSubmit: gate.pass, ...narrow }), clock, { restartGraceMs: 0 })
+    const job = start(source, new InMemorySink<number>({ onSubmit: gate.pass, ...narrow }), clock, {
+      restartGraceMs: 0,
+    })
     await until(clock, () => gate.waiting === 1)
     // All are emitted and the sink has taken three: the loop waits for room with the last record of the split.
     expect(job.status().emitted).toBe(9)
@@ -270,7 +272,10 @@ describe('a failure', () => {
     const newer = new Newer()
     newer.end()
     await ended(clock, start(newer, new InMemorySink<number>(), clock, { checkpoints: { storage } }))
-    const job = start(new InMemorySource<number>(), new InMemorySink<number>(), clock, { ...RESTART, checkpoints: { storage } })
+    const job = start(new InMemorySource<number>(), new InMemorySink<number>(), clock, {
+      ...RESTART,
+      checkpoints: { storage },
+    })
     expect(await failure(clock, job.done)).toMatchObject({
       code: 'SLUICE_STATE_NEWER',
       restartable: false,
@@ -287,7 +292,10 @@ describe('a failure', () => {
       throw new Error('no such host')
     }
     const job = start(new InMemorySource<number>(), sink, clock)
-    expect(await failure(clock, job.done)).toMatchObject({ code: 'SLUICE_SINK_FAILED', message: 'memory: no such host' })
+    expect(await failure(clock, job.done)).toMatchObject({
+      code: 'SLUICE_SINK_FAILED',
+      message: 'memory: no such host',
+    })
   })
 
   test('of a job over a generator cannot be restarted: what was read ahead would be skipped', async () => {
@@ -300,9 +308,7 @@ describe('a failure', () => {
       onSubmit: () =>
         failures-- > 0 ? { fail: new SluiceError('SLUICE_SINK_FAILED', 'cut', { restartable: true }) } : ALL_WRITTEN,
     })
-    const job = stream(fromIterable(once()))
-      .sinkTo(sink)
-      .start(options(clock, RESTART))
+    const job = stream(fromIterable(once())).sinkTo(sink).start(options(clock, RESTART))
     expect(await failure(clock, job.done)).toMatchObject({ code: 'SLUICE_POSITION_LOST' })
   })
 })
@@ -311,7 +317,10 @@ test('ids of checkpoints go on rising over attempts', async () => {
   const clock = new VirtualClock()
   const storage = spiedStorage()
   const source = new InMemorySource<number>()
-  const job = start(source, new InMemorySink<number>(), clock, { ...RESTART, checkpoints: { storage, intervalMs: 100 } })
+  const job = start(source, new InMemorySink<number>(), clock, {
+    ...RESTART,
+    checkpoints: { storage, intervalMs: 100 },
+  })
   await until(clock, () => storage.stored.length === 3, 100)
   source.failNextFetch(new Error('cut'))
   await until(clock, () => job.status().attempt === 2 && storage.stored.length === 6, 100)

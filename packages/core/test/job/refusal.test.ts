@@ -9,7 +9,10 @@ interface Case {
   readonly stage: string
   readonly sink?: string
   readonly says: string
-  readonly build: (source: InMemorySource<string>) => { readonly sink: InMemorySink<string>; readonly map?: (text: string) => string }
+  readonly build: (source: InMemorySource<string>) => {
+    readonly sink: InMemorySink<string>
+    readonly map?: (text: string) => string
+  }
 }
 
 /** Each puts two good records before the poisoned one, so that position and split are not the trivial ones. */
@@ -27,7 +30,10 @@ const CASES: readonly Case[] = [
     says: 'a record was refused at operator (source memory, split b, position 2): operatorThrew: SyntaxError in map #1',
     build: (source) => {
       source.push('b', CONTENT)
-      return { sink: new InMemorySink<string>(), map: (text) => (text === CONTENT ? (JSON.parse(text) as string) : text) }
+      return {
+        sink: new InMemorySink<string>(),
+        map: (text) => (text === CONTENT ? (JSON.parse(text) as string) : text),
+      }
     },
   },
   {
@@ -60,7 +66,12 @@ const CASES: readonly Case[] = [
 ]
 
 describe.each(CASES)('poison at $stage', ({ stage, sink: sinkUid, says, build }) => {
-  async function run(): Promise<{ error: SluiceError; source: InMemorySource<string>; sink: InMemorySink<string>; log: string }> {
+  async function run(): Promise<{
+    error: SluiceError
+    source: InMemorySource<string>
+    sink: InMemorySink<string>
+    log: string
+  }> {
     const clock = new VirtualClock()
     const source = new InMemorySource<string>({ splits: ['a', 'b'] })
     source.push('b', 'good', 'good')
@@ -72,7 +83,9 @@ describe.each(CASES)('poison at $stage', ({ stage, sink: sinkUid, says, build })
       .sinkTo(sink)
       .start(options(clock, { logger, restart: exponentialDelayRestart(), restartGraceMs: 10 }))
     const error = await failure(clock, job.done)
-    const log = JSON.stringify(lines.map(({ fields, message }) => [message, (fields['error'] as Error | undefined)?.message, fields]))
+    const log = JSON.stringify(
+      lines.map(({ fields, message }) => [message, (fields['error'] as Error | undefined)?.message, fields]),
+    )
     return { error, source, sink, log }
   }
 
@@ -105,13 +118,21 @@ test('a record whose raw form cannot be looked up is refused all the same', asyn
     return Object.assign(reader, {
       poll: () => {
         const batch = poll()
-        return batch === undefined ? undefined : Object.assign(batch, { raw: () => { throw new Error('freed') } })
+        return batch === undefined
+          ? undefined
+          : Object.assign(batch, {
+              raw: () => {
+                throw new Error('freed')
+              },
+            })
       },
     })
   }
   source.push('0', 1)
   const sink = new InMemorySink<number>({ onSubmit: () => ({ isolate: { code: 'bad', message: 'no' } }) })
-  const job = stream(source).sinkTo(sink).start(options(clock, { restart: exponentialDelayRestart() }))
+  const job = stream(source)
+    .sinkTo(sink)
+    .start(options(clock, { restart: exponentialDelayRestart() }))
   expect(await failure(clock, job.done)).toMatchObject({
     code: 'SLUICE_RECORD_REFUSED',
     message: 'a record was refused by sink memory at store (unknown origin): bad: no',

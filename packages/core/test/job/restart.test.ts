@@ -71,8 +71,16 @@ describe('restart strategies, with the defaults of Flink', () => {
 
   test.each([
     ['fixedDelayRestart', () => fixedDelayRestart({ attempts: -1, delayMs: 0.5 }), /attempts[\s\S]*delayMs/],
-    ['exponentialDelayRestart', () => exponentialDelayRestart({ initialBackoffMs: 100, maxBackoffMs: 50, backoffMultiplier: 0, jitterFactor: 2 }), /maxBackoffMs[\s\S]*backoffMultiplier[\s\S]*jitterFactor/],
-    ['failureRateRestart', () => failureRateRestart({ maxFailuresPerInterval: 0, delayMs: Number.NaN }), /maxFailuresPerInterval[\s\S]*delayMs/],
+    [
+      'exponentialDelayRestart',
+      () => exponentialDelayRestart({ initialBackoffMs: 100, maxBackoffMs: 50, backoffMultiplier: 0, jitterFactor: 2 }),
+      /maxBackoffMs[\s\S]*backoffMultiplier[\s\S]*jitterFactor/,
+    ],
+    [
+      'failureRateRestart',
+      () => failureRateRestart({ maxFailuresPerInterval: 0, delayMs: Number.NaN }),
+      /maxFailuresPerInterval[\s\S]*delayMs/,
+    ],
   ])('%s refuses bad options, all at once', (_name, make, says) => {
     expect(make).toThrow(says)
   })
@@ -106,10 +114,14 @@ describe('a job', () => {
     const { clock, job, startedAt, lines } = await failing(exponentialDelayRestart(), 3)
     await until(clock, () => job.status().state === 'running', 50)
     expect(startedAt).toEqual([0, 1000, 2500, 4750])
-    expect(job.status()).toMatchObject({ attempt: 4, restarts: 3, lastError: { attempt: 3, code: 'SLUICE_SOURCE_FAILED' } })
-    expect(lines.filter(({ message }) => message === 'The job restarts').map(({ fields }) => fields['delayMs'])).toEqual([
-      1000, 1500, 2250,
-    ])
+    expect(job.status()).toMatchObject({
+      attempt: 4,
+      restarts: 3,
+      lastError: { attempt: 3, code: 'SLUICE_SOURCE_FAILED' },
+    })
+    expect(
+      lines.filter(({ message }) => message === 'The job restarts').map(({ fields }) => fields['delayMs']),
+    ).toEqual([1000, 1500, 2250])
     await job.close()
   })
 

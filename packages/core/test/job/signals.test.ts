@@ -4,7 +4,9 @@ import { expect, onTestFinished, test } from 'vitest'
 
 /** Starts the job and waits until its sink was called. */
 async function running(mode: 'quick' | 'slow' | 'stuck'): Promise<ChildProcess> {
-  const child = fork(new URL('signals-child.ts', import.meta.url), [mode], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+  const child = fork(new URL('signals-child.ts', import.meta.url), [mode], {
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  })
   onTestFinished(() => void child.kill('SIGKILL'))
   expect((await once(child, 'message'))[0]).toBe('running')
   return child
