@@ -34,7 +34,10 @@ interface Served {
   readonly job: Job
   readonly source: InMemorySource<number>
   readonly gate: Gate
-  get(path: string, method?: string): Promise<{ readonly status: number; readonly body: string; readonly type: string }>
+  readonly get: (
+    path: string,
+    method?: string,
+  ) => Promise<{ readonly status: number; readonly body: string; readonly type: string }>
 }
 
 async function serve(given: Partial<JobOptions> = {}): Promise<Served> {
@@ -168,7 +171,7 @@ describe('the admin server', () => {
     await get('/status')
     const url = job.adminUrl ?? ''
     await settled(clock, job.close())
-    await expect(fetch(url)).rejects.toThrow()
+    await expect(fetch(url)).rejects.toThrow('fetch failed')
   })
 
   test('is closed when the storage cannot be opened', async () => {
@@ -182,7 +185,7 @@ describe('the admin server', () => {
     await until(clock, () => job.adminUrl !== undefined)
     gate.reject(new Error('no such volume'))
     await failure(clock, job.done)
-    await expect(fetch(job.adminUrl ?? '')).rejects.toThrow()
+    await expect(fetch(job.adminUrl ?? '')).rejects.toThrow('fetch failed')
   })
 
   test('of a port in use fails the job with an error that names it, before anything is read', async () => {
@@ -246,14 +249,14 @@ describe('names in Prometheus', () => {
   })
 })
 
-describe('the text of Prometheus', () => {
-  const definition = (name: string, kind: 'counter' | 'gauge'): MetricDefinition => ({
-    name,
-    kind,
-    unit: 'records',
-    help: 'h',
-  })
+const definition = (name: string, kind: 'counter' | 'gauge'): MetricDefinition => ({
+  name,
+  kind,
+  unit: 'records',
+  help: 'h',
+})
 
+describe('the text of Prometheus', () => {
   test('bears any label value, and labels that not every sample has', async () => {
     const metrics = new MetricRegistry()
     metrics.counter(definition('a', 'counter'), { table: 'x"\n\\y' }).value = 1

@@ -21,8 +21,8 @@ interface Bench {
   readonly events: string[]
   readonly failures: SluiceError[]
   /** Emits inputs and gives the token of the first. */
-  emit(count: number): number
-  settle(from: number, to: number): void
+  readonly emit: (count: number) => number
+  readonly settle: (from: number, to: number) => void
 }
 
 function bench(given: Partial<CoordinatorPlan> = {}): Bench {

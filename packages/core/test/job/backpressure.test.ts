@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { fromIterable, stream, type SubmitOutcome, toFunction } from '../../src/index.ts'
-import { InMemorySink, InMemorySource, never, options, range, settled, start, until, VirtualClock } from './harness.ts'
+import { InMemorySink, InMemorySource, never, options, range, settled, start, VirtualClock } from './harness.ts'
 
 describe('a sink that never answers', () => {
   test('stops the fetching: what is held is bounded, however much there is', async () => {
@@ -23,14 +23,14 @@ describe('a sink that never answers', () => {
     await settled(clock, job.close())
   })
 
-  test('stops the reading of an endless iterable', async () => {
+  test('stops the reading of an counted iterable', async () => {
     const clock = new VirtualClock()
     let taken = 0
-    function* endless(): Generator<number> {
+    function* counted(): Generator<number> {
       for (;;) yield taken++
     }
     const sink = new InMemorySink<number>({ onSubmit: () => never<SubmitOutcome>(), requestTimeoutMs: 1e9 })
-    const job = stream(fromIterable(endless(), { maxBatchSize: 100 }))
+    const job = stream(fromIterable(counted(), { maxBatchSize: 100 }))
       .sinkTo(sink)
       .start(options(clock))
     await clock.advance(10_000)
@@ -74,10 +74,11 @@ test('reading goes on when there is room again', async () => {
   expect(new Set(sink.stored).size).toBe(5000)
 })
 
+function* endless(): Generator<number> {
+  for (let n = 0; ; n++) yield n
+}
+
 test('a source and a sink that never wait leave the event loop its turns', async () => {
-  function* endless(): Generator<number> {
-    for (let n = 0; ; n++) yield n
-  }
   let stored = 0
   const sink = toFunction<number>((values) => {
     stored += values.length

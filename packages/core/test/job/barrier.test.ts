@@ -166,32 +166,32 @@ describe('a barrier', () => {
   })
 })
 
-describe('a checkpoint that runs into its timeout', () => {
-  async function timedOut(): Promise<{
-    clock: VirtualClock
-    job: Job
-    gate: Gate
-    storage: ReturnType<typeof spiedStorage>
-  }> {
-    const clock = new VirtualClock()
-    const storage = spiedStorage()
-    const source = new InMemorySource<number>()
-    source.push('0', 1, 2)
-    const gate = new Gate()
-    const sink = new InMemorySink<number>({ onSubmit: gate.pass, requestTimeoutMs: 1_000_000 })
-    const { lines, logger } = recorder()
-    const given: Partial<JobOptions> = { logger, checkpoints: { storage, intervalMs: 1000, timeoutMs: 5000 } }
-    const job = start(source, sink, clock, given)
-    await clock.advance(1000)
-    expect(job.status().checkpoints?.open?.id).toBe(2)
-    await clock.advance(5000)
-    expect(job.status().checkpoints?.failed).toBe(1)
-    expect(lines.find(({ level }) => level === 'warn')).toMatchObject({
-      fields: { id: 2, timeoutMs: 5000, oldest: 'memory: waiting for the answer of its request' },
-    })
-    return { clock, job, gate, storage }
-  }
+async function timedOut(): Promise<{
+  clock: VirtualClock
+  job: Job
+  gate: Gate
+  storage: ReturnType<typeof spiedStorage>
+}> {
+  const clock = new VirtualClock()
+  const storage = spiedStorage()
+  const source = new InMemorySource<number>()
+  source.push('0', 1, 2)
+  const gate = new Gate()
+  const sink = new InMemorySink<number>({ onSubmit: gate.pass, requestTimeoutMs: 1_000_000 })
+  const { lines, logger } = recorder()
+  const given: Partial<JobOptions> = { logger, checkpoints: { storage, intervalMs: 1000, timeoutMs: 5000 } }
+  const job = start(source, sink, clock, given)
+  await clock.advance(1000)
+  expect(job.status().checkpoints?.open?.id).toBe(2)
+  await clock.advance(5000)
+  expect(job.status().checkpoints?.failed).toBe(1)
+  expect(lines.find(({ level }) => level === 'warn')).toMatchObject({
+    fields: { id: 2, timeoutMs: 5000, oldest: 'memory: waiting for the answer of its request' },
+  })
+  return { clock, job, gate, storage }
+}
 
+describe('a checkpoint that runs into its timeout', () => {
   test('is counted and given up, and the job goes on', async () => {
     const { job, clock, storage } = await timedOut()
     expect(job.status()).toMatchObject({ state: 'running', unsettled: 2 })

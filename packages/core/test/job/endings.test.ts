@@ -360,15 +360,16 @@ describe('a part that hangs does not keep the job from its end:', () => {
   test('the closing of a reader, of a writer and of the enumerator', async () => {
     const clock = new VirtualClock()
     const source = new InMemorySource<number>()
-    const { createReader, createEnumerator } = source
-    source.createReader = (context) => Object.assign(createReader.call(source, context), { close: () => never() })
+    const createReader = source.createReader.bind(source)
+    const createEnumerator = source.createEnumerator.bind(source)
+    source.createReader = (context) => Object.assign(createReader(context), { close: () => never() })
     source.createEnumerator = (...given) => ({
-      ...createEnumerator.apply(source, given),
+      ...createEnumerator(...given),
       [Symbol.asyncDispose]: () => never(),
     })
     const sink = new InMemorySink<number>()
-    const { createWriter } = sink
-    sink.createWriter = (context) => Object.assign(createWriter.call(sink, context), { close: () => never() })
+    const createWriter = sink.createWriter.bind(sink)
+    sink.createWriter = (context) => Object.assign(createWriter(context), { close: () => never() })
     const job = start(source, sink, clock, { restartGraceMs: 100 })
     await until(clock, () => job.status().state === 'running')
     expect(await settled(clock, job.drain(1000), 50)).toMatchObject({ how: 'closed' })
@@ -379,9 +380,9 @@ describe('a part that hangs does not keep the job from its end:', () => {
     const clock = new VirtualClock()
     const { lines, logger } = recorder()
     const source = new InMemorySource<number>()
-    const { createReader } = source
+    const createReader = source.createReader.bind(source)
     source.createReader = (context) =>
-      Object.assign(createReader.call(source, context), { close: () => Promise.reject(new Error('socket is gone')) })
+      Object.assign(createReader(context), { close: () => Promise.reject(new Error('socket is gone')) })
     source.end()
     const storage = spiedStorage()
     const job = start(source, new InMemorySink<number>(), clock, { logger, checkpoints: { storage } })
@@ -459,7 +460,7 @@ describe('disposal', () => {
     const job = start(source, new InMemorySink<number>(), clock)
     await failure(clock, job.done)
     remove()
-    await job[Symbol.asyncDispose]()
+    expect(await job[Symbol.asyncDispose]()).toBeUndefined()
   })
 })
 

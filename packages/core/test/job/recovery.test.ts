@@ -49,10 +49,10 @@ describe('a restart within the process', () => {
           })
         }),
     })
-    const { createWriter } = sink
+    const createWriter = sink.createWriter.bind(sink)
     sink.createWriter = (context) => {
       events.push('writer')
-      return createWriter.call(sink, context)
+      return createWriter(context)
     }
     const job = start(source, sink, clock, RESTART)
     await until(clock, () => events.includes('request'))
@@ -97,11 +97,11 @@ describe('a restart within the process', () => {
     const source = new InMemorySource<number>()
     source.push('0', 1)
     const sink = new InMemorySink<number>({ onSubmit: () => never<SubmitOutcome>() })
-    const { createWriter } = sink
+    const createWriter = sink.createWriter.bind(sink)
     const settlements: (() => void)[] = []
     sink.createWriter = (context) => {
       settlements.push(() => context.settlement.settle(0))
-      return createWriter.call(sink, context)
+      return createWriter(context)
     }
     const job = start(source, sink, clock, { ...RESTART, restartGraceMs: 0, metrics })
     await until(clock, () => job.status().emitted === 1)
@@ -187,6 +187,10 @@ describe('a restart within the process', () => {
   })
 })
 
+function* once(): Generator<number> {
+  yield* range(100)
+}
+
 describe('a failure', () => {
   test('of a reader while the loop waits for room in a sink ends the attempt', async () => {
     const clock = new VirtualClock()
@@ -233,8 +237,8 @@ describe('a failure', () => {
     const clock = new VirtualClock()
     const splits = ['a', 'b', 'c']
     const wide = new InMemorySource<number>({ splits })
-    const { createEnumerator } = wide
-    wide.createEnumerator = (context, restored) => createEnumerator.call(wide, { ...context, parallelism: 3 }, restored)
+    const createEnumerator = wide.createEnumerator.bind(wide)
+    wide.createEnumerator = (context, restored) => createEnumerator({ ...context, parallelism: 3 }, restored)
     for (const splitId of splits) wide.push(splitId, 1)
     wide.end()
     const job = start(wide, new InMemorySink<number>(), clock)
@@ -300,9 +304,6 @@ describe('a failure', () => {
 
   test('of a job over a generator cannot be restarted: what was read ahead would be skipped', async () => {
     const clock = new VirtualClock()
-    function* once(): Generator<number> {
-      yield* range(100)
-    }
     let failures = 1
     const sink = new InMemorySink<number>({
       onSubmit: () =>

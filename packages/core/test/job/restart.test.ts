@@ -86,30 +86,30 @@ describe('restart strategies, with the defaults of Flink', () => {
   })
 })
 
-describe('a job', () => {
-  async function failing(restart: RestartStrategy | undefined, failures: number) {
-    const clock = new VirtualClock()
-    const source = new InMemorySource<number>()
-    const { lines, logger } = recorder()
-    let left = failures
-    const create = source.createEnumerator.bind(source)
-    const startedAt: number[] = []
-    source.createEnumerator = (context, restored) => ({
-      ...create(context, restored),
-      start() {
-        startedAt.push(clock.now())
-        if (left-- > 0) return Promise.reject(new Error('no network'))
-        return create(context, restored).start()
-      },
-    })
-    const job = start(source, new InMemorySink<number>(), clock, {
-      logger,
-      random: middle,
-      ...(restart === undefined ? {} : { restart }),
-    })
-    return { clock, job, startedAt, lines }
-  }
+async function failing(restart: RestartStrategy | undefined, failures: number) {
+  const clock = new VirtualClock()
+  const source = new InMemorySource<number>()
+  const { lines, logger } = recorder()
+  let left = failures
+  const create = source.createEnumerator.bind(source)
+  const startedAt: number[] = []
+  source.createEnumerator = (context, restored) => ({
+    ...create(context, restored),
+    start() {
+      startedAt.push(clock.now())
+      if (left-- > 0) return Promise.reject(new Error('no network'))
+      return create(context, restored).start()
+    },
+  })
+  const job = start(source, new InMemorySink<number>(), clock, {
+    logger,
+    random: middle,
+    ...(restart === undefined ? {} : { restart }),
+  })
+  return { clock, job, startedAt, lines }
+}
 
+describe('a job', () => {
   test('waits as long as the strategy says before each attempt', async () => {
     const { clock, job, startedAt, lines } = await failing(exponentialDelayRestart(), 3)
     await until(clock, () => job.status().state === 'running', 50)

@@ -34,16 +34,16 @@ describe('parts that do not belong together are refused where they meet', () => 
   })
 })
 
-describe('the options of start()', () => {
-  const bad = (options: unknown): string => {
-    try {
-      resolveJobOptions(options as JobOptions)
-    } catch (error) {
-      return String(error)
-    }
-    return ''
+const bad = (options: unknown): string => {
+  try {
+    resolveJobOptions(options as JobOptions)
+  } catch (error) {
+    return String(error)
   }
+  return ''
+}
 
+describe('the options of start()', () => {
   test('have the documented defaults', () => {
     const resolved = resolveJobOptions({ name: 'x' })
     expect(resolved).toMatchObject({ parallelism: 1, restartGraceMs: 5000, drainDeadlineMs: 30_000, durable: false })

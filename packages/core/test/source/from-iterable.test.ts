@@ -9,6 +9,11 @@ async function read(values: Iterable<number> | AsyncIterable<number>, maxBatchSi
   return sink.stored
 }
 
+async function* waits(): AsyncGenerator<number> {
+  yield* range(14)
+  await new Promise(() => {})
+}
+
 describe('fromIterable', () => {
   test('gives the values of arrays, sets, generators and async iterables, in order', async () => {
     expect(await read(range(100))).toEqual(range(100))
@@ -79,10 +84,6 @@ describe('fromIterable', () => {
 
   test('shows its position', async () => {
     const clock = new VirtualClock()
-    async function* waits(): AsyncGenerator<number> {
-      yield* range(14)
-      await new Promise(() => {})
-    }
     const job = stream(fromIterable(waits(), { maxBatchSize: 7 }))
       .sinkTo(new InMemorySink<number>())
       .start(options(clock, { restartGraceMs: 10 }))
