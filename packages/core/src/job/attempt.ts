@@ -73,6 +73,7 @@ export class Attempt {
   async run(onRunning: () => void): Promise<Leftover> {
     try {
       await Promise.race([this.#setUp(), this.#failed.promise, this.#closeAsked()])
+      if (this.#failure !== undefined) throw this.#failure
       if (this.#closed) return await this.#end()
       onRunning()
       const loops = Promise.all(this.#subtasks.map((subtask) => subtask.run()))
@@ -307,6 +308,7 @@ export class Attempt {
 
   async #stopReading(): Promise<void> {
     for (const subtask of this.#subtasks) subtask.stop()
+    this.hasten()
     await Promise.all(this.#readers.map((reader) => reader.close(this.#plan.restartGraceMs)))
   }
 

@@ -177,20 +177,23 @@ export class Subtask {
         if ((cursors[index] ?? 0) < length) full.push(writer)
       }
       if (full.length === 0 || this.#ended) break
-      this.#hastenForBarrier()
+      this.#hastenIfAwaited()
       const [only] = full
       await (only !== undefined && full.length === 1
         ? only.ready()
         : Promise.race(full.map((writer) => writer.ready())))
     }
-    this.#hastenForBarrier()
+    this.#hastenIfAwaited()
   }
 
-  /** Values that came to a sink after the barrier's hasten, although emitted before it, would wait for their batch's age. */
-  #hastenForBarrier(): void {
+  /**
+   * Values that came to a sink after the barrier's hasten, although emitted before it, would wait for their batch's age; so would
+   * those that a drain waits for.
+   */
+  #hastenIfAwaited(): void {
     const barrier = this.#plan.openBarrier()
     const first = this.#tokens[0] ?? 0
-    if (barrier === undefined || this.#values.length === 0 || first >= barrier) return
+    if (this.#values.length === 0 || !(this.#stopped || (barrier !== undefined && first < barrier))) return
     for (const writer of this.#plan.writers) writer.hasten()
   }
 

@@ -100,6 +100,19 @@ describe('drain', () => {
     expect(clock.now()).toBeLessThan(100)
   })
 
+  test('does not wait for the age of a batch when the buffer is full of bytes', async () => {
+    const clock = new VirtualClock()
+    const source = new InMemorySource<number>()
+    source.push('0', ...range(40))
+    // 100 bytes a record: there is room for three, and a batch would have ten.
+    const sink = new InMemorySink<number>({ maxTimeInBufferMS: 1_000_000, maxBufferedBytes: 300 })
+    const job = start(source, sink, clock)
+    await until(clock, () => job.status().emitted === 40)
+    expect(await settled(clock, job.drain(), 1)).toMatchObject({ how: 'drained', unsettled: 0 })
+    expect(sink.stored).toEqual(range(40))
+    expect(clock.now()).toBeLessThan(100)
+  })
+
   test('becomes close at its deadline, and says what was left and where', async () => {
     const clock = new VirtualClock()
     const storage = memoryCheckpoints()
