@@ -40,4 +40,21 @@ describe('sabotage:ack-early', () => {
     expect(harness.settlement.settled).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8])
     expect(harness.settlement.violations).toEqual([])
   })
+
+  test('a repeat whose tokens are settled takes none along that holds its own', async () => {
+    const harness = new Harness({ maxBatchSize: 2, maxInFlightRequests: 4 }, () => 0)
+    const retry = { entries: [{ kind: 'retry', reason: reason('busy') }, { kind: 'written' }] }
+    restore = setFailpoint('sabotage:ack-early', () => true)
+    harness.offer('a', 'b')
+    restore()
+    harness.offer('c', 'd')
+    for (const request of harness.sent()) await request.answer(retry)
+    await harness.clock.advance(50)
+    const repeats = harness.sent()
+    expect(repeats.map((request) => request.names)).toEqual([['a'], ['c']])
+    for (const request of repeats) await request.answer(WRITTEN)
+    expect(harness.settlement.settled).toEqual([0, 1, 3, 2])
+    expect(harness.settlement.violations).toEqual([])
+    expect(harness.writer.status()).toMatchObject({ written: 4, inHand: 0 })
+  })
 })
