@@ -8,7 +8,7 @@ export interface VitestResults {
       readonly fullName: string
       readonly status: string
       readonly failureMessages: readonly string[]
-      readonly meta?: { readonly skipReason?: string }
+      readonly meta?: { readonly skipReason?: string; readonly hookError?: string }
     }[]
   }[]
 }
@@ -71,8 +71,10 @@ function sumPackage(run: PackageRun, failures: string[], skips: string[]): Packa
   for (const file of ran) {
     const name = withinPackage(file.name, run.folder)
     let failedHere = 0
+    let hookError = ''
     for (const test of file.assertionResults) {
       const reason = test.meta?.skipReason
+      hookError ||= test.meta?.hookError ?? ''
       if (test.status === 'passed') passed++
       else if (test.status === 'failed') {
         failedHere++
@@ -82,7 +84,8 @@ function sumPackage(run: PackageRun, failures: string[], skips: string[]): Packa
         skips.push(`${run.name} ${name}: ${test.fullName}${reason === undefined ? '' : ` (${reason})`}`)
       }
     }
-    if (file.status !== 'passed' && failedHere === 0) fail(name, file.message || 'the file did not run to its end')
+    if (file.status !== 'passed' && failedHere === 0)
+      fail(name, file.message || hookError || 'the file did not run to its end')
     else if (file.assertionResults.length === 0) fail(name, 'holds no test')
   }
   if (run.results !== undefined) {

@@ -95,6 +95,16 @@ test.each<[string, PackageRun[], number | null, string]>([
   expect(summary.failures[0]).toContain(said)
 })
 
+test('a failed hook says what it said', () => {
+  const { testResults } = results({ name: 'test/a.test.ts', status: 'failed', tests: ['skipped'] })
+  const withHookError = testResults.map((file) => ({
+    ...file,
+    assertionResults: file.assertionResults.map((each) => ({ ...each, meta: { hookError: 'no server' } })),
+  }))
+  const summary = summarize([coreRun({ results: { testResults: withHookError } })], 1)
+  expect(summary.failures).toEqual(['@sluice/core test/a.test.ts: no server'])
+})
+
 test('only skipped tests are no passed run', () => {
   const summary = summarize([coreRun({ results: results({ name: 'test/a.test.ts', tests: ['skipped'] }) })], 0)
   expect(summary).toMatchObject({ failed: 1, failures: ['no test ran'] })
