@@ -50,9 +50,11 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
   readonly #congestion: CongestionControl
   readonly #counters: SinkCounters
   readonly #room = new WakeUp()
-  readonly #scratch: Entry[] = []
+  /** What the conversion under way emitted; its slots are reused, since emptying a list costs more than converting a record. */
+  readonly #scratch: (Entry | undefined)[] = []
+  #emitted = 0
   readonly #emit = (entry: Entry): void => {
-    this.#scratch.push(entry)
+    this.#scratch[this.#emitted++] = entry
   }
   #hastenedUpTo = 0
   #timer: { readonly dueAt: number; readonly timer: Timer } | undefined
@@ -148,21 +150,24 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
 
   #accept(value: In, token: number, rawBytes: number, now: number): void {
     const scratch = this.#scratch
-    scratch.length = 0
+    this.#emitted = 0
     try {
       this.convert(value, this.#emit)
     } catch (error) {
+      scratch.length = 0
       this.#counters.numRecordsAccepted.value++
       this.#refuse(token, rawBytes, now, { code: 'convertThrew', message: messageOf(error), cause: error })
       return
     }
-    const count = scratch.length
+    const count = this.#emitted
     this.#counters.numRecordsAccepted.value += count
     if (count !== 1) this.context.settlement.became(token, count)
     // Whole bytes: the sum comes back to exactly 0 when everything is settled.
     const rawShare = count === 1 ? rawBytes : Math.ceil(rawBytes / count)
-    for (const entry of scratch) this.#enqueue(entry, token, rawShare, now)
-    scratch.length = 0
+    for (let index = 0; index < count; index++) {
+      this.#enqueue(scratch[index] as Entry, token, rawShare, now)
+      scratch[index] = undefined
+    }
   }
 
   #enqueue(entry: Entry, token: number, rawShare: number, now: number): void {
