@@ -111,7 +111,7 @@ describe('a barrier', () => {
     const clock = new VirtualClock()
     const storage = spiedStorage()
     const source = new InMemorySource<number>()
-    source.push('0', ...range(25))
+    source.push('0', ...range(28))
     const gate = new Gate()
     const sink = new InMemorySink<number>({ onSubmit: gate.pass, ...NARROW, maxBatchSize: 9, maxTimeInBufferMS: 1e6 })
     const job = start(source, sink, clock, { checkpoints: { storage, intervalMs: 100 } })
@@ -119,8 +119,8 @@ describe('a barrier', () => {
     await clock.advance(100)
     gate.open()
     await clock.flush()
-    // 25 is no multiple of 9: the last part would wait for its age.
-    expect(sink.stored).toEqual(range(25))
+    // Three batches of 9; the last record would wait for its age.
+    expect(sink.stored).toEqual(range(28))
     expect(storage.stored).toHaveLength(2)
     await settled(clock, job.close())
   })
