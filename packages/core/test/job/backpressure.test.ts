@@ -23,11 +23,12 @@ describe('a sink that never answers', () => {
     await settled(clock, job.close())
   })
 
-  test('stops the reading of an counted iterable', async () => {
+  test('stops the reading of an endless iterable', async () => {
     const clock = new VirtualClock()
     let taken = 0
     function* counted(): Generator<number> {
-      for (;;) yield taken++
+      while (taken < 10_000) yield taken++
+      throw new Error('read without bound')
     }
     const sink = new InMemorySink<number>({ onSubmit: () => never<SubmitOutcome>(), requestTimeoutMs: 1e9 })
     const job = stream(fromIterable(counted(), { maxBatchSize: 100 }))
@@ -75,7 +76,8 @@ test('reading goes on when there is room again', async () => {
 })
 
 function* endless(): Generator<number> {
-  for (let n = 0; ; n++) yield n
+  for (let n = 0; n < 3_000_000; n++) yield n
+  throw new Error('read without bound')
 }
 
 test('a source and a sink that never wait leave the event loop its turns', async () => {
