@@ -244,12 +244,14 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
   }
 
   #trigger(now: number): BatchTrigger | undefined {
-    const { queue } = this.#hand
+    const { queue, flights, bufferedBytes } = this.#hand
     const { oldestAt } = queue
     if (oldestAt === undefined) return undefined
     if (queue.length >= this.limits.maxBatchSize) return 'size'
     if (queue.weight >= this.limits.maxBatchWeight || queue.sizeInBytes >= this.limits.maxBatchSizeInBytes)
       return 'weight'
+    // Nothing more is admitted and no answer will make room: the batch cannot become fuller than it is.
+    if (flights.size === 0 && bufferedBytes >= this.limits.maxBufferedBytes) return 'weight'
     if (queue.taken < this.#hastenedUpTo) return 'hasten'
     return oldestAt + this.limits.maxTimeInBufferMS <= now ? 'time' : undefined
   }

@@ -55,6 +55,23 @@ describe('backpressure', () => {
     expect(ready()).toBe(true)
   })
 
+  test('a buffer that is full in bytes before its batch is full is sent at once: its age would only stall the stream', async () => {
+    const harness = new Harness({
+      maxBatchSize: 10,
+      maxBufferedRequests: 20,
+      maxBufferedBytes: 100,
+      maxInFlightRequests: 1,
+    })
+    expect(harness.offer({ name: 'a', rawBytes: 60 }, { name: 'b', rawBytes: 60 }, { name: 'c', rawBytes: 60 })).toBe(2)
+    const request = await harness.only()
+    expect(request.names).toEqual(['a', 'b'])
+    // While a request is under way its answer makes room: batches do not shrink.
+    await request.answer(WRITTEN)
+    expect(harness.offer({ name: 'd', rawBytes: 60 })).toBe(1)
+    await harness.clock.flush()
+    expect(harness.sent()).toEqual([])
+  })
+
   test('entries to be retried count against the limit', async () => {
     const harness = new Harness({ maxBatchSize: 4, maxInFlightRequests: 1, maxBufferedRequests: 6 })
     harness.offer(...names('a', 8))
