@@ -74,4 +74,9 @@ export { SinkedStream, Stream, stream } from './job/stream.ts'
 export { JOB_METRICS } from './metrics/job-metrics.ts'
 export { prometheusName } from './metrics/prometheus-text.ts'
 export { type SinkFunction, toFunction, type ToFunctionOptions } from './sink/to-function.ts'
-export { fromIterable, type FromIterableOptions, type IterableSplit } from './source/from-iterable.ts'
+export {
+  fromIterable,
+  type FromIterableOptions,
+  type IterableSplit,
+  type IterableValues,
+} from './source/from-iterable.ts'

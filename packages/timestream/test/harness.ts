@@ -13,7 +13,7 @@ import {
 } from '@sluice/core'
 
 /** Remembers what the writer said about each token. */
-export class FakeSettlement implements Settlement {
+class FakeSettlement implements Settlement {
   readonly settled: number[] = []
   readonly multiplied = new Map<number, number>()
   readonly refusals: Refusal[] = []

@@ -3,7 +3,7 @@ import { messageOf, SluiceError } from '../errors.ts'
 import type { Checkpoint } from './storage.ts'
 
 /** Version of the file format. A reader refuses a newer one: it must not guess. */
-export const CHECKPOINT_FORMAT = 1
+const CHECKPOINT_FORMAT = 1
 
 interface Header {
   readonly format: number

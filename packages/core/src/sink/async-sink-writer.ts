@@ -296,7 +296,8 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
     })
     const flight: Flight<Entry> = { parcel, abort, expiry, done }
     this.#hand.flights.add(flight)
-    const batch: Batch<Entry> = { entries: parcel.entries, weight: sum(parcel.weights), trigger }
+    // A copy: what a sink or a user's function does to its list must not reach the engine's.
+    const batch: Batch<Entry> = { entries: parcel.entries.slice(), weight: sum(parcel.weights), trigger }
     void this.#submitSafely(batch, { attempt: 1 + mostAttempts(parcel), signal: abort.signal }).then(finish)
   }
 

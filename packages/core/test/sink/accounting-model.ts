@@ -28,8 +28,8 @@ export interface Limits {
   readonly maxAttempts: number
 }
 
-export const REQUEST_TIMEOUT_MS = 2000
-export const MAX_RECORD_BYTES = 35
+const REQUEST_TIMEOUT_MS = 2000
+const MAX_RECORD_BYTES = 35
 
 type Final = 'written' | 'duplicate' | 'dropped' | 'deadLettered'
 
@@ -315,7 +315,7 @@ export class AccountingModel {
   }
 }
 
-export const LARGEST_VALUE_BYTES = 33 + 3 * 40
+const LARGEST_VALUE_BYTES = 33 + 3 * 40
 function entriesOf({ name, parts = 1, throws }: Value): readonly string[] {
   if (throws !== undefined || parts === 1) return [name]
   return Array.from({ length: parts }, (_, part) => `${name}.${part}`)

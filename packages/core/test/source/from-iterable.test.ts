@@ -1,5 +1,17 @@
+import { Readable } from 'node:stream'
+
 import { describe, expect, test } from 'vitest'
-import { fromIterable, memoryCheckpoints, stream } from '../../src/index.ts'
+
+import {
+  ALL_WRITTEN,
+  fixedDelayRestart,
+  fromIterable,
+  type IterableValues,
+  memoryCheckpoints,
+  silentLogger,
+  SluiceError,
+  stream,
+} from '../../src/index.ts'
 import { ended, failure, Gate, InMemorySink, options, range, settled, until, VirtualClock } from '../job/harness.ts'
 
 async function read(values: Iterable<number> | AsyncIterable<number>, maxBatchSize = 7): Promise<number[]> {
@@ -12,6 +24,33 @@ async function read(values: Iterable<number> | AsyncIterable<number>, maxBatchSi
 async function* waits(): AsyncGenerator<number> {
   yield* range(14)
   await new Promise(() => {})
+}
+
+/** Fails the attempt once, when this value is sent. */
+function failsOnce(at: number): InMemorySink<number> {
+  let failed = false
+  return new InMemorySink<number>({
+    onSubmit: ({ entries }) => {
+      if (failed || !entries.includes(at)) return ALL_WRITTEN
+      failed = true
+      return { fail: new SluiceError('SLUICE_SINK_FAILED', 'a passing failure', { restartable: true }) }
+    },
+  })
+}
+
+async function survives(
+  values: IterableValues<number>,
+): Promise<{ readonly end: unknown; readonly stored: Set<number> }> {
+  const clock = new VirtualClock()
+  const sink = failsOnce(55)
+  const job = stream(fromIterable(values, { maxBatchSize: 10 }))
+    .sinkTo(sink)
+    .start(options(clock, { restart: fixedDelayRestart({ attempts: 3, delayMs: 10 }) }))
+  const end = await settled(
+    clock,
+    job.done.catch((error: unknown) => error),
+  )
+  return { end, stored: new Set(sink.stored) }
 }
 
 describe('fromIterable', () => {
@@ -62,6 +101,69 @@ describe('fromIterable', () => {
         .start(options(clock, { checkpoints: { storage } })),
     )
     expect([...first.stored, ...second.stored]).toEqual(values)
+  })
+
+  test.each<[string, () => IterableValues<number>]>([
+    ['an array', () => range(300)],
+    ['a function that makes a generator', () => () => range(300).values()],
+    ['a function that makes a stream', () => () => Readable.from(range(300)) as AsyncIterable<number>],
+  ])('%s survives a restart within the process: nothing is lost', async (_, values) => {
+    const { end, stored } = await survives(values())
+    expect(end).toMatchObject({ how: 'finished', unsettled: 0 })
+    expect(stored).toEqual(new Set(range(300)))
+  })
+
+  test.each<[string, () => IterableValues<number>]>([
+    ['a generator', () => range(300).values()],
+    ['a stream', () => Readable.from(range(300)) as AsyncIterable<number>],
+  ])('%s gives its values once: a restart is refused, never a silent skip', async (_, values) => {
+    const { end } = await survives(values())
+    expect(end).toMatchObject({ code: 'SLUICE_POSITION_LOST' })
+  })
+
+  test('an iterable that is shorter than the checkpoint is refused, never finished', async () => {
+    const clock = new VirtualClock()
+    const storage = memoryCheckpoints()
+    const { name, ...given } = options(clock, { checkpoints: { storage } })
+    const store = await storage.open(name, silentLogger)
+    const splits = [{ splitId: '0', next: 20 }]
+    const sources = { iterable: { stateVersion: 1, enumerator: null, splits } }
+    await store.store({ id: 1, job: name, createdAtMs: 0, sources })
+    const job = stream(fromIterable(range(5)))
+      .sinkTo(new InMemorySink<number>())
+      .start({ name, ...given })
+    expect(await failure(clock, job.done)).toMatchObject({
+      code: 'SLUICE_POSITION_LOST',
+      facts: { wanted: 20, newest: 5 },
+    })
+  })
+
+  test('values of a live iterable are emitted as they come, and drain writes them', async () => {
+    const clock = new VirtualClock()
+    const sink = new InMemorySink<number>()
+    const job = stream(fromIterable(waits())).sinkTo(sink).start(options(clock))
+    await until(clock, () => job.status().emitted === 14)
+    await settled(clock, job.drain())
+    expect(sink.stored).toEqual(range(14))
+  })
+
+  test('an iterator is closed when the job ends before its values do', async () => {
+    const clock = new VirtualClock()
+    let closed = 0
+    const live: AsyncIterator<number> = {
+      next: () => new Promise(() => {}),
+      return: () => {
+        closed++
+        return Promise.resolve({ done: true, value: undefined })
+      },
+    }
+    const job = stream(fromIterable({ [Symbol.asyncIterator]: () => live }))
+      .sinkTo(new InMemorySink<number>())
+      .start(options(clock))
+    await until(clock, () => job.status().state === 'running')
+    await clock.flush()
+    await settled(clock, job.close())
+    expect(closed).toBe(1)
   })
 
   test('fails with the error of an iterable that throws', async () => {

@@ -39,7 +39,7 @@ export interface StubInput {
 
 export type Operation = 'DescribeStreamSummary' | 'ListShards' | 'GetShardIterator' | 'GetRecords'
 
-export const HASH_KEYS: bigint = 2n ** 128n
+const HASH_KEYS: bigint = 2n ** 128n
 
 /** A Kinesis stream behind a client's `send`, with the answers that a test asks for. */
 export class StubService {
