@@ -5,10 +5,10 @@ import { failpoint } from '../runtime/failpoints.ts'
 import { WakeUp } from '../runtime/signal.ts'
 import { CongestionControl } from './congestion-control.ts'
 import { Disposition } from './disposition.ts'
-import { emptyParcel, moveEntry, type Parcel, sum } from './entry-queue.ts'
 import { type Flight, InHand } from './in-hand.ts'
 import { type AsyncSinkOptions, resolveSinkOptions, type ResolvedSinkOptions } from './options.ts'
 import { judge, type Verdict } from './outcome.ts'
+import { Parcel } from './parcel.ts'
 import type {
   Batch,
   BatchTrigger,
@@ -216,7 +216,7 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
     }
     const trigger = this.#trigger(now)
     if (trigger === undefined) return undefined
-    const parcel = emptyParcel<Entry>()
+    const parcel = new Parcel<Entry>()
     this.#fill(parcel)
     return { parcel, trigger }
   }
@@ -228,11 +228,11 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
     const fits = (other: Parcel<Entry>): boolean =>
       !other.exact &&
       other.holdsTokens === parcel.holdsTokens &&
-      parcel.entries.length + other.entries.length <= maxBatchSize &&
-      sum(parcel.sizes) + sum(other.sizes) <= maxBatchSizeInBytes &&
-      sum(parcel.weights) + sum(other.weights) <= maxBatchWeight
+      parcel.length + other.length <= maxBatchSize &&
+      parcel.sizeInBytes + other.sizeInBytes <= maxBatchSizeInBytes &&
+      parcel.weight + other.weight <= maxBatchWeight
     for (let other = this.#hand.waiting.popDue(now, fits); other !== undefined;) {
-      for (let index = 0; index < other.entries.length; index++) moveEntry(other, index, parcel)
+      for (let index = 0; index < other.length; index++) parcel.move(other, index)
       other = this.#hand.waiting.popDue(now, fits)
     }
     if (parcel.holdsTokens) this.#fill(parcel)
@@ -297,13 +297,13 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
     const flight: Flight<Entry> = { parcel, abort, expiry, done }
     this.#hand.flights.add(flight)
     // A copy: what a sink or a user's function does to its list must not reach the engine's.
-    const batch: Batch<Entry> = { entries: parcel.entries.slice(), weight: sum(parcel.weights), trigger }
-    void this.#submitSafely(batch, { attempt: 1 + mostAttempts(parcel), signal: abort.signal }).then(finish)
+    const batch: Batch<Entry> = { entries: parcel.entries.slice(), weight: parcel.weight, trigger }
+    void this.#submitSafely(batch, parcel.length, { attempt: 1 + parcel.mostTries, signal: abort.signal }).then(finish)
   }
 
-  async #submitSafely(batch: Batch<Entry>, context: SubmitContext): Promise<Verdict> {
+  async #submitSafely(batch: Batch<Entry>, entries: number, context: SubmitContext): Promise<Verdict> {
     try {
-      return judge(await this.submit(batch, context), batch.entries.length)
+      return judge(await this.submit(batch, context), entries)
     } catch (error) {
       if (SluiceError.isInstance(error)) return { kind: 'fail', error }
       const reason = { code: 'submitThrew', message: messageOf(error), cause: error }
@@ -347,17 +347,23 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
   #sabotageEarlyAcknowledgement(parcel: Parcel<Entry>): void {
     if (!parcel.holdsTokens || !failpoint('sabotage:ack-early')) return
     parcel.holdsTokens = false
-    for (const token of parcel.tokens) this.context.settlement.settle(token)
+    for (let index = 0; index < parcel.length; index++) this.context.settlement.settle(parcel.token(index))
   }
 
   #countSent(parcel: Parcel<Entry>, trigger: BatchTrigger): void {
     const { numRequests, numRecordsSend, numBytesSend } = this.#counters
     numRequests.value++
     this.context.metrics.counter(SINK_METRICS.numBatches, { trigger }).value++
-    for (let index = 0; index < parcel.entries.length; index++) {
-      if (parcel.exact || (parcel.attempts?.[index] ?? 0) > 0) continue
+    if (parcel.exact) return
+    if (parcel.attempts === undefined) {
+      numRecordsSend.value += parcel.length
+      numBytesSend.value += parcel.sizeInBytes
+      return
+    }
+    for (let index = 0; index < parcel.length; index++) {
+      if (parcel.tries(index) > 0) continue
       numRecordsSend.value++
-      numBytesSend.value += parcel.sizes[index] ?? 0
+      numBytesSend.value += parcel.size(index)
     }
   }
 
@@ -375,10 +381,4 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
 function measured(what: string, value: number): number {
   if (value >= 0 && value < Number.POSITIVE_INFINITY) return value
   throw new RangeError(`${what} must give a number from 0 up, got ${value}`)
-}
-
-function mostAttempts<Entry>({ attempts }: Parcel<Entry>): number {
-  let most = 0
-  if (attempts !== undefined) for (const tries of attempts) most = Math.max(most, tries)
-  return most
 }

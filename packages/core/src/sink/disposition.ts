@@ -2,10 +2,10 @@ import { SluiceError } from '../errors.ts'
 import type { SinkCounters } from '../metrics/sink-metrics.ts'
 import { backoffMs } from '../runtime/backoff.ts'
 import type { CongestionControl } from './congestion-control.ts'
-import { emptyParcel, moveEntry, type Parcel } from './entry-queue.ts'
 import type { InHand } from './in-hand.ts'
 import type { ResolvedSinkOptions } from './options.ts'
 import { halves, reasonOf, type Verdict } from './outcome.ts'
+import { Parcel } from './parcel.ts'
 import type { EntryOutcome, Reason, Refusal, SinkContext } from './spi.ts'
 
 /** Gives every entry of an answered request what the verdict says: an outcome, a place among those to be retried, or a refusal. */
@@ -38,24 +38,24 @@ export class Disposition<Entry> {
     switch (verdict.kind) {
       case 'written':
         this.#congestion.onSuccess()
-        for (let index = 0; index < parcel.entries.length; index++) this.#settle(parcel, index, 'written')
+        this.#settleAll(parcel)
         return
       case 'entries':
         this.#applyEach(parcel, verdict.entries)
         return
       case 'all':
-        counters.numRecordsSendErrors.value += parcel.entries.length
+        counters.numRecordsSendErrors.value += parcel.length
         if (verdict.unknown) counters.numRequestsUnknown.value++
         else if (verdict.slowDown) counters.numRequestsThrottled.value++
         if (verdict.slowDown) this.#congestion.onSlowDown()
         this.#retry(parcel, verdict.reason, verdict.afterMs)
         return
       case 'halve':
-        counters.numRecordsSendErrors.value += parcel.entries.length
+        counters.numRecordsSendErrors.value += parcel.length
         this.#halve(parcel, verdict.reason, verdict.counted)
         return
       case 'fail':
-        counters.numRecordsSendErrors.value += parcel.entries.length
+        counters.numRecordsSendErrors.value += parcel.length
         // The destination is at fault, so no try is charged to the entries: they stay in hand until the attempt ends, and are
         // not sent again by this writer.
         parcel.reason = `${verdict.error.code}: ${verdict.error.message}`
@@ -66,7 +66,7 @@ export class Disposition<Entry> {
 
   /** After the writer was closed: an answer that came in time still settles, everything else is abandoned. */
   applyClosed(parcel: Parcel<Entry>, verdict: Verdict): void {
-    for (let index = 0; index < parcel.entries.length; index++) {
+    for (let index = 0; index < parcel.length; index++) {
       const kind = verdict.kind === 'entries' ? verdict.entries[index]?.kind : verdict.kind
       if (kind === 'written' || kind === 'duplicate' || kind === 'dropped') this.#settle(parcel, index, kind)
       else this.#counters.numRecordsAbandoned.value++
@@ -113,11 +113,12 @@ export class Disposition<Entry> {
         const key = `${reason.code} ${afterMs ?? ''}`
         let group = groups.get(key)
         if (group === undefined) {
-          const again = { ...emptyParcel<Entry>(), holdsTokens: parcel.holdsTokens }
+          const again = new Parcel<Entry>()
+          again.holdsTokens = parcel.holdsTokens
           group = { parcel: again, reason, ...(afterMs === undefined ? {} : { afterMs }) }
           groups.set(key, group)
         }
-        moveEntry(parcel, index, group.parcel)
+        group.parcel.move(parcel, index)
       } else if (outcome.kind === 'refuse') this.#refuseEntry(parcel, index, reasonOf(outcome.reason))
       else this.#settle(parcel, index, outcome.kind)
     }
@@ -127,23 +128,23 @@ export class Disposition<Entry> {
 
   #retry(parcel: Parcel<Entry>, reason: Reason, afterMs: number | undefined): void {
     const { retry } = this.#limits
-    const { exact, isolation, holdsTokens } = parcel
-    const kept = { ...emptyParcel<Entry>(), exact, isolation, holdsTokens, reason: `${reason.code}: ${reason.message}` }
+    const kept = parcel.emptyPart()
+    kept.reason = `${reason.code}: ${reason.message}`
     const attempts = (parcel.attempts ??= parcel.entries.map(() => 0))
     let most = 0
-    for (let index = 0; index < parcel.entries.length; index++) {
+    for (let index = 0; index < parcel.length; index++) {
       const tries = (attempts[index] ?? 0) + 1
       if (tries < retry.maxAttempts) {
         attempts[index] = tries
         most = Math.max(most, tries)
-        moveEntry(parcel, index, kept)
+        kept.move(parcel, index)
       } else {
         const message = `${tries} tries (retry.maxAttempts), the last ended with ${reason.code}: ${reason.message}`
         this.#refuseEntry(parcel, index, { ...reason, code: 'retriesExhausted', message })
       }
     }
-    if (kept.entries.length === 0) return
-    this.#counters.numRecordsRetried.value += kept.entries.length
+    if (kept.length === 0) return
+    this.#counters.numRecordsRetried.value += kept.length
     // A wait that is no number, from a header that could not be read, must neither hold an entry for ever nor repeat it at once.
     const asked = afterMs !== undefined && Number.isFinite(afterMs) ? afterMs : 0
     const wait = Math.max(asked, backoffMs(most, this.#context.random, retry))
@@ -154,9 +155,9 @@ export class Disposition<Entry> {
     if (counted) parcel.isolation ??= { left: this.#limits.maxIsolationRequests }
     const isolation = counted ? parcel.isolation : undefined
     const spent = isolation !== undefined && isolation.left < 2
-    if (parcel.entries.length === 1 || spent) {
-      const refusal = parcel.entries.length === 1 ? reason : { ...reason, code: 'isolationBudget' }
-      for (let index = 0; index < parcel.entries.length; index++) this.#refuseEntry(parcel, index, refusal)
+    if (parcel.length === 1 || spent) {
+      const refusal = parcel.length === 1 ? reason : { ...reason, code: 'isolationBudget' }
+      for (let index = 0; index < parcel.length; index++) this.#refuseEntry(parcel, index, refusal)
       return
     }
     if (isolation !== undefined) isolation.left -= 2
@@ -167,26 +168,39 @@ export class Disposition<Entry> {
   }
 
   #refuseEntry(parcel: Parcel<Entry>, index: number, reason: Reason): void {
-    const charge = parcel.charges[index] as number
+    const charge = parcel.charge(index)
     this.#hand.bufferedBytes -= charge
     const refusal = {
-      token: parcel.tokens[index] as number,
+      token: parcel.token(index),
       stage: 'store',
       reason,
       entry: parcel.entries[index],
-      attempts: (parcel.attempts?.[index] ?? 0) + 1,
+      attempts: parcel.tries(index) + 1,
     } as const
-    this.refuse(refusal, charge, parcel.enqueuedAt[index] as number, parcel.holdsTokens)
+    this.refuse(refusal, charge, parcel.enqueuedAt(index), parcel.holdsTokens)
+  }
+
+  /** As {@link Disposition.#settle} with `written` for each, which is nearly always what happens. */
+  #settleAll(parcel: Parcel<Entry>): void {
+    const { length } = parcel
+    const { settlement } = this.#context
+    let charge = 0
+    for (let index = 0; index < length; index++) charge += parcel.charge(index)
+    this.#hand.bufferedBytes -= charge
+    this.#counters.numRecordsOut.value += length
+    this.#counters.numBytesOut.value += parcel.sizeInBytes
+    if (!parcel.holdsTokens) return
+    for (let index = 0; index < length; index++) settlement.settle(parcel.token(index))
   }
 
   #settle(parcel: Parcel<Entry>, index: number, kind: 'written' | 'duplicate' | 'dropped'): void {
     const counters = this.#counters
-    this.#hand.bufferedBytes -= parcel.charges[index] ?? 0
+    this.#hand.bufferedBytes -= parcel.charge(index)
     if (kind === 'written') {
       counters.numRecordsOut.value++
-      counters.numBytesOut.value += parcel.sizes[index] ?? 0
+      counters.numBytesOut.value += parcel.size(index)
     } else if (kind === 'duplicate') counters.numRecordsDuplicate.value++
     else counters.numRecordsDropped.value++
-    if (parcel.holdsTokens) this.#context.settlement.settle(parcel.tokens[index] as number)
+    if (parcel.holdsTokens) this.#context.settlement.settle(parcel.token(index))
   }
 }

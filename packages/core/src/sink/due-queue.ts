@@ -1,4 +1,4 @@
-import type { Parcel } from './entry-queue.ts'
+import type { Parcel } from './parcel.ts'
 
 interface Waiting<Entry> {
   readonly dueAt: number
@@ -24,7 +24,7 @@ export class DueQueue<Entry> {
   }
 
   push(parcel: Parcel<Entry>, dueAt: number): void {
-    this.#entries += parcel.entries.length
+    this.#entries += parcel.length
     const heap = this.#heap
     heap.push({ dueAt, order: this.#order++, parcel })
     let child = heap.length - 1
@@ -42,7 +42,7 @@ export class DueQueue<Entry> {
     const head = heap[0]
     if (head === undefined || head.dueAt > now || !accept(head.parcel)) return undefined
     const last = heap.pop()
-    this.#entries -= head.parcel.entries.length
+    this.#entries -= head.parcel.length
     if (last !== undefined && heap.length > 0) {
       heap[0] = last
       this.#sink()

@@ -1,55 +1,6 @@
-/** Entries taken off the queue for one request; index i of each list belongs together. */
-export interface Parcel<Entry> {
-  readonly entries: Entry[]
-  readonly tokens: number[]
-  readonly enqueuedAt: number[]
-  readonly sizes: number[]
-  readonly weights: number[]
-  /** What the entry adds to `bufferedBytes`: its size and its share of the raw input. */
-  readonly charges: number[]
-  /** Failed tries of each entry so far; undefined while there was none. */
-  attempts: number[] | undefined
-  /** Why the last try did not settle it. */
-  reason: string
-  /** To be sent exactly as it is: a half of a refused or too large request. */
-  exact: boolean
-  /** Requests left for finding the culprits, shared by all parts of one refused request. */
-  isolation: { left: number } | undefined
-  /** False once the tokens were settled ahead of the outcome (a sabotage of the campaigns). */
-  holdsTokens: boolean
-}
-
-export function emptyParcel<Entry>(): Parcel<Entry> {
-  return {
-    entries: [],
-    tokens: [],
-    enqueuedAt: [],
-    sizes: [],
-    weights: [],
-    charges: [],
-    attempts: undefined,
-    reason: 'waiting for its batch',
-    exact: false,
-    isolation: undefined,
-    holdsTokens: true,
-  }
-}
-
-/** Appends entry `index` of one parcel to another. */
-export function moveEntry<Entry>(from: Parcel<Entry>, index: number, to: Parcel<Entry>): void {
-  const attempts = from.attempts?.[index] ?? 0
-  if (attempts > 0 && to.attempts === undefined) to.attempts = to.entries.map(() => 0)
-  to.attempts?.push(attempts)
-  to.entries.push(from.entries[index] as Entry)
-  to.tokens.push(from.tokens[index] as number)
-  to.enqueuedAt.push(from.enqueuedAt[index] as number)
-  to.sizes.push(from.sizes[index] as number)
-  to.weights.push(from.weights[index] as number)
-  to.charges.push(from.charges[index] as number)
-}
+import { COLUMNS, type Parcel } from './parcel.ts'
 
 const INITIAL_CAPACITY = 256
-const COLUMNS = 5
 
 /**
  * The buffer of a writer: a ring of parallel arrays that grows by doubling, so that an entry costs no object of its own.
@@ -110,28 +61,18 @@ export class EntryQueue<Entry> {
 
   /** Moves entries from the head to the parcel while they fit; one that is too large by itself goes alone. */
   fill(parcel: Parcel<Entry>, maxEntries: number, maxSizeInBytes: number, maxWeight: number): void {
-    let size = sum(parcel.sizes)
-    let weight = sum(parcel.weights)
-    while (this.#head < this.#tail && parcel.entries.length < maxEntries) {
-      const slot = this.#head & this.#mask
-      const at = slot * COLUMNS
-      const entrySize = this.#columns[at + 2] as number
-      const entryWeight = this.#columns[at + 3] as number
-      size += entrySize
-      weight += entryWeight
-      if (parcel.entries.length > 0 && (size > maxSizeInBytes || weight > maxWeight)) return
-      parcel.entries.push(this.#entries[slot] as Entry)
-      parcel.tokens.push(this.#columns[at] as number)
-      parcel.enqueuedAt.push(this.#columns[at + 1] as number)
-      parcel.sizes.push(entrySize)
-      parcel.weights.push(entryWeight)
-      parcel.charges.push(this.#columns[at + 4] as number)
-      parcel.attempts?.push(0)
-      this.#entries[slot] = undefined
-      this.#size -= entrySize
-      this.#weight -= entryWeight
-      this.#head++
+    const most = Math.min(this.length, maxEntries - parcel.length)
+    let { sizeInBytes, weight } = parcel
+    let count = 0
+    for (; count < most; count++) {
+      const at = ((this.#head + count) & this.#mask) * COLUMNS
+      const size = sizeInBytes + (this.#columns[at + 2] as number)
+      const heavier = weight + (this.#columns[at + 3] as number)
+      if ((size > maxSizeInBytes || heavier > maxWeight) && parcel.length + count > 0) break
+      sizeInBytes = size
+      weight = heavier
     }
+    if (count > 0) this.#take(parcel, count, sizeInBytes - parcel.sizeInBytes, weight - parcel.weight)
   }
 
   clear(): void {
@@ -139,6 +80,27 @@ export class EntryQueue<Entry> {
     this.#head = this.#tail
     this.#size = 0
     this.#weight = 0
+  }
+
+  #take(parcel: Parcel<Entry>, count: number, sizeInBytes: number, weight: number): void {
+    const first = this.#head & this.#mask
+    const straight = Math.min(count, this.#mask + 1 - first)
+    const columns = new Float64Array(count * COLUMNS)
+    columns.set(this.#columns.subarray(first * COLUMNS, (first + straight) * COLUMNS))
+    let entries = this.#entries.slice(first, first + straight)
+    this.#entries.fill(undefined, first, first + straight)
+    if (straight < count) {
+      // The ring's end lies within the batch.
+      const rest = count - straight
+      columns.set(this.#columns.subarray(0, rest * COLUMNS), straight * COLUMNS)
+      entries = entries.concat(this.#entries.slice(0, rest))
+      this.#entries.fill(undefined, 0, rest)
+    }
+    // Slots between head and tail always hold an entry.
+    parcel.append(entries as Entry[], columns, sizeInBytes, weight)
+    this.#size -= sizeInBytes
+    this.#weight -= weight
+    this.#head += count
   }
 
   #grow(): void {
@@ -155,10 +117,4 @@ export class EntryQueue<Entry> {
     this.#columns = columns
     this.#mask = capacity - 1
   }
-}
-
-export function sum(values: readonly number[]): number {
-  let total = 0
-  for (const value of values) total += value
-  return total
 }

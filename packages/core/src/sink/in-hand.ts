@@ -1,6 +1,7 @@
 import type { Timer } from '../runtime/clock.ts'
 import { DueQueue } from './due-queue.ts'
-import { EntryQueue, type Parcel } from './entry-queue.ts'
+import { EntryQueue } from './entry-queue.ts'
+import type { Parcel } from './parcel.ts'
 import type { SinkStatus } from './spi.ts'
 
 export interface Flight<Entry> {
@@ -35,14 +36,14 @@ export class InHand<Entry> {
 
   countInFlight(): number {
     let count = 0
-    for (const { parcel } of this.flights) count += parcel.entries.length
+    for (const { parcel } of this.flights) count += parcel.length
     return count
   }
 
   /** Counted by walking, never derived from other counts. */
   count(): number {
     let waiting = 0
-    for (const parcel of this.waiting.parcels()) waiting += parcel.entries.length
+    for (const parcel of this.waiting.parcels()) waiting += parcel.length
     return this.queue.length + waiting + this.countInFlight() + this.refusing.size
   }
 
@@ -55,11 +56,15 @@ export class InHand<Entry> {
       reason = why
     }
     for (const refusal of this.refusing) consider(refusal.since, refusal.reason)
-    for (const { enqueuedAt, reason: last } of this.waiting.parcels()) {
-      for (const at of enqueuedAt) consider(at, `to be retried, ${last}`)
+    for (const parcel of this.waiting.parcels()) {
+      for (let index = 0; index < parcel.length; index++) {
+        consider(parcel.enqueuedAt(index), `to be retried, ${parcel.reason}`)
+      }
     }
     for (const { parcel } of this.flights) {
-      for (const at of parcel.enqueuedAt) consider(at, 'waiting for the answer of its request')
+      for (let index = 0; index < parcel.length; index++) {
+        consider(parcel.enqueuedAt(index), 'waiting for the answer of its request')
+      }
     }
     // Last: whatever left the queue is at least as old as what is in it, and says more about a stall.
     if (this.queue.oldestAt !== undefined) consider(this.queue.oldestAt, 'waiting for its batch')

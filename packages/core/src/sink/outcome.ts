@@ -1,5 +1,5 @@
 import { messageOf, SluiceError } from '../errors.ts'
-import { emptyParcel, moveEntry, type Parcel } from './entry-queue.ts'
+import type { Parcel } from './parcel.ts'
 import { ALL_WRITTEN, type EntryOutcome, type Reason, type SubmitOutcome } from './spi.ts'
 
 /** What the engine does with a request: a {@link SubmitOutcome} after its form was checked. */
@@ -80,15 +80,11 @@ function malformed(what: string): Verdict {
 
 /** The two halves of a refused request, in order, to be sent exactly as they are. */
 export function halves<Entry>(parcel: Parcel<Entry>): readonly [Parcel<Entry>, Parcel<Entry>] {
-  const part = (): Parcel<Entry> => ({
-    ...emptyParcel<Entry>(),
-    exact: true,
-    isolation: parcel.isolation,
-    holdsTokens: parcel.holdsTokens,
-  })
-  const first = part()
-  const second = part()
-  const middle = Math.ceil(parcel.entries.length / 2)
-  for (let index = 0; index < parcel.entries.length; index++) moveEntry(parcel, index, index < middle ? first : second)
+  const first = parcel.emptyPart()
+  const second = parcel.emptyPart()
+  first.exact = true
+  second.exact = true
+  const middle = Math.ceil(parcel.length / 2)
+  for (let index = 0; index < parcel.length; index++) (index < middle ? first : second).move(parcel, index)
   return [first, second]
 }

@@ -2,12 +2,25 @@ import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 
 import { DueQueue } from '../../src/sink/due-queue.ts'
-import { emptyParcel, EntryQueue, type Parcel } from '../../src/sink/entry-queue.ts'
+import { EntryQueue } from '../../src/sink/entry-queue.ts'
+import { Parcel } from '../../src/sink/parcel.ts'
 
 function parcelOf(name: string, entries: number): Parcel<string> {
-  const parcel = emptyParcel<string>()
+  const parcel = new Parcel<string>()
   for (let index = 0; index < entries; index++) parcel.entries.push(name)
   return parcel
+}
+
+function contentOf(parcel: Parcel<number>): unknown {
+  const each = <T>(read: (index: number) => T): T[] => parcel.entries.map((_, index) => read(index))
+  return {
+    entries: parcel.entries,
+    tokens: each((index) => parcel.token(index)),
+    enqueuedAt: each((index) => parcel.enqueuedAt(index)),
+    sizes: each((index) => parcel.size(index)),
+    weight: parcel.weight,
+    charges: each((index) => parcel.charge(index)),
+  }
 }
 
 test('DueQueue: earliest first, and first in, first out among equals', () => {
@@ -64,8 +77,8 @@ test('EntryQueue: a batch is the longest prefix that fits, at least one entry; s
     fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
       const queue = new EntryQueue<number>()
       const model: { readonly id: number; readonly size: number; readonly weight: number }[] = []
-      const taken: Parcel<number>[] = []
-      const wanted: Parcel<number>[] = []
+      const taken: unknown[] = []
+      const wanted: unknown[] = []
       let id = 0
       for (const each of steps) {
         if ('push' in each) {
@@ -83,16 +96,15 @@ test('EntryQueue: a batch is the longest prefix that fits, at least one entry; s
             if (expected.length > 0 && (bytes > each.bytes || weight > each.weight)) break
             expected.push(...model.splice(0, 1))
           }
-          const parcel = emptyParcel<number>()
+          const parcel = new Parcel<number>()
           queue.fill(parcel, each.entries, each.bytes, each.weight)
-          taken.push(parcel)
+          taken.push(contentOf(parcel))
           wanted.push({
-            ...emptyParcel<number>(),
             entries: expected.map((item) => item.id),
             tokens: expected.map((item) => item.id + 1000),
             enqueuedAt: expected.map((item) => item.id * 2),
             sizes: expected.map((item) => item.size),
-            weights: expected.map((item) => item.weight),
+            weight: expected.reduce((total, item) => total + item.weight, 0),
             charges: expected.map((item) => item.size + 1),
           })
         }

@@ -116,6 +116,21 @@ describe('toFunction', () => {
     expect(calls).toEqual([['a']])
   })
 
+  test('a function that consumes or sorts its list changes nothing for the engine', async () => {
+    const stored: string[] = []
+    const { clock, offer, settlement, writer } = await start((values) => {
+      const own = values as string[]
+      own.sort().reverse()
+      while (own.length > 0) stored.push(...own.splice(0, 3))
+      return Promise.resolve()
+    })
+    offer(...Array.from({ length: 100 }, (_, index) => `v${index}`))
+    await clock.advance(1000)
+    expect(stored).toHaveLength(100)
+    expect(writer.status()).toMatchObject({ written: 100, inHand: 0 })
+    expect(settlement.settled).toHaveLength(100)
+  })
+
   test('every problem of the options is reported at once', () => {
     const options = { uid: '', maxBatchSize: 2000, batchSize: 5, retry: { maxAttempts: 0 } }
     expect(() => toFunction('insert' as never, options as ToFunctionOptions)).toThrow(
