@@ -240,7 +240,7 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
 
   #fill(parcel: Parcel<Entry>): void {
     const { maxBatchSize, maxBatchSizeInBytes, maxBatchWeight } = this.limits
-    this.#hand.queue.fill(parcel, maxBatchSize, maxBatchSizeInBytes, maxBatchWeight)
+    this.#hand.queue.moveTo(parcel, maxBatchSize, maxBatchSizeInBytes, maxBatchWeight)
   }
 
   #trigger(now: number): BatchTrigger | undefined {

@@ -60,7 +60,7 @@ export class EntryQueue<Entry> {
   }
 
   /** Moves entries from the head to the parcel while they fit; one that is too large by itself goes alone. */
-  fill(parcel: Parcel<Entry>, maxEntries: number, maxSizeInBytes: number, maxWeight: number): void {
+  moveTo(parcel: Parcel<Entry>, maxEntries: number, maxSizeInBytes: number, maxWeight: number): void {
     const most = Math.min(this.length, maxEntries - parcel.length)
     let { sizeInBytes, weight } = parcel
     let count = 0

@@ -97,7 +97,7 @@ test('EntryQueue: a batch is the longest prefix that fits, at least one entry; s
             expected.push(...model.splice(0, 1))
           }
           const parcel = new Parcel<number>()
-          queue.fill(parcel, each.entries, each.bytes, each.weight)
+          queue.moveTo(parcel, each.entries, each.bytes, each.weight)
           taken.push(contentOf(parcel))
           wanted.push({
             entries: expected.map((item) => item.id),
