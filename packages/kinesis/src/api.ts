@@ -13,12 +13,16 @@ import {
 import { awsClientConfig, awsRequestHandler } from '@sluice/aws'
 import { type Clock, deadline, SluiceError } from '@sluice/core'
 
+import { isClockSkew } from './classify.ts'
 import type { KinesisSender, ResolvedOptions } from './options.ts'
 import type { KinesisPosition } from './split.ts'
 
 type StreamIds = { StreamName: string } | { StreamARN: string }
 
-/** The requests of this source: each with a deadline, and ended by a signal. Nothing is repeated here. */
+/**
+ * The requests of this source: each with a deadline, and ended by a signal. Nothing is repeated here but, once, a request that
+ * was refused for the time of its signature.
+ */
 export class KinesisApi {
   readonly streamName: string
   readonly #ids: StreamIds
@@ -119,7 +123,7 @@ export class KinesisApi {
       end(new DOMException(`no answer within requestTimeoutMs = ${this.#timeoutMs}`, 'TimeoutError')),
     )
     try {
-      return await Promise.race([send(abort.signal), ended])
+      return await Promise.race([sendInTime(() => send(abort.signal)), ended])
     } finally {
       timer.cancel()
       signal.removeEventListener('abort', onAbort)
@@ -158,6 +162,19 @@ export class ClientLease {
       this.#client = undefined
     }
     return { sender: this.#client, release }
+  }
+}
+
+/**
+ * The client learns the service's time from a refusal and signs with it from then on. So one repeat is right, which the client
+ * does not do by itself with one attempt; a signature that is wrong for another reason is refused again.
+ */
+async function sendInTime<O>(send: () => Promise<O>): Promise<O> {
+  try {
+    return await send()
+  } catch (error) {
+    if (!isClockSkew(error)) throw error
+    return await send()
   }
 }
 

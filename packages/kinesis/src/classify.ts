@@ -11,14 +11,37 @@ export interface Judgement {
 
 const EXPIRED: ReadonlySet<string> = new Set(['ExpiredIteratorException', 'ExpiredNextTokenException'])
 
-/** Looking for credentials failed; none were refused. */
-const NO_CREDENTIALS: ReadonlySet<string> = new Set(['CredentialsProviderError', 'ProviderError', 'TokenProviderError'])
+/** Looking for credentials failed, or they have expired and are to be renewed by whatever gave them. */
+const NO_CREDENTIALS: ReadonlySet<string> = new Set([
+  'CredentialsProviderError',
+  'ExpiredToken',
+  'ExpiredTokenException',
+  'ProviderError',
+  'TokenProviderError',
+])
+
+/** How services refuse a signature of another time, some of them by the name that a wrong signature has, too. */
+const CLOCK_SKEW: ReadonlySet<string> = new Set([
+  'InvalidSignatureException',
+  'RequestExpired',
+  'RequestInTheFuture',
+  'RequestTimeTooSkewed',
+  'SignatureDoesNotMatch',
+])
+
+/** Whether a request may have been refused because of the time that it was signed with, and the next one has a better one. */
+export function isClockSkew(error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  return (
+    CLOCK_SKEW.has(error.name) || Reflect.get(Object(Reflect.get(error, '$metadata')), 'clockSkewCorrected') === true
+  )
+}
 
 /**
  * Pure and total: what an error of a request means for this source. All its requests only read, so any may be repeated.
  *
- * @param phase - in a job that runs there were credentials, so a provider that has none now (an instance's metadata service
- * that is slow) is asked again; at the start it is told at once.
+ * @param phase - in a job that runs there were credentials, so a provider that has none or expired ones now (an instance's
+ * metadata service that is slow) is asked again; at the start it is told at once.
  */
 export function judge(error: unknown, phase: 'starting' | 'running'): Judgement {
   const failure = classifyAwsError(error)

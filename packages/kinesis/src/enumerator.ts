@@ -5,7 +5,7 @@ import { ShardDiscovery } from './discovery.ts'
 import { KINESIS_METRICS } from './metrics.ts'
 import type { ResolvedOptions } from './options.ts'
 import { MIN_RETENTION_MS, positionLost } from './retention.ts'
-import { isOurs, type ListedShard, listShards, partOf, type ShardListing } from './shards.ts'
+import { isOurs, type ListedShard, listShards, type ShardListing, subtaskOf } from './shards.ts'
 import { resolveStart, serviceNowMs } from './start-position.ts'
 import { type KinesisEnumeratorState, type KinesisSplit, readUpToMs } from './split.ts'
 
@@ -227,7 +227,8 @@ export class KinesisEnumerator implements SplitEnumerator<KinesisEnumeratorState
     const bySubtask = new Map<number, KinesisSplit[]>()
     for (const split of splits) {
       const shard = this.#listed.get(split.splitId)
-      const subtask = shard === undefined ? 0 : partOf(shard, this.#context.parallelism)
+      const { parallelism } = this.#context
+      const subtask = shard === undefined ? 0 : subtaskOf(shard, parallelism, this.#options.shards)
       const group = bySubtask.get(subtask)
       if (group === undefined) bySubtask.set(subtask, [split])
       else group.push(split)

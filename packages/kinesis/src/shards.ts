@@ -55,6 +55,15 @@ export function partOf(shard: Pick<ListedShard, 'middle'>, parts: number): numbe
   return Number((shard.middle * BigInt(parts)) >> HASH_KEY_BITS)
 }
 
+/** Which of the process's `parallelism` subtasks reads one of its shards: they share the process's part of the hash key space. */
+export function subtaskOf(
+  shard: Pick<ListedShard, 'middle'>,
+  parallelism: number,
+  partition: ShardPartition | undefined,
+): number {
+  return partOf(shard, (partition?.count ?? 1) * parallelism) % parallelism
+}
+
 /** Whether this process reads the shard. */
 export function isOurs(shard: Pick<ListedShard, 'middle'>, partition: ShardPartition | undefined): boolean {
   return partition === undefined || partOf(shard, partition.count) === partition.index

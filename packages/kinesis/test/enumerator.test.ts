@@ -277,6 +277,15 @@ describe('assignment', () => {
     expect(subtasks).toEqual({ s0: 0, s1: 0, s2: 1, s3: 1, s4: 2, s5: 2, s67: 3 })
   })
 
+  test('the subtasks of a process share its part of the shards', async () => {
+    for (let i = 0; i < 16; i++) service.shard(`s${i}`, { from: i / 16, to: (i + 1) / 16 })
+    for (const index of [0, 1]) {
+      const job = await start({ shards: { index, count: 2 } }, { parallelism: 2 })
+      const subtasks = job.assigned.map(({ shardId, subtask }) => [shardId, subtask])
+      expect(subtasks).toEqual(Array.from({ length: 8 }, (_, i) => [`s${8 * index + i}`, i < 4 ? 0 : 1]))
+    }
+  })
+
   test('every shard is read by one of the processes that share the stream', async () => {
     for (let i = 0; i < 7; i++) service.shard(`s${i}`, { from: i / 7, to: (i + 1) / 7 })
     const jobs = await Promise.all([0, 1, 2].map((index) => start({ shards: { index, count: 3 } })))

@@ -130,18 +130,26 @@ describe('fetching', () => {
     expect(job.snapshot().splits[0]?.finished).toBeUndefined()
   })
 
-  test('credentials that cannot be found for a while do not end a job that runs', async () => {
+  test.each([
+    ['cannot be found', Object.assign(new Error('no credentials'), { name: 'CredentialsProviderError' }), false],
+    [
+      'have expired',
+      serviceError('ExpiredTokenException', 'The security token included in the request is expired'),
+      true,
+    ],
+    ['have expired (older name)', serviceError('ExpiredToken', 'The provided token has expired'), true],
+  ])('credentials that %s for a while do not end a job that runs', async (_, error, restartable) => {
     const job = await start()
     await clock.flush()
-    const missing = Object.assign(new Error('Could not load credentials'), { name: 'CredentialsProviderError' })
-    service.fail('GetRecords', missing)
+    service.fail('GetRecords', error, error)
+    service.fail('ListShards', error)
     service.put('s0', 1)
-    await clock.advance(1000)
+    await clock.advance(30_000)
     job.pump()
     expect(job.values()).toEqual([1])
     expect(job.failures).toEqual([])
-    service.fail('DescribeStreamSummary', missing)
-    await expect(start()).rejects.toMatchObject({ code: 'SLUICE_ACCESS_DENIED' })
+    service.fail('DescribeStreamSummary', error)
+    await expect(start()).rejects.toMatchObject({ code: 'SLUICE_ACCESS_DENIED', restartable })
   })
 
   test('iterators that expire at once are not asked for without end', async () => {
