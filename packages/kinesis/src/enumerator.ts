@@ -3,9 +3,10 @@ import { delay, type EnumeratorContext, type RestoredSource, SluiceError, type S
 import type { KinesisApi } from './api.ts'
 import { ShardDiscovery } from './discovery.ts'
 import { KINESIS_METRICS } from './metrics.ts'
+import { FinishedShards } from './finished-shards.ts'
 import type { ResolvedOptions } from './options.ts'
 import { MIN_RETENTION_MS, positionLost } from './retention.ts'
-import { isOurs, type ListedShard, listShards, type ShardListing, subtaskOf } from './shards.ts'
+import { hasShard, isOurs, type ListedShard, listShards, type ShardListing, subtaskOf } from './shards.ts'
 import { resolveStart, serviceNowMs } from './start-position.ts'
 import { type KinesisEnumeratorState, type KinesisSplit, readUpToMs } from './split.ts'
 
@@ -25,11 +26,12 @@ export class KinesisEnumerator implements SplitEnumerator<KinesisEnumeratorState
   /** Assigned and not finished. */
   readonly #reading = new Set<string>()
   readonly #waiting = new Map<string, KinesisSplit>()
-  readonly #finished = new Set<string>()
+  readonly #finished = new FinishedShards()
   #listed: ReadonlyMap<string, ListedShard> = new Map()
   /** What every snapshot says of the start; undefined until it is resolved. */
   #begun: Pick<KinesisEnumeratorState, 'start' | 'streamCreatedMs'> | undefined
   #listedMs = 0
+  #retentionMs = MIN_RETENTION_MS
 
   /** @param release - gives the client back. */
   constructor(
@@ -54,17 +56,15 @@ export class KinesisEnumerator implements SplitEnumerator<KinesisEnumeratorState
   async start(): Promise<void> {
     const summary = await this.#discovery.ask((signal) => this.#api.describeStream(signal))
     const streamCreatedMs = summary.StreamCreationTimestamp?.getTime()
-    const retentionMs =
-      summary.RetentionPeriodHours === undefined ? MIN_RETENTION_MS : summary.RetentionPeriodHours * HOUR_MS
+    if (summary.RetentionPeriodHours !== undefined) this.#retentionMs = summary.RetentionPeriodHours * HOUR_MS
     if (this.#restored !== undefined) this.#checkSameStream(this.#restored.enumerator, streamCreatedMs)
     const listing = await this.#discovery.ask((signal) => listShards(this.#api, signal))
     const created = streamCreatedMs === undefined ? {} : { streamCreatedMs }
     if (this.#restored === undefined) {
-      await this.#begin(listing, created, retentionMs)
+      await this.#begin(listing, created)
     } else {
+      await this.#restore(this.#restored, listing)
       this.#begun = { start: this.#restored.enumerator.start, ...created }
-      this.#listedMs = this.#restored.enumerator.listedMs
-      this.#restore(this.#restored, listing, retentionMs)
     }
     this.#discovered(listing)
     this.#discovery.schedule()
@@ -74,7 +74,7 @@ export class KinesisEnumerator implements SplitEnumerator<KinesisEnumeratorState
     this.#reading.delete(splitId)
     this.#waiting.delete(splitId)
     if (this.#finished.has(splitId)) return
-    this.#finished.add(splitId)
+    this.#finished.add(splitId, this.#context.clock.wallNow())
     if (this.#begun === undefined) return
     this.#assignReady()
     // A shard ends because it has children; one that is not known yet is not left to the next interval.
@@ -92,7 +92,7 @@ export class KinesisEnumerator implements SplitEnumerator<KinesisEnumeratorState
       ...this.#begun,
       listedMs: this.#listedMs,
       waiting: [...this.#waiting.values()],
-      finishedShardIds: [...this.#finished],
+      ...this.#finished.state(),
       ...(shards === undefined ? {} : { shards: { index: shards.index, count: shards.count } }),
     }
   }
@@ -104,14 +104,14 @@ export class KinesisEnumerator implements SplitEnumerator<KinesisEnumeratorState
   }
 
   /** First start: every shard of the first listing begins at the resolved position, later ones at their oldest record. */
-  async #begin(listing: ShardListing, created: { streamCreatedMs?: number }, retentionMs: number): Promise<void> {
+  async #begin(listing: ShardListing, created: { streamCreatedMs?: number }): Promise<void> {
     const { clock, signal } = this.#context
     const nowMs = serviceNowMs(listing.serviceTimeMs, clock.wallNow())
     const { initialPosition } = this.#options
-    const start = resolveStart(initialPosition, nowMs, retentionMs)
+    const start = resolveStart(initialPosition, nowMs, this.#retentionMs)
     if (start.kind === 'TRIM_HORIZON' && initialPosition !== 'TRIM_HORIZON') {
       this.#context.logger.warn(
-        { source: this.#context.sourceUid, retentionHours: retentionMs / HOUR_MS },
+        { source: this.#context.sourceUid, retentionHours: this.#retentionMs / HOUR_MS },
         'initialPosition.atTimestamp is older than the retention period: beginning at the oldest record',
       )
     }
@@ -134,36 +134,43 @@ export class KinesisEnumerator implements SplitEnumerator<KinesisEnumeratorState
     const closed = this.#ours(listing).filter((shard) => shard.closed)
     if (closed.length === 0) return
     const { shards: younger } = await this.#discovery.ask((signal) => listShards(this.#api, signal, startMs))
-    for (const { shardId } of closed) if (!younger.has(shardId)) this.#finished.add(shardId)
+    const nowMs = this.#context.clock.wallNow()
+    for (const { shardId } of closed) if (!younger.has(shardId)) this.#finished.add(shardId, nowMs)
   }
 
-  #restore(
+  async #restore(
     { splits, enumerator }: RestoredSource<KinesisSplit, KinesisEnumeratorState>,
     listing: ShardListing,
-    retentionMs: number,
-  ): void {
-    for (const shardId of enumerator.finishedShardIds) this.#finished.add(shardId)
-    for (const { splitId, finished } of splits) if (finished === true) this.#finished.add(splitId)
+  ): Promise<void> {
+    const nowMs = this.#context.clock.wallNow()
+    this.#listedMs = enumerator.listedMs
+    this.#finished.restore(enumerator, nowMs)
+    for (const { splitId, finished } of splits) if (finished === true) this.#finished.add(splitId, nowMs)
     const assign: KinesisSplit[] = []
     for (const split of splits) {
-      if (this.#finished.has(split.splitId) || !this.#stillThere(split, listing, retentionMs)) continue
+      if (this.#finished.has(split.splitId) || !(await this.#stillThere(split, listing))) continue
       this.#reading.add(split.splitId)
       assign.push(split)
     }
     for (const split of enumerator.waiting) {
       if (this.#finished.has(split.splitId) || this.#reading.has(split.splitId)) continue
-      if (this.#stillThere(split, listing, retentionMs)) this.#waiting.set(split.splitId, split)
+      if (await this.#stillThere(split, listing)) this.#waiting.set(split.splitId, split)
     }
     this.#listed = listing.shards
     this.#assign(assign)
   }
 
-  /** @throws SluiceError `SLUICE_POSITION_LOST` if the shard is gone with records that were not read. */
-  #stillThere(split: KinesisSplit, listing: ShardListing, retentionMs: number): boolean {
+  /**
+   * A listing may lack a shard that there is, so the service is asked for the shard itself before it is given up.
+   *
+   * @throws SluiceError `SLUICE_POSITION_LOST` if the shard is gone with records that were not read.
+   */
+  async #stillThere(split: KinesisSplit, listing: ShardListing): Promise<boolean> {
     if (listing.shards.has(split.splitId)) return true
+    if (await this.#discovery.ask((signal) => hasShard(this.#api, split.splitId, signal))) return true
     if (readUpToMs(split) !== undefined) {
       const nowMs = serviceNowMs(listing.serviceTimeMs, this.#context.clock.wallNow())
-      throw positionLost(split, nowMs - retentionMs, nowMs)
+      throw positionLost(split, nowMs - this.#retentionMs, nowMs)
     }
     this.#context.logger.warn(
       { source: this.#context.sourceUid, split: split.splitId },
@@ -202,8 +209,7 @@ export class KinesisEnumerator implements SplitEnumerator<KinesisEnumeratorState
       const position = { kind: 'TRIM_HORIZON' } as const
       this.#waiting.set(shardId, splitOf(shard, { position, readUpToMs: this.#listedMs }))
     }
-    // A shard that is not listed any more cannot be found again.
-    for (const shardId of this.#finished) if (!listing.shards.has(shardId)) this.#finished.delete(shardId)
+    this.#finished.forgetUnlisted(listing.shards, this.#context.clock.wallNow() - this.#retentionMs)
     this.#listedMs = serviceNowMs(listing.serviceTimeMs, this.#context.clock.wallNow())
     this.#assignReady()
   }

@@ -1,4 +1,5 @@
 import type { Shard } from '@aws-sdk/client-kinesis'
+import { classifyAwsError } from '@sluice/aws'
 
 import type { KinesisApi } from './api.ts'
 import type { ShardPartition } from './split.ts'
@@ -42,6 +43,17 @@ export async function listShards(
     page = (await api.listShards({ nextToken: page.NextToken }, signal)).output
   }
   return { shards, serviceTimeMs: first.serviceTimeMs }
+}
+
+/** Whether the service knows the shard, whatever it lists: only then it has an iterator for it. */
+export async function hasShard(api: KinesisApi, shardId: string, signal: AbortSignal): Promise<boolean> {
+  try {
+    await api.getShardIterator(shardId, { kind: 'TRIM_HORIZON' }, signal)
+    return true
+  } catch (error) {
+    if (classifyAwsError(error).kind === 'notFound') return false
+    throw error
+  }
 }
 
 /** Hash keys are unsigned numbers of this many bits. */

@@ -52,8 +52,10 @@ export interface KinesisEnumeratorState {
   readonly listedMs: number
   /** Shards that are known and not yet assigned. */
   readonly waiting: readonly KinesisSplit[]
-  /** Shards that were read to their end and that the service still lists. */
+  /** Shards that were read to their end and that the service may still list. */
   readonly finishedShardIds: readonly string[]
+  /** When each of them was, by its id; milliseconds since the epoch. */
+  readonly finishedAtMs?: Readonly<Record<string, number>>
   readonly shards?: ShardPartition
 }
 

@@ -5,7 +5,7 @@ import { beforeEach, describe, expect, test } from 'vitest'
 
 import { KinesisSource, type KinesisSourceOptions } from '../src/index.ts'
 import { type MiniJob, type MiniJobOptions, type Snapshot, startJob } from './support/mini-job.ts'
-import { serviceError, StubService } from './support/stub-service.ts'
+import { serviceError, StubService, type StubShard } from './support/stub-service.ts'
 
 let clock: VirtualClock
 let service: StubService
@@ -227,7 +227,7 @@ describe('parents before children', () => {
     expect(second.values()).toEqual(expected)
   })
 
-  test('a finished shard is kept until the service lists it no more, and its end may be announced again', async () => {
+  test('a finished shard is kept in the state, and its end may be announced again', async () => {
     splitStream()
     const first = await start({ initialPosition: 'TRIM_HORIZON' })
     await run(first)
@@ -240,10 +240,44 @@ describe('parents before children', () => {
     const second = await start({}, { restored })
     second.enumerator.splitFinished('parent', 0)
     expect(shardsOf(second)).toEqual(['left', 'right'])
+  })
+
+  test('a finished shard that a listing lacks is not read again when the next one has it, after a restart neither', async () => {
+    splitStream()
+    const parent = service.shards[0] as StubShard
+    let job = await start({ initialPosition: 'TRIM_HORIZON' })
+    await run(job)
+    for (let restarts = 0; restarts < 2; restarts++) {
+      parent.listed = false
+      await run(job, 11_000)
+      parent.listed = true
+      await run(job, 11_000)
+      expect(job.values()).toEqual(restarts === 0 ? [1, 2, 3, 4] : [])
+      const restored = job.snapshot()
+      await job.stop()
+      job = await start({}, { restored })
+    }
+    expect(shardsOf(job)).toEqual(['left', 'right'])
+  })
+
+  test('a finished shard is forgotten when it is not listed and its last record has expired', async () => {
+    const seldom = { shardDiscoveryIntervalMs: HOUR_MS, emptyFetchIntervalMs: HOUR_MS }
+    splitStream()
+    const first = await start({ initialPosition: 'TRIM_HORIZON', ...seldom })
+    await run(first)
+    await first.readers[0]?.acknowledge(1)
+    const finishedOf = (job: MiniJob): readonly string[] => job.snapshot().enumerator.finishedShardIds
+    expect(finishedOf(first)).toEqual(['parent'])
+    // Restarts do not begin the time again.
+    await clock.advance(20 * HOUR_MS)
+    const restored = first.snapshot()
+    await first.stop()
     service.shards.shift()
-    await run(second, 11_000)
-    expect(second.values()).toEqual([])
-    expect(second.snapshot().enumerator.finishedShardIds).toEqual([])
+    const second = await start(seldom, { restored })
+    await clock.advance(3 * HOUR_MS)
+    expect(finishedOf(second)).toEqual(['parent'])
+    await clock.advance(HOUR_MS)
+    expect(finishedOf(second)).toEqual([])
   })
 })
 
@@ -394,6 +428,24 @@ describe('a checkpoint that does not fit', () => {
       code: 'SLUICE_POSITION_LOST',
       facts: { split: 's0' },
     })
+  })
+
+  test('of a shard that one listing lacks goes on, whether the shard is read or waits', async () => {
+    splitStream()
+    const first = await start({ initialPosition: 'TRIM_HORIZON' })
+    await clock.flush()
+    first.pump(1)
+    const restored = first.snapshot()
+    await first.stop()
+    for (const shard of service.shards) shard.listed = shard.id === 'right'
+    service.fail('GetShardIterator', serviceError('InternalFailure', 'no', 500))
+    const starting = start({}, { restored })
+    await clock.advance(1000)
+    const second = await starting
+    for (const shard of service.shards) shard.listed = true
+    await run(second, 11_000)
+    expect(second.values()).toEqual([2, 3, 4])
+    expect(shardsOf(second)).toEqual(['parent', 'left', 'right'])
   })
 
   test('older than retention: shards created since may have lost their first records', async () => {

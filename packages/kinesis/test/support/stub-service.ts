@@ -21,6 +21,8 @@ export interface StubShard {
   readonly to: bigint
   readonly records: StubRecord[]
   closedAtMs: number | undefined
+  /** False: listings lack it, and it can be read. */
+  listed: boolean
 }
 
 /** The fields of all four requests. */
@@ -71,6 +73,7 @@ export class StubService {
       to: hashKey(to) - 1n,
       records: [],
       closedAtMs: closed ? this.nowMs() : undefined,
+      listed: true,
     }
     this.shards.push(shard)
     return shard
@@ -141,7 +144,9 @@ export class StubService {
   #list({ NextToken, ShardFilter }: StubInput): object {
     const from = NextToken === undefined ? 0 : Number(NextToken)
     const since = this.knowsShardFilter ? ShardFilter?.Timestamp?.getTime() : undefined
-    const all = this.shards.filter(({ closedAtMs }) => since === undefined || (closedAtMs ?? Infinity) >= since)
+    const all = this.shards.filter(
+      ({ listed, closedAtMs }) => listed && (since === undefined || (closedAtMs ?? Infinity) >= since),
+    )
     const page = all.slice(from, from + this.pageSize)
     const next = from + this.pageSize
     return {
