@@ -1,8 +1,8 @@
-import { createServer, type Server } from 'node:http'
+import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
 import { systemClock } from '@sluice/core'
-import { afterEach, expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 
 import { ClientLease, KinesisApi } from '../src/api.ts'
 import { judge } from '../src/classify.ts'
@@ -10,20 +10,12 @@ import { resolveOptions } from '../src/options.ts'
 
 const MINUTE_MS = 60_000
 
-let server: Server | undefined
-let release: (() => void) | undefined
 let requests = 0
-
-afterEach(() => {
-  release?.()
-  server?.closeAllConnections()
-  server?.close()
-})
 
 /** A service whose clock is ahead of this machine's, and which may refuse the signature for another reason. */
 async function startService(aheadMs: number, refusal?: string): Promise<KinesisApi> {
   requests = 0
-  server = createServer((request, response) => {
+  const server = createServer((request, response) => {
     requests++
     request.resume()
     request.on('end', () => {
@@ -46,9 +38,13 @@ async function startService(aheadMs: number, refusal?: string): Promise<KinesisA
       credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
     },
   })
-  const lease = new ClientLease(options).acquire()
-  release = lease.release
-  return new KinesisApi(lease.sender, options, systemClock)
+  const { sender, release } = new ClientLease(options).acquire()
+  onTestFinished(() => {
+    release()
+    server.closeAllConnections()
+    server.close()
+  })
+  return new KinesisApi(sender, options, systemClock)
 }
 
 /** The time of an `x-amz-date` header: 20260101T000000Z. */

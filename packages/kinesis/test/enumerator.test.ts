@@ -5,7 +5,7 @@ import { beforeEach, describe, expect, test } from 'vitest'
 
 import { KinesisSource, type KinesisSourceOptions } from '../src/index.ts'
 import { type MiniJob, type MiniJobOptions, type Snapshot, startJob } from './support/mini-job.ts'
-import { serviceError, StubService, type StubShard } from './support/stub-service.ts'
+import { serviceError, type StubShard, StubService } from './support/stub-service.ts'
 
 let clock: VirtualClock
 let service: StubService
@@ -34,13 +34,14 @@ async function run(job: MiniJob, ms = 2000): Promise<void> {
 }
 
 /** A parent that was split, each with records. */
-function splitStream(): void {
-  service.shard('parent', { closed: true })
+function splitStream(): StubShard {
+  const parent = service.shard('parent', { closed: true })
   service.shard('left', { parents: ['parent'], from: 0, to: 0.5 })
   service.shard('right', { parents: ['parent'], from: 0.5, to: 1 })
   service.put('parent', 1, 2)
   service.put('left', 3)
   service.put('right', 4)
+  return parent
 }
 
 /** The checkpoint of a start. */
@@ -51,6 +52,8 @@ async function checkpoint(): Promise<Snapshot> {
   await job.stop()
   return restored
 }
+
+const finishedOf = (job: MiniJob): readonly string[] => job.snapshot().enumerator.finishedShardIds
 
 const shardsOf = (job: MiniJob): string[] => job.assigned.map(({ shardId }) => shardId)
 
@@ -243,8 +246,7 @@ describe('parents before children', () => {
   })
 
   test('a finished shard that a listing lacks is not read again when the next one has it, after a restart neither', async () => {
-    splitStream()
-    const parent = service.shards[0] as StubShard
+    const parent = splitStream()
     let job = await start({ initialPosition: 'TRIM_HORIZON' })
     await run(job)
     for (let restarts = 0; restarts < 2; restarts++) {
@@ -266,7 +268,6 @@ describe('parents before children', () => {
     const first = await start({ initialPosition: 'TRIM_HORIZON', ...seldom })
     await run(first)
     await first.readers[0]?.acknowledge(1)
-    const finishedOf = (job: MiniJob): readonly string[] => job.snapshot().enumerator.finishedShardIds
     expect(finishedOf(first)).toEqual(['parent'])
     // Restarts do not begin the time again.
     await clock.advance(20 * HOUR_MS)
