@@ -23,6 +23,8 @@ export interface AttemptStatus {
   readonly emitted: number
   readonly unsettled: number
   readonly repeatIfKilledNow: number
+  readonly retainedBytes: number
+  readonly waitingFor: string | undefined
   readonly readers: readonly ReaderStatus[]
   readonly sinks: Readonly<Record<string, SinkStatus>>
   readonly checkpoints: CheckpointStatus | undefined
@@ -60,7 +62,7 @@ export class Attempt {
   constructor(plan: JobPlan) {
     this.#plan = plan
     const late = plan.metrics.group({ job: plan.name }).counter(JOB_METRICS.numLateSettlements)
-    this.#tracker = new Tracker(() => late.value++)
+    this.#tracker = new Tracker({ maxRetainedBytes: plan.maxRetainedBytes, onLateCall: () => late.value++ })
     // Whoever awaits run() learns of it; without an awaiter yet it must not count as unhandled.
     this.#failed.promise.catch(() => undefined)
   }
@@ -113,6 +115,8 @@ export class Attempt {
       emitted: this.#tracker.next,
       unsettled: this.#tracker.unsettled,
       repeatIfKilledNow: this.#repeatIfKilledNow(),
+      retainedBytes: this.#tracker.retainedBytes,
+      waitingFor: this.#waitingFor(),
       readers: this.#readers.map((reader) => reader.status()),
       sinks: Object.fromEntries([...this.#writers].map(([uid, writer]) => [uid, writer.status()])),
       checkpoints: this.#coordinator?.status(),
@@ -359,9 +363,16 @@ export class Attempt {
     return reason
   }
 
+  /** Why nothing more is emitted, although there may be more to read. */
+  #waitingFor(): string | undefined {
+    const bound = this.#tracker.waitsFor
+    return bound === undefined ? undefined : `room below ${bound}; oldest: ${this.#oldestReason()}`
+  }
+
   #registerGauges(): void {
     const group = this.#plan.metrics.group({ job: this.#plan.name })
     group.gauge(JOB_METRICS.unsettledRecords, () => this.#tracker.unsettled)
+    group.gauge(JOB_METRICS.retainedBytes, () => this.#tracker.retainedBytes)
     group.gauge(JOB_METRICS.repeatIfKilledNow, () => this.#repeatIfKilledNow())
   }
 }

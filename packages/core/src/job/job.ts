@@ -34,6 +34,10 @@ export interface JobStatus {
   readonly unsettled: number
   /** Inputs that a kill at this moment would repeat. */
   readonly repeatIfKilledNow: number
+  /** Raw bytes of the fetched batches that have unsettled inputs; at most `maxRetainedBytes`, or one batch. */
+  readonly retainedBytes: number
+  /** Why nothing more is emitted: the bound that is reached, and what holds the oldest entry back. */
+  readonly waitingFor?: string
   readonly readers: readonly ReaderStatus[]
   readonly sinks: Readonly<Record<string, SinkStatus>>
   readonly checkpoints: CheckpointStatus | undefined
@@ -134,6 +138,8 @@ export class Job implements AsyncDisposable {
       emitted: attempt?.emitted ?? 0,
       unsettled: attempt?.unsettled ?? 0,
       repeatIfKilledNow: attempt?.repeatIfKilledNow ?? 0,
+      retainedBytes: attempt?.retainedBytes ?? 0,
+      ...(attempt?.waitingFor === undefined ? {} : { waitingFor: attempt.waitingFor }),
       readers: attempt?.readers ?? [],
       sinks: attempt?.sinks ?? {},
       checkpoints: attempt?.checkpoints,
@@ -227,12 +233,14 @@ export class Job implements AsyncDisposable {
   }
 
   #plan(store: CheckpointStore): JobPlan {
-    const { name, parallelism, checkpoints, restartGraceMs, clock, random, logger, metrics } = this.#options
+    const { name, parallelism, maxRetainedBytes, checkpoints, restartGraceMs, clock, random, logger, metrics } =
+      this.#options
     const { intervalMs, minPauseMs, timeoutMs } = checkpoints
     return {
       ...this.#pipeline,
       name,
       parallelism,
+      maxRetainedBytes,
       intervalMs,
       minPauseMs,
       timeoutMs,

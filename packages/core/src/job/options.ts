@@ -31,6 +31,11 @@ export interface JobOptions {
   readonly checkpoints?: CheckpointOptions
   /** Fetch loops, each with its own splits. Not cores: a Node.js process has one; for more run more processes. @default 1 */
   readonly parallelism?: number
+  /**
+   * Raw bytes of fetched batches that have unsettled inputs; a single batch may be larger. At the limit the job emits nothing
+   * more and hastens the sinks until there is room. @default 67108864 (64 MiB)
+   */
+  readonly maxRetainedBytes?: number
   /** What happens after a restartable failure. @default exponentialDelayRestart() */
   readonly restart?: RestartStrategy
   /** Milliseconds that an ended attempt waits for aborted requests. @default 5000 */
@@ -60,6 +65,7 @@ const KNOWN = [
   'name',
   'checkpoints',
   'parallelism',
+  'maxRetainedBytes',
   'restart',
   'restartGraceMs',
   'drainDeadlineMs',
@@ -79,6 +85,7 @@ export function resolveJobOptions(options: JobOptions): ResolvedJobOptions {
     says: 'letters, digits, ".", "_" and "-", 1 to 100 of them, and not start with "."',
   })
   check.integer('parallelism', { max: 1024 })
+  check.integer('maxRetainedBytes')
   check.integer('restartGraceMs', { min: 0 })
   check.integer('drainDeadlineMs', { min: 0 })
   checkShape(check, 'logger', options?.logger, ['debug', 'info', 'warn', 'error'])
@@ -93,6 +100,7 @@ export function resolveJobOptions(options: JobOptions): ResolvedJobOptions {
   return {
     name: options.name,
     parallelism: options.parallelism ?? 1,
+    maxRetainedBytes: options.maxRetainedBytes ?? 64 * 1024 * 1024,
     restart: options.restart ?? exponentialDelayRestart(),
     restartGraceMs: options.restartGraceMs ?? 5_000,
     drainDeadlineMs: options.drainDeadlineMs ?? 30_000,

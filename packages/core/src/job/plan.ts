@@ -18,6 +18,7 @@ export interface JobPlan {
   readonly steps: readonly Step[]
   readonly sinks: readonly AnySink[]
   readonly parallelism: number
+  readonly maxRetainedBytes: number
   readonly intervalMs: number
   readonly minPauseMs: number
   readonly timeoutMs: number

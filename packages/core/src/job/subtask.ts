@@ -3,7 +3,7 @@ import { Breather } from '../runtime/breather.ts'
 import type { Clock } from '../runtime/clock.ts'
 import type { Refusal, SinkWriter, WriteBatch } from '../sink/spi.ts'
 import type { RecordBatch, SourceReader, SourceSplit } from '../source/spi.ts'
-import type { Tracker } from '../tracker/tracker.ts'
+import type { TrackedBatch, Tracker } from '../tracker/tracker.ts'
 import { OperatorChain, type Step } from './operators.ts'
 import { kindOf } from './refusal.ts'
 
@@ -28,6 +28,13 @@ export interface SubtaskPlan {
   openBarrier(): number | undefined
 }
 
+interface CurrentBatch {
+  readonly batch: RecordBatch<unknown>
+  readonly tracked: TrackedBatch
+  emitted: number
+  reported: number
+}
+
 /** One fetch loop: takes batches from its reader, runs the operators, and offers the values to every sink. */
 export class Subtask {
   readonly #plan: SubtaskPlan
@@ -37,7 +44,7 @@ export class Subtask {
   #tokens = new Float64Array(MAX_VALUES_PER_CHUNK)
   #byteLengths = new Uint32Array(MAX_VALUES_PER_CHUNK)
   /** The batch in hand and how many of its records were emitted; told to the reader at barriers and at the end of the batch. */
-  #current: { readonly batch: RecordBatch<unknown>; emitted: number; reported: number } | undefined
+  #current: CurrentBatch | undefined
   #lastEventTimeLagMs: number = Number.NaN
   #stopped = false
   #ended = false
@@ -73,12 +80,13 @@ export class Subtask {
   /** Emits nothing more; values that were emitted are still written. The reader must be closed to wake the loop. */
   stop(): void {
     this.#stopped = true
+    this.#plan.tracker.stopWaiting()
   }
 
   /** Writes nothing more either. The writers must be closed to wake the loop. */
   end(): void {
-    this.#stopped = true
     this.#ended = true
+    this.stop()
   }
 
   /** Brings the reader's positions up to what was emitted; a barrier follows in the same turn. */
@@ -90,10 +98,12 @@ export class Subtask {
   }
 
   async #emit(batch: RecordBatch<unknown>): Promise<void> {
-    const current = { batch, emitted: 0, reported: -1 }
+    const { tracker, sourceUid } = this.#plan
+    const current = { batch, tracked: tracker.track(sourceUid, batch), emitted: 0, reported: -1 }
     this.#current = current
     const { length } = batch.values
     while (current.emitted < length) {
+      for (let room = this.#roomFor(current); room !== undefined; room = this.#roomFor(current)) await room
       if (this.#stopped) break
       this.#prepare(current)
       await this.#write()
@@ -107,13 +117,22 @@ export class Subtask {
     if (batch.lastOfSplit && current.emitted === length) this.#plan.splitFinished(batch.splitId)
   }
 
+  /** Undefined when the next chunk may be emitted in this very turn, or when nothing is to be emitted any more. */
+  #roomFor({ tracked }: CurrentBatch): Promise<void> | undefined {
+    if (this.#stopped) return undefined
+    const { tracker, writers } = this.#plan
+    const room = tracker.room(tracked, MAX_INPUTS_PER_CHUNK)
+    // Partial batches would hold the room until their age.
+    if (room !== undefined) for (const writer of writers) writer.hasten()
+    return room
+  }
+
   /** Gives tokens to the next records and runs the operators over them: from here on they are in hand. */
-  #prepare(current: { readonly batch: RecordBatch<unknown>; emitted: number }): void {
-    const { tracker, sourceUid, writers, clock } = this.#plan
-    const { batch } = current
+  #prepare(current: CurrentBatch): void {
+    const { tracker, writers, clock } = this.#plan
+    const { batch, tracked } = current
     const values = this.#values
     values.length = 0
-    tracker.open(sourceUid, batch, current.emitted)
     const first = current.emitted
     const end = Math.min(batch.values.length, first + MAX_INPUTS_PER_CHUNK)
     let index = first
@@ -121,11 +140,11 @@ export class Subtask {
       const before = values.length
       const failure = this.#convert(batch, index)
       if (failure !== undefined) {
-        this.#refuse(failure)
+        this.#refuse(failure, tracker.emit(tracked, index, 1))
         continue
       }
       const produced = values.length - before
-      const token = tracker.emit(produced * writers.length)
+      const token = tracker.emit(tracked, index, produced * writers.length)
       if (values.length > this.#tokens.length) this.#growTo(values.length)
       this.#tokens.fill(token, before, values.length)
       this.#byteLengths.fill(0, before, values.length)
@@ -153,9 +172,8 @@ export class Subtask {
   }
 
   /** The input stays in hand until core has decided about it. */
-  #refuse(failure: Omit<Refusal, 'token'>): void {
+  #refuse(failure: Omit<Refusal, 'token'>, token: number): void {
     const { tracker } = this.#plan
-    const token = tracker.emit(1)
     this.#plan.recordErrors.value++
     void this.#plan.refused({ ...failure, token }).then((delivered) => {
       if (delivered) tracker.settle(token)
@@ -188,12 +206,14 @@ export class Subtask {
 
   /**
    * Values that came to a sink after the barrier's hasten, although emitted before it, would wait for their batch's age; so would
-   * those that a drain waits for.
+   * those that a drain waits for, or a subtask without room.
    */
   #hastenIfAwaited(): void {
+    if (this.#values.length === 0) return
+    const { tracker } = this.#plan
     const barrier = this.#plan.openBarrier()
     const first = this.#tokens[0] ?? 0
-    if (this.#values.length === 0 || !(this.#stopped || (barrier !== undefined && first < barrier))) return
+    if (!this.#stopped && tracker.waitsFor === undefined && !(barrier !== undefined && first < barrier)) return
     for (const writer of this.#plan.writers) writer.hasten()
   }
 

@@ -8,6 +8,7 @@ type Name =
   | 'lastCheckpointSize'
   | 'numRestarts'
   | 'unsettledRecords'
+  | 'retainedBytes'
   | 'repeatIfKilledNow'
   | 'numLateSettlements'
 
@@ -49,6 +50,12 @@ export const JOB_METRICS: Readonly<Record<Name, MetricDefinition>> = {
     kind: 'gauge',
     unit: 'records',
     help: 'Inputs emitted and not settled.',
+  },
+  retainedBytes: {
+    name: 'retainedBytes',
+    kind: 'gauge',
+    unit: 'bytes',
+    help: 'Raw bytes of the fetched batches that have unsettled inputs.',
   },
   repeatIfKilledNow: {
     name: 'repeatIfKilledNow',

@@ -1,3 +1,4 @@
+import { WakeUp } from '../runtime/signal.ts'
 import type { RawRecord, RecordBatch } from '../source/spi.ts'
 
 /** Where an input came from: for errors and dead letters, looked up only on failure. */
@@ -7,13 +8,27 @@ export interface Origin {
   readonly raw: RawRecord | undefined
 }
 
-interface Segment {
-  readonly firstToken: number
+/** A fetched batch whose inputs are being emitted, or were. While one of them is unsettled it is kept, with its raw bytes. */
+export interface TrackedBatch {
   readonly source: string
   readonly batch: RecordBatch<unknown>
-  readonly firstIndex: number
-  count: number
+  readonly bytes: number
+  /** Where the tracker keeps it; -1 while nothing of it is unsettled. */
+  slot: number
+  unsettled: number
 }
+
+export interface TrackerOptions {
+  /** Raw bytes of the batches that have unsettled inputs. A single batch may be larger. @default no limit */
+  readonly maxRetainedBytes?: number
+  /** Called for each call after {@link Tracker.end}. */
+  readonly onLateCall?: () => void
+}
+
+/** Inputs emitted at or above the watermark: what one input that stays unsettled costs in counts and in repeats after a kill. */
+export const MAX_INPUTS_ABOVE_WATERMARK: number = 1024 * 1024
+
+type Bound = 'maxRetainedBytes' | 'maxInputsAboveWatermark'
 
 const INITIAL_CAPACITY = 1024
 
@@ -22,23 +37,35 @@ const INITIAL_CAPACITY = 1024
  * reference count of the entries that it became in all sinks. The watermark is the lowest token that is not settled, so "all
  * emitted before a barrier are settled" is one comparison.
  *
+ * It also bounds what unsettled inputs cost: the raw bytes of their batches, and the number of inputs above the watermark.
+ *
  * A tracker belongs to one attempt of a job. After {@link Tracker.end} every call is counted and ignored: a late answer of an
  * ended attempt can never settle an input of the next.
  */
 export class Tracker {
+  // By token, modulo the capacity: unsettled entries, the batch of the input and its index in it.
   #counts = new Int32Array(INITIAL_CAPACITY)
+  #slots = new Int32Array(INITIAL_CAPACITY)
+  #indexes = new Int32Array(INITIAL_CAPACITY)
   #mask = INITIAL_CAPACITY - 1
   #next = 0
   #watermark = 0
   #unsettled = 0
+  #retainedBytes = 0
   #ended = false
+  readonly #maxRetainedBytes: number
   readonly #onLateCall: () => void
-  readonly #segments: (Segment | undefined)[] = []
-  #firstSegment = 0
+  readonly #batches: (TrackedBatch | undefined)[] = []
+  readonly #freeSlots: number[] = []
+  /** Batches that wait for room, first come, first served: a large one must not starve behind small ones. */
+  readonly #waiting = new Set<TrackedBatch>()
+  readonly #room = new WakeUp()
+  #fullBound: Bound | undefined
   readonly #waiters: { readonly barrier: number; readonly resolve: () => void }[] = []
 
-  constructor(onLateCall: () => void = () => {}) {
-    this.#onLateCall = onLateCall
+  constructor(options: TrackerOptions = {}) {
+    this.#maxRetainedBytes = options.maxRetainedBytes ?? Number.POSITIVE_INFINITY
+    this.#onLateCall = options.onLateCall ?? (() => {})
   }
 
   /** The token that the next input gets: a barrier taken now lies before it. */
@@ -56,26 +83,64 @@ export class Tracker {
     return this.#unsettled
   }
 
-  /** The inputs emitted next come from this batch, from this index on, in order. */
-  open(source: string, batch: RecordBatch<unknown>, firstIndex: number): void {
-    this.#segments.push({ firstToken: this.#next, source, batch, firstIndex, count: 0 })
+  /** Raw bytes of the batches that have unsettled inputs. */
+  get retainedBytes(): number {
+    return this.#retainedBytes
+  }
+
+  /** The bound that a batch waits for, as a name for people; undefined when none waits. */
+  get waitsFor(): Bound | undefined {
+    return this.#waiting.size === 0 ? undefined : this.#fullBound
+  }
+
+  /** Makes a fetched batch known, before its inputs are emitted. */
+  track(source: string, batch: RecordBatch<unknown>): TrackedBatch {
+    let bytes = 0
+    for (const length of batch.byteLengths) bytes += length
+    return { source, batch, bytes, slot: -1, unsettled: 0 }
   }
 
   /**
-   * Emits the next input of the open batch.
+   * Undefined when that many inputs of the batch may be emitted in this turn; otherwise it resolves when asking again may help.
+   * What is in the sinks must be hastened meanwhile: room comes only from what is settled.
+   */
+  room(tracked: TrackedBatch, inputs: number): Promise<void> | undefined {
+    const isWindowFull = this.#isWindowFull(inputs)
+    if (isWindowFull || !this.#mayRetain(tracked)) {
+      this.#fullBound = isWindowFull ? 'maxInputsAboveWatermark' : 'maxRetainedBytes'
+      this.#waiting.add(tracked)
+      return this.#room.wait()
+    }
+    if (this.#waiting.delete(tracked) && this.#waiting.size > 0) this.#room.wake()
+    return undefined
+  }
+
+  /** Nothing more is to be emitted: whoever waits for room goes on and sees so. */
+  stopWaiting(): void {
+    this.#waiting.clear()
+    this.#room.wake()
+  }
+
+  /**
+   * Emits an input.
    *
+   * @param index - of the record in its batch.
    * @param references - entries that will be settled one by one; 0 settles the input at once.
    */
-  emit(references: number): number {
+  emit(tracked: TrackedBatch, index: number, references: number): number {
     const token = this.#next
     if (token - this.#watermark > this.#mask) this.#grow()
-    const segment = this.#segments.at(-1)
-    if (segment !== undefined) segment.count++
-    this.#counts[token & this.#mask] = references
+    const place = token & this.#mask
+    this.#counts[place] = references
     this.#next++
     if (references === 0) {
       if (token === this.#watermark) this.#advance()
-    } else this.#unsettled++
+    } else {
+      if (tracked.unsettled++ === 0) this.#retain(tracked)
+      this.#slots[place] = tracked.slot
+      this.#indexes[place] = index
+      this.#unsettled++
+    }
     return token
   }
 
@@ -86,16 +151,18 @@ export class Tracker {
       this.#onLateCall()
       return
     }
-    const slot = token & this.#mask
-    const count = this.#counts[slot] as number
+    const place = token & this.#mask
+    const count = this.#counts[place] as number
     const left = count + change
     // A writer that settled an entry twice: silent acceptance could acknowledge an input in hand.
     if (token < this.#watermark || token >= this.#next || count === 0 || left < 0) {
       throw new RangeError(`token ${token} was settled more often than it has entries`)
     }
-    this.#counts[slot] = left
+    this.#counts[place] = left
     if (left > 0) return
     this.#unsettled--
+    const tracked = this.#batches[this.#slots[place] as number] as TrackedBatch
+    if (--tracked.unsettled === 0) this.#letGo(tracked)
     if (token === this.#watermark) this.#advance()
   }
 
@@ -112,29 +179,23 @@ export class Tracker {
     })
   }
 
+  /** Undefined for an input that is settled. */
   origin(token: number): Origin | undefined {
-    for (let index = this.#segments.length - 1; index >= this.#firstSegment; index--) {
-      const segment = this.#segments[index]
-      if (segment === undefined || token < segment.firstToken) continue
-      if (token >= segment.firstToken + segment.count) return undefined
-      const { source, batch, firstIndex, firstToken } = segment
-      return { source, splitId: batch.splitId, raw: batch.raw(firstIndex + token - firstToken) }
-    }
-    return undefined
+    const place = token & this.#mask
+    if (token < this.#watermark || token >= this.#next || this.#counts[place] === 0) return undefined
+    const tracked = this.#batches[this.#slots[place] as number]
+    if (tracked === undefined) return undefined
+    const { source, batch } = tracked
+    return { source, splitId: batch.splitId, raw: batch.raw(this.#indexes[place] as number) }
   }
 
-  /** Unsettled inputs by split: walks them, for `status()` and reports. */
+  /** Unsettled inputs by split, for reports. */
   unsettledBySplit(): Map<string, number> {
     const counts = new Map<string, number>()
-    for (let index = this.#firstSegment; index < this.#segments.length; index++) {
-      const segment = this.#segments[index]
-      if (segment === undefined) continue
-      let count = 0
-      const end = segment.firstToken + segment.count
-      for (let token = Math.max(segment.firstToken, this.#watermark); token < end; token++) {
-        if ((this.#counts[token & this.#mask] as number) > 0) count++
-      }
-      if (count > 0) counts.set(segment.batch.splitId, (counts.get(segment.batch.splitId) ?? 0) + count)
+    for (const tracked of this.#batches) {
+      if (tracked === undefined) continue
+      const { splitId } = tracked.batch
+      counts.set(splitId, (counts.get(splitId) ?? 0) + tracked.unsettled)
     }
     return counts
   }
@@ -151,7 +212,7 @@ export class Tracker {
     let watermark = this.#watermark
     while (watermark < this.#next && counts[watermark & mask] === 0) watermark++
     this.#watermark = watermark
-    this.#dropSegments()
+    if (this.#waiting.size > 0) this.#room.wake()
     for (let index = this.#waiters.length - 1; index >= 0; index--) {
       const waiter = this.#waiters[index]
       if (waiter === undefined || waiter.barrier > watermark) continue
@@ -160,28 +221,50 @@ export class Tracker {
     }
   }
 
-  /** Settled segments let go of their batches, and with them of the raw bytes. */
-  #dropSegments(): void {
-    for (;;) {
-      const segment = this.#segments[this.#firstSegment]
-      // The newest segment may still grow.
-      if (segment === undefined || this.#firstSegment === this.#segments.length - 1) break
-      if (segment.firstToken + segment.count > this.#watermark) break
-      this.#segments[this.#firstSegment++] = undefined
-    }
-    if (this.#firstSegment > 64 && this.#firstSegment * 2 > this.#segments.length) {
-      this.#segments.splice(0, this.#firstSegment)
-      this.#firstSegment = 0
-    }
+  #isWindowFull(inputs: number): boolean {
+    const above = this.#next - this.#watermark
+    return above > 0 && above + inputs > MAX_INPUTS_ABOVE_WATERMARK
+  }
+
+  #mayRetain(tracked: TrackedBatch): boolean {
+    // Its bytes are counted already.
+    if (tracked.unsettled > 0) return true
+    const [first = tracked] = this.#waiting
+    if (first !== tracked) return false
+    // A batch above the bound passes alone: it must not wait for ever.
+    return this.#retainedBytes === 0 || this.#retainedBytes + tracked.bytes <= this.#maxRetainedBytes
+  }
+
+  #retain(tracked: TrackedBatch): void {
+    tracked.slot = this.#freeSlots.pop() ?? this.#batches.length
+    this.#batches[tracked.slot] = tracked
+    this.#retainedBytes += tracked.bytes
+  }
+
+  #letGo(tracked: TrackedBatch): void {
+    this.#batches[tracked.slot] = undefined
+    this.#freeSlots.push(tracked.slot)
+    tracked.slot = -1
+    this.#retainedBytes -= tracked.bytes
+    if (this.#waiting.size > 0) this.#room.wake()
   }
 
   #grow(): void {
     const capacity = (this.#mask + 1) * 2
+    const mask = this.#mask
     const counts = new Int32Array(capacity)
+    const slots = new Int32Array(capacity)
+    const indexes = new Int32Array(capacity)
     for (let token = this.#watermark; token < this.#next; token++) {
-      counts[token & (capacity - 1)] = this.#counts[token & this.#mask] as number
+      const to = token & (capacity - 1)
+      const from = token & mask
+      counts[to] = this.#counts[from] as number
+      slots[to] = this.#slots[from] as number
+      indexes[to] = this.#indexes[from] as number
     }
     this.#counts = counts
+    this.#slots = slots
+    this.#indexes = indexes
     this.#mask = capacity - 1
   }
 }

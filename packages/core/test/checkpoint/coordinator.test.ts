@@ -69,8 +69,8 @@ function bench(given: Partial<CoordinatorPlan> = {}): Bench {
     failures,
     emit(count) {
       const first = tracker.next
-      tracker.open('source', BATCH, 0)
-      for (let index = 0; index < count; index++) tracker.emit(1)
+      const tracked = tracker.track('source', BATCH)
+      for (let index = 0; index < count; index++) tracker.emit(tracked, index, 1)
       return first
     },
     settle(from, to) {

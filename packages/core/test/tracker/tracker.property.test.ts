@@ -2,10 +2,11 @@ import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 
 import type { RecordBatch } from '../../src/index.ts'
-import { Tracker } from '../../src/tracker/tracker.ts'
+import { type TrackedBatch, Tracker } from '../../src/tracker/tracker.ts'
 
 interface Input {
   references: number
+  readonly batch: number
   readonly splitId: string
   readonly position: string
 }
@@ -23,16 +24,16 @@ test('the tracker says what a list of all inputs says', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 60, size: 'max' }), async (steps) => {
       const tracker = new Tracker()
+      const batches: TrackedBatch[] = []
       const inputs: Input[] = []
       const tokens: number[] = []
       const barriers: { readonly at: number; resolved: boolean }[] = []
-      let splitId = 'a'
       let inBatch = 0
       const open = (id: string): void => {
-        splitId = id
         inBatch = 0
         const raw = (index: number): object => ({ position: `${id}${index}` })
-        tracker.open('source', { splitId: id, raw } as RecordBatch<unknown>, 0)
+        const byteLengths = Uint32Array.of(batches.length, 7)
+        batches.push(tracker.track('source', { splitId: id, byteLengths, raw } as unknown as RecordBatch<unknown>))
       }
       const watermark = (): number => {
         const lowest = inputs.findIndex(({ references }) => references > 0)
@@ -52,8 +53,12 @@ test('the tracker says what a list of all inputs says', async () => {
         if ('open' in each) open(each.open)
         else if ('emit' in each) {
           for (const references of each.emit) {
-            inputs.push({ references, splitId, position: `${splitId}${inBatch++}` })
-            tokens.push(tracker.emit(references))
+            // Batches take turns, as those of several subtasks do.
+            const batch = Math.max(0, batches.length - 1 - (inputs.length % 2))
+            const tracked = batches[batch] as TrackedBatch
+            const id = tracked.batch.splitId
+            inputs.push({ references, batch, splitId: id, position: `${id}${inBatch}` })
+            tokens.push(tracker.emit(tracked, inBatch++, references))
           }
         } else if ('settle' in each) for (const number of each.settle) change(pick(number), -1)
         else if ('grow' in each) change(pick(each.grow), each.by)
@@ -68,6 +73,8 @@ test('the tracker says what a list of all inputs says', async () => {
           watermark(),
           unsettled().length,
         ])
+        const retained = new Set(unsettled().map((token) => inputs[token]?.batch ?? -1))
+        expect(tracker.retainedBytes).toBe([...retained].reduce((sum, batch) => sum + batch + 7, 0))
         const bySplit = new Map<string, number>()
         for (const token of unsettled()) {
           const { splitId: id = '' } = inputs[token] ?? {}
