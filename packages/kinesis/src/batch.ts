@@ -10,6 +10,16 @@ export interface BatchContext<T> {
   readonly deserialize: KinesisDeserializer<T> | undefined
 }
 
+/** What is known of a GetRecords answer beside its records. */
+export interface FetchFacts {
+  /** There will be no more of the shard. */
+  readonly last: boolean
+  /** Stands in for an arrival time that the service did not give; milliseconds since the epoch. */
+  readonly fetchedMs: number
+  /** At a record that arrived earlier, reading is still catching up. */
+  readonly awayFromMs: number
+}
+
 const NO_RECORDS: readonly KinesisRecord[] = []
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
@@ -23,19 +33,20 @@ export class KinesisRecordBatch<T> implements FetchedBatch<T, KinesisSplit> {
   readonly lastOfSplit: boolean
   readonly #split: KinesisSplit
   readonly #records: readonly KinesisRecord[]
+  readonly #awayFromMs: number
+  #end: KinesisSplit | undefined
 
-  /** @param fetchedMs - stands in for an arrival time that the service did not give. */
   constructor(
     context: BatchContext<T>,
     split: KinesisSplit,
     records: readonly KinesisRecord[] | undefined,
-    last: boolean,
-    fetchedMs: number,
+    { last, fetchedMs, awayFromMs }: FetchFacts,
   ) {
     this.splitId = split.splitId
     this.lastOfSplit = last
     this.#split = split
     this.#records = records ?? NO_RECORDS
+    this.#awayFromMs = awayFromMs
     const count = this.#records.length
     const values: T[] = []
     const errors = new Map<number, unknown>()
@@ -56,12 +67,28 @@ export class KinesisRecordBatch<T> implements FetchedBatch<T, KinesisSplit> {
     this.decodeErrors = errors
   }
 
+  /** After the last record it is one object, however often it is asked for: more may become known of that position later. */
   splitAfter(index: number): KinesisSplit {
-    const { splitId, parentShardIds } = this.#split
-    return { splitId, parentShardIds, position: this.positionAfter(index) }
+    if (index < this.#records.length - 1) return this.#splitAfter(index)
+    this.#end ??= this.#splitAfter(index)
+    return this.#end
   }
 
-  positionAfter(index: number): KinesisPosition {
+  #splitAfter(index: number): KinesisSplit {
+    const { splitId, parentShardIds } = this.#split
+    const position = this.positionAfter(index)
+    // Nothing lies between a record and the next one.
+    const readUpToMs = this.eventTimesMs[index + 1] ?? 0
+    return {
+      splitId,
+      parentShardIds,
+      position,
+      ...(readUpToMs > position.timestampMs ? { readUpToMs } : {}),
+      ...(position.timestampMs < this.#awayFromMs ? { catchingUp: true } : {}),
+    }
+  }
+
+  positionAfter(index: number): Extract<KinesisPosition, { kind: 'AFTER' }> {
     const sequenceNumber = this.#records[index]?.SequenceNumber
     if (sequenceNumber === undefined) {
       throw new SluiceError('SLUICE_SOURCE_FAILED', `shard ${this.splitId}: a record came without a sequence number`, {

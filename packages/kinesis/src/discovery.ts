@@ -4,6 +4,7 @@ import type { KinesisApi } from './api.ts'
 import { fatalError, judge, type Judgement } from './classify.ts'
 import { KINESIS_METRICS } from './metrics.ts'
 import { listShards, type ShardListing } from './shards.ts'
+import { WarningInterval } from './warning-interval.ts'
 
 const BACKOFF = { initialDelayMs: 200, maxDelayMs: 10_000 }
 /** Tries of a request at the start, about 20 seconds; then the job's restart strategy decides. */
@@ -19,6 +20,7 @@ export class ShardDiscovery {
   readonly #signal: AbortSignal
   readonly #discoveries: Counter
   readonly #errors: Counter
+  readonly #warning: WarningInterval
   #timer: Timer | undefined
   #failures = 0
 
@@ -30,6 +32,7 @@ export class ShardDiscovery {
     this.#signal = AbortSignal.any([context.signal, this.#stop.signal])
     this.#discoveries = context.metrics.counter(KINESIS_METRICS.numShardDiscoveries)
     this.#errors = context.metrics.counter(KINESIS_METRICS.numShardDiscoveryErrors)
+    this.#warning = new WarningInterval(context.clock)
     this.#signal.addEventListener('abort', () => this.#timer?.cancel(), { once: true })
   }
 
@@ -76,6 +79,7 @@ export class ShardDiscovery {
       if (this.#signal.aborted) return
       this.#discoveries.value++
       this.#failures = 0
+      this.#warning.reset()
       this.#found(listing)
     } catch (error) {
       if (this.#signal.aborted) return
@@ -85,7 +89,8 @@ export class ShardDiscovery {
         return
       }
       this.#errors.value++
-      if (++this.#failures === 1) this.#log(judgement)
+      this.#failures++
+      if (this.#warning.due()) this.#log(judgement)
       nextMs = Math.max(nextMs, backoffMs(this.#failures, this.#context.random, BACKOFF))
     }
     this.schedule(nextMs)

@@ -5,10 +5,10 @@ import { ShardDiscovery } from './discovery.ts'
 import { KINESIS_METRICS } from './metrics.ts'
 import { FinishedShards } from './finished-shards.ts'
 import type { ResolvedOptions } from './options.ts'
-import { MIN_RETENTION_MS, positionLost } from './retention.ts'
+import { isCloseToExpiry, MIN_RETENTION_MS, positionLost } from './retention.ts'
 import { hasShard, isOurs, type ListedShard, listShards, type ShardListing, subtaskOf } from './shards.ts'
 import { resolveStart, serviceNowMs } from './start-position.ts'
-import { type KinesisEnumeratorState, type KinesisSplit, readUpToMs } from './split.ts'
+import { type KinesisEnumeratorState, type KinesisSplit, wantsOldest } from './split.ts'
 
 const HOUR_MS = 3_600_000
 
@@ -120,8 +120,10 @@ export class KinesisEnumerator implements SplitEnumerator<KinesisEnumeratorState
       if (start.timestampMs > nowMs) await delay(clock, start.timestampMs - nowMs, signal)
       await this.#finishOlderThan(start.timestampMs, listing)
     }
+    const closeToExpiry = start.kind === 'AT_TIMESTAMP' && isCloseToExpiry(start.timestampMs, nowMs, this.#retentionMs)
+    const from = { position: start, ...(closeToExpiry ? ({ catchingUp: true } as const) : {}) }
     for (const shard of this.#ours(listing)) {
-      if (!this.#finished.has(shard.shardId)) this.#waiting.set(shard.shardId, splitOf(shard, { position: start }))
+      if (!this.#finished.has(shard.shardId)) this.#waiting.set(shard.shardId, splitOf(shard, from))
     }
     this.#begun = { start, ...created }
   }
@@ -168,7 +170,7 @@ export class KinesisEnumerator implements SplitEnumerator<KinesisEnumeratorState
   async #stillThere(split: KinesisSplit, listing: ShardListing): Promise<boolean> {
     if (listing.shards.has(split.splitId)) return true
     if (await this.#discovery.ask((signal) => hasShard(this.#api, split.splitId, signal))) return true
-    if (readUpToMs(split) !== undefined) {
+    if (!wantsOldest(split)) {
       const nowMs = serviceNowMs(listing.serviceTimeMs, this.#context.clock.wallNow())
       throw positionLost(split, nowMs - this.#retentionMs, nowMs)
     }
@@ -251,6 +253,6 @@ export class KinesisEnumerator implements SplitEnumerator<KinesisEnumeratorState
   }
 }
 
-function splitOf(shard: ListedShard, from: Pick<KinesisSplit, 'position' | 'readUpToMs'>): KinesisSplit {
+function splitOf(shard: ListedShard, from: Pick<KinesisSplit, 'position' | 'readUpToMs' | 'catchingUp'>): KinesisSplit {
   return { splitId: shard.shardId, parentShardIds: shard.parentShardIds, ...from }
 }

@@ -13,7 +13,8 @@ import { type BatchContext, KinesisRecordBatch } from './batch.ts'
 import { fatalError, judge, type Judgement } from './classify.ts'
 import { KINESIS_METRICS } from './metrics.ts'
 import { ExpiryGuard, MIN_RETENTION_MS, positionLost, type Retention } from './retention.ts'
-import type { KinesisPosition, KinesisSplit } from './split.ts'
+import { type KinesisPosition, type KinesisSplit, wantsOldest } from './split.ts'
+import { WarningInterval } from './warning-interval.ts'
 
 export interface FetcherOptions<T> extends BatchContext<T> {
   readonly maxRecordsPerFetch: number
@@ -24,6 +25,8 @@ export interface FetcherOptions<T> extends BatchContext<T> {
 const BACKOFF = { initialDelayMs: 200, maxDelayMs: 10_000 }
 /** After so many failures in a row the iterator itself may be what is wrong. */
 const FAILURES_PER_ITERATOR = 3
+/** How far behind the shard an answer was says nothing any more when it is this old and no other one came. */
+const LAG_MAX_AGE_MS = 10_000
 
 /** Reads one shard: keeps the iterator and the position up to which records were fetched, which is ahead of what was emitted. */
 export class KinesisSplitFetcher<T> implements SplitFetcher<T, KinesisSplit> {
@@ -32,9 +35,16 @@ export class KinesisSplitFetcher<T> implements SplitFetcher<T, KinesisSplit> {
   readonly #options: FetcherOptions<T>
   readonly #guard: ExpiryGuard
   readonly #metrics: ReturnType<typeof fetchCounters>
+  readonly #warning: WarningInterval
+  /**
+   * What became known of a position after a batch ended at it. By the position itself: emission passes it later than fetching,
+   * and what nobody can ask for any more goes.
+   */
+  readonly #known = new WeakMap<KinesisPosition, KinesisSplit>()
   #split: KinesisSplit
   #iterator: string | undefined
   #millisBehindLatest: number | undefined
+  #answeredAt = 0
   #failures = 0
   /** Iterators in a row that had expired. */
   #expired = 0
@@ -50,13 +60,14 @@ export class KinesisSplitFetcher<T> implements SplitFetcher<T, KinesisSplit> {
     this.#api = api
     this.#options = options
     this.#split = split
-    this.#guard = new ExpiryGuard(retention, context.clock, split)
+    this.#guard = new ExpiryGuard(context, retention)
+    this.#warning = new WarningInterval(context.clock)
     this.#metrics = fetchCounters(context.metrics)
   }
 
-  /** The time up to which the shard is known to be read, if everything that was fetched has been emitted. */
-  readUpToMs(emitted: KinesisPosition): number | undefined {
-    return samePosition(this.#split.position, emitted) ? this.#split.readUpToMs : undefined
+  /** The state of the shard when emission is at a position, with what is known by now. */
+  withKnown(emitted: KinesisSplit): KinesisSplit {
+    return this.#known.get(emitted.position) ?? emitted
   }
 
   /**
@@ -68,7 +79,8 @@ export class KinesisSplitFetcher<T> implements SplitFetcher<T, KinesisSplit> {
     const startedAt = clock.now()
     const startedMs = clock.wallNow()
     try {
-      await this.#guard.check(this.#split, signal)
+      const expiredMs = await this.#guard.check(this.#split, signal)
+      if (expiredMs !== undefined) this.#learn({ ...this.#split, readUpToMs: expiredMs })
       this.#iterator ??= await this.#openIterator(signal)
       // A closed shard whose records have all expired has no iterator.
       if (this.#iterator === undefined) return this.#fetched({}, startedAt, startedMs)
@@ -101,15 +113,24 @@ export class KinesisSplitFetcher<T> implements SplitFetcher<T, KinesisSplit> {
   ): Fetched<T, KinesisSplit> {
     const { clock } = this.#context
     const { Records: records = [], NextShardIterator: next, MillisBehindLatest: behind } = output
-    const batch = new KinesisRecordBatch(this.#options, this.#split, records, next === undefined, clock.wallNow())
+    const batch = new KinesisRecordBatch(this.#options, this.#split, records, {
+      last: next === undefined,
+      fetchedMs: clock.wallNow(),
+      awayFromMs: this.#guard.awayFromMs(this.#split),
+    })
     this.#iterator = next
     this.#millisBehindLatest = behind ?? this.#millisBehindLatest
+    this.#answeredAt = clock.now()
     const atEnd = records.length === 0 && behind === 0
-    if (records.length > 0) {
+    const [arrivedMs] = batch.eventTimesMs
+    if (arrivedMs !== undefined) {
+      // Nothing lies between the position, which emission may not have passed yet, and the first record after it.
+      if (!wantsOldest(this.#split)) this.#learn({ ...this.#split, readUpToMs: arrivedMs })
       this.#split = batch.splitAfter(records.length - 1)
     } else {
       this.#metrics.numEmptyFetches.value++
-      if (atEnd) this.#split = { ...this.#split, readUpToMs: startedMs }
+      const { splitId, parentShardIds, position } = this.#split
+      if (atEnd) this.#learn({ splitId, parentShardIds, position, readUpToMs: startedMs })
     }
     const { fetchIntervalMs, emptyFetchIntervalMs } = this.#options
     const untilNext = Math.max(0, fetchIntervalMs - (clock.now() - startedAt))
@@ -117,8 +138,14 @@ export class KinesisSplitFetcher<T> implements SplitFetcher<T, KinesisSplit> {
     return { ...fetched, batch }
   }
 
+  #learn(split: KinesisSplit): void {
+    this.#split = split
+    this.#known.set(split.position, split)
+  }
+
   #later(delayMs: number): Fetched<T, KinesisSplit> {
-    const behind = this.#millisBehindLatest
+    const tooOld = this.#context.clock.now() - this.#answeredAt > LAG_MAX_AGE_MS
+    const behind = tooOld ? undefined : this.#millisBehindLatest
     return { delayMs, ...(behind === undefined ? {} : { millisBehindLatest: behind }) }
   }
 
@@ -137,14 +164,21 @@ export class KinesisSplitFetcher<T> implements SplitFetcher<T, KinesisSplit> {
     this.#metrics.numFetchErrors.value++
     if (verdict === 'throttled') this.#metrics.numFetchesThrottled.value++
     else if (this.#failures % FAILURES_PER_ITERATOR === 0) this.#iterator = undefined
-    if (this.#failures === 1) this.#log(judgement)
+    if (this.#warning.due()) this.#log(judgement)
     return this.#later(backoffMs(this.#failures, this.#context.random, BACKOFF))
   }
 
   #log({ verdict, failure }: Judgement): void {
     const { code, message, requestId } = failure
     this.#context.logger.warn(
-      { source: this.#context.sourceUid, split: this.#split.splitId, code, error: message, requestId },
+      {
+        source: this.#context.sourceUid,
+        split: this.#split.splitId,
+        failures: this.#failures,
+        code,
+        error: message,
+        requestId,
+      },
       verdict === 'throttled'
         ? 'the shard is read faster than the service allows; repeating with backoff (option fetchIntervalMs)'
         : 'reading the shard failed; repeating with backoff (option requestTimeoutMs)',
@@ -159,6 +193,7 @@ export class KinesisSplitFetcher<T> implements SplitFetcher<T, KinesisSplit> {
       'the shard is read again',
     )
     this.#failures = 0
+    this.#warning.reset()
   }
 
   async #target(): Promise<string> {
@@ -178,9 +213,4 @@ function fetchCounters(
     numFetchesThrottled: metrics.counter(KINESIS_METRICS.numFetchesThrottled),
     numExpiredIterators: metrics.counter(KINESIS_METRICS.numExpiredIterators),
   }
-}
-
-function samePosition(a: KinesisPosition, b: KinesisPosition): boolean {
-  if (a.kind !== 'AFTER' || b.kind !== 'AFTER') return a.kind === b.kind
-  return a.sequenceNumber === b.sequenceNumber && a.subSequenceNumber === b.subSequenceNumber
 }

@@ -6,6 +6,7 @@ type Name =
   | 'numFetchErrors'
   | 'numFetchesThrottled'
   | 'numExpiredIterators'
+  | 'numExpiryGaps'
   | 'numShardDiscoveries'
   | 'numShardDiscoveryErrors'
   | 'numShardsAssigned'
@@ -37,6 +38,12 @@ export const KINESIS_METRICS: Readonly<Record<Name, MetricDefinition>> = {
     'counter',
     'events',
     'Shard iterators that expired, five minutes after they were made, before their next use.',
+  ),
+  numExpiryGaps: metric(
+    'numExpiryGaps',
+    'counter',
+    'events',
+    'Reads that went on where records may have expired unread, of shards that are read from their oldest record.',
   ),
   numShardDiscoveries: metric('numShardDiscoveries', 'counter', 'events', 'Complete listings of the shards.'),
   numShardDiscoveryErrors: metric(

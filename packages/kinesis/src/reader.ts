@@ -20,7 +20,7 @@ export class KinesisReader<T> extends SourceReaderBase<T, KinesisSplit> {
     this.#api = api
     this.#options = options
     this.#release = release
-    this.#retention = new Retention(api)
+    this.#retention = new Retention(api, context.clock)
   }
 
   override snapshotState(checkpointId: number): readonly KinesisSplit[] {
@@ -29,8 +29,7 @@ export class KinesisReader<T> extends SourceReaderBase<T, KinesisSplit> {
         this.#fetchers.delete(split.splitId)
         return split
       }
-      const readUpToMs = this.#fetchers.get(split.splitId)?.readUpToMs(split.position)
-      return readUpToMs === undefined ? split : { ...split, readUpToMs }
+      return this.#fetchers.get(split.splitId)?.withKnown(split) ?? split
     })
   }
 

@@ -1,25 +1,55 @@
-import { type Clock, SluiceError } from '@sluice/core'
+import { type Counter, type SourceContext, SluiceError } from '@sluice/core'
 
 import type { KinesisApi } from './api.ts'
-import { describePosition, type KinesisPosition, type KinesisSplit, readUpToMs } from './split.ts'
+import { KINESIS_METRICS } from './metrics.ts'
+import {
+  describePosition,
+  isCatchingUp,
+  type KinesisPosition,
+  type KinesisSplit,
+  readUpToMs,
+  wantsOldest,
+} from './split.ts'
+import { WarningInterval } from './warning-interval.ts'
 
 const HOUR_MS = 3_600_000
 /** No stream keeps records for less time than this. */
 export const MIN_RETENTION_MS: number = 24 * HOUR_MS
-/** A reader that began at the oldest record is past it when it is this far from where records expire. */
-const CLEAR_OF_HORIZON_MS = 5 * 60_000
+/** Reading that began where records expire is away from there when it is this far from it; until then, so little is let go. */
+const CLOSE_TO_EXPIRY_MS = 5 * 60_000
+/** DescribeStreamSummary is limited for each account: a reader that is far behind asks this often. */
+const RETENTION_MAX_AGE_MS = 60_000
+
+/** Whether what arrived at this time expires so soon that reading which begins there may miss some of it. */
+export function isCloseToExpiry(arrivedMs: number, nowMs: number, retentionMs: number): boolean {
+  return arrivedMs < nowMs - retentionMs + CLOSE_TO_EXPIRY_MS
+}
 
 /** How long the stream keeps records; asked for only when a position is older than every stream keeps them. */
 export class Retention {
   readonly #api: KinesisApi
+  readonly #clock: SourceContext['clock']
+  #lastMs = MIN_RETENTION_MS
+  #askedAt = -Infinity
 
-  constructor(api: KinesisApi) {
+  constructor(api: KinesisApi, clock: SourceContext['clock']) {
     this.#api = api
+    this.#clock = clock
   }
 
-  async readMs(signal: AbortSignal): Promise<number> {
-    const { RetentionPeriodHours } = await this.#api.describeStream(signal)
-    return (RetentionPeriodHours ?? 24) * HOUR_MS
+  /** What the service said last, else what every stream has at least. */
+  get lastMs(): number {
+    return this.#lastMs
+  }
+
+  async readMs(maxAgeMs: number, signal: AbortSignal): Promise<number> {
+    const now = this.#clock.now()
+    if (now - this.#askedAt >= maxAgeMs) {
+      const { RetentionPeriodHours } = await this.#api.describeStream(signal)
+      this.#lastMs = (RetentionPeriodHours ?? 24) * HOUR_MS
+      this.#askedAt = now
+    }
+    return this.#lastMs
   }
 }
 
@@ -27,30 +57,58 @@ export class Retention {
  * Notices that records expired before they were read. The service does not say so: it goes on at the oldest record that it
  * still has. A position is lost when it is older than the retention period, since whatever arrived between it and
  * the oldest record is gone.
+ *
+ * Reading that began at the oldest record begins where records expire: there a little is told and let go. Before its first
+ * record, nothing that expires is missed, since the oldest record, whichever it is, was asked for.
  */
 export class ExpiryGuard {
+  readonly #context: SourceContext
   readonly #retention: Retention
-  readonly #clock: Clock
-  #retentionMs = MIN_RETENTION_MS
-  /** While the oldest record, whichever that is, was asked for and is being reached, records that expire are not missed. */
-  #armed: boolean
+  readonly #gaps: Counter
+  readonly #warning: WarningInterval
 
-  constructor(retention: Retention, clock: Clock, split: KinesisSplit) {
+  constructor(context: SourceContext, retention: Retention) {
+    this.#context = context
     this.#retention = retention
-    this.#clock = clock
-    this.#armed = readUpToMs(split) !== undefined
+    this.#gaps = context.metrics.counter(KINESIS_METRICS.numExpiryGaps)
+    this.#warning = new WarningInterval(context.clock)
   }
 
-  /** @throws SluiceError `SLUICE_POSITION_LOST` */
-  async check(split: KinesisSplit, signal: AbortSignal): Promise<void> {
-    const reached = readUpToMs(split)
-    if (reached === undefined) return
-    const nowMs = this.#clock.wallNow()
-    if (nowMs - reached > this.#retentionMs && this.#armed) {
-      this.#retentionMs = await this.#retention.readMs(signal)
-      if (nowMs - reached > this.#retentionMs) throw positionLost(split, nowMs - this.#retentionMs, nowMs)
+  /**
+   * @returns the time before which records may have expired unread, if that was let go.
+   * @throws SluiceError `SLUICE_POSITION_LOST`
+   */
+  async check(split: KinesisSplit, signal: AbortSignal): Promise<number | undefined> {
+    const reachedMs = readUpToMs(split)
+    const nowMs = this.#context.clock.wallNow()
+    if (reachedMs === undefined || reachedMs >= nowMs - MIN_RETENTION_MS) return undefined
+    const oldestMs = nowMs - (await this.#retention.readMs(RETENTION_MAX_AGE_MS, signal))
+    if (reachedMs >= oldestMs) return undefined
+    if (wantsOldest(split) || (isCatchingUp(split) && reachedMs >= oldestMs - CLOSE_TO_EXPIRY_MS)) {
+      this.#tell(split, reachedMs, oldestMs)
+      return oldestMs
     }
-    if (nowMs - reached < this.#retentionMs - CLEAR_OF_HORIZON_MS) this.#armed = true
+    // The period may have been made longer a moment ago, to prevent this.
+    const certainMs = nowMs - (await this.#retention.readMs(0, signal))
+    if (reachedMs < certainMs) throw positionLost(split, certainMs, nowMs)
+    return undefined
+  }
+
+  /** Reading that is catching up is away from where records expire once it is at a record that arrived at this time or later. */
+  awayFromMs(split: KinesisSplit): number {
+    if (!isCatchingUp(split)) return -Infinity
+    return this.#context.clock.wallNow() - this.#retention.lastMs + CLOSE_TO_EXPIRY_MS
+  }
+
+  #tell(split: KinesisSplit, reachedMs: number, oldestMs: number): void {
+    this.#gaps.value++
+    if (!this.#warning.due()) return
+    const [readUpTo, oldest] = [reachedMs, oldestMs].map((ms) => new Date(ms).toISOString())
+    this.#context.logger.warn(
+      { source: this.#context.sourceUid, split: split.splitId, readUpTo, oldest, gapMs: oldestMs - reachedMs },
+      'records may have expired before they were read: reading is still where it began, at the oldest records (a longer retention ' +
+        'period of the stream gives it time)',
+    )
   }
 }
 

@@ -30,6 +30,11 @@ export interface KinesisSplit extends SourceSplit {
    * its oldest record, whichever that is.
    */
   readonly readUpToMs?: number
+  /**
+   * Reading began where records expire, at the oldest one or at a time close to that, and is not away from there yet: records
+   * that expire meanwhile are told, and are no lost position. Absent for a shard that was not.
+   */
+  readonly catchingUp?: true
   readonly finished?: boolean
 }
 
@@ -64,6 +69,16 @@ export function readUpToMs(split: Pick<KinesisSplit, 'position' | 'readUpToMs'>)
   const { position, readUpToMs: known } = split
   if (position.kind === 'TRIM_HORIZON') return known
   return Math.max(position.timestampMs, known ?? 0)
+}
+
+/** Whether reading began where records expire and is still there. */
+export function isCatchingUp(split: KinesisSplit): boolean {
+  return split.catchingUp === true || readUpToMs(split) === undefined
+}
+
+/** Whether reading is to begin at the oldest record, whichever it is then. */
+export function wantsOldest(split: KinesisSplit): boolean {
+  return isCatchingUp(split) && split.position.kind !== 'AFTER'
 }
 
 /** A position in words. */
