@@ -20,7 +20,29 @@ export interface AwsFailure {
   readonly message: string
   readonly requestId?: string
   readonly httpStatus?: number
+  /**
+   * Of `accessDenied`: the credentials could not be fetched, or they, or the time of the signature, have expired. The request
+   * changed nothing, and a repeat may find fresh ones; a lasting cause looks the same, so repeats need a bound.
+   */
+  readonly renewable?: true
 }
+
+const RENEWABLE: readonly string[] = [
+  'CredentialsProviderError',
+  'ExpiredToken',
+  'ExpiredTokenException',
+  'IDPCommunicationError',
+  'IDPCommunicationErrorException',
+  'InstanceMetadataV1FallbackError',
+  // The token for web identity is a file, which is replaced while it is in use.
+  'InvalidIdentityToken',
+  'InvalidIdentityTokenException',
+  'ProviderError',
+  'RequestExpired',
+  'RequestInTheFuture',
+  'RequestTimeTooSkewed',
+  'TokenProviderError',
+]
 
 const NAMES: Readonly<
   Record<'throttled' | 'accessDenied' | 'notFound' | 'validation' | 'transient', readonly string[]>
@@ -42,12 +64,12 @@ const NAMES: Readonly<
     'TooManyRequestsException',
   ],
   accessDenied: [
+    ...RENEWABLE,
     'AccessDenied',
     'AccessDeniedException',
     'AuthFailure',
-    'CredentialsProviderError',
-    'ExpiredToken',
-    'ExpiredTokenException',
+    'IDPRejectedClaim',
+    'IDPRejectedClaimException',
     'IncompleteSignature',
     'IncompleteSignatureException',
     'InvalidClientTokenId',
@@ -57,12 +79,8 @@ const NAMES: Readonly<
     'MissingAuthenticationTokenException',
     'NotAuthorized',
     'OptInRequired',
-    'ProviderError',
-    'RequestExpired',
-    'RequestInTheFuture',
-    'RequestTimeTooSkewed',
+    'RegionDisabledException',
     'SignatureDoesNotMatch',
-    'TokenProviderError',
     'UnauthorizedException',
     'UnrecognizedClientException',
   ],
@@ -169,7 +187,16 @@ function classify(error: unknown, depth: number): AwsFailure {
     message: messageOf(error),
     ...(requestId === undefined ? {} : { requestId }),
     ...(httpStatus === undefined ? {} : { httpStatus }),
+    ...(isRenewable(error, name) ? { renewable: true } : {}),
   }
+}
+
+function isRenewable(error: unknown, name: string): boolean {
+  if (RENEWABLE.includes(name)) return true
+  // A clock that is off: the SDK has corrected it for the next try, or the answer says so.
+  if (name !== 'InvalidSignatureException' && name !== 'SignatureDoesNotMatch') return false
+  const isCorrected = get(get(error, '$metadata'), 'clockSkewCorrected') === true
+  return isCorrected || /signature (?:expired|not yet current)/i.test(messageOf(error))
 }
 
 function kindOf(

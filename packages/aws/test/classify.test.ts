@@ -108,6 +108,43 @@ test.for(rows)('%s', ([, error, kind, code]) => {
   expect(classifyAwsError(error)).toMatchObject({ kind, code })
 })
 
+const signature = (message: string, more: object = {}): Error =>
+  Object.assign(new Error(message), {
+    name: 'InvalidSignatureException',
+    $metadata: { httpStatusCode: 403, ...more },
+  })
+
+test.for([
+  ...[
+    'CredentialsProviderError',
+    'ExpiredToken',
+    'ExpiredTokenException',
+    'IDPCommunicationErrorException',
+    'InstanceMetadataV1FallbackError',
+    'InvalidIdentityTokenException',
+    'ProviderError',
+    'RequestExpired',
+    'RequestInTheFuture',
+    'RequestTimeTooSkewed',
+    'TokenProviderError',
+  ].map((name) => [name, service(name, 403), true] as const),
+  ['a discovery', Object.assign(new Error('d'), { reason: service('ExpiredTokenException', 403) }), true],
+  ['a clock that was corrected', signature('does not match', { clockSkewCorrected: true }), true],
+  ['a clock that is late', signature('Signature expired: 20260101T000000Z is now earlier than ...'), true],
+  ['a clock that is early', signature('Signature not yet current: 20260101T000000Z is still later than'), true],
+  ['a wrong secret', signature('The request signature we calculated does not match'), undefined],
+  ['an unknown key', service('UnrecognizedClientException', 403), undefined],
+  // The SDK marks every error on a machine whose clock is off.
+  [
+    'a right',
+    Object.assign(service('AccessDeniedException', 403), { $metadata: { clockSkewCorrected: true } }),
+    undefined,
+  ],
+] as const)('credentials may be renewed: %s', ([, error, renewable]) => {
+  const failure = classifyAwsError(error)
+  expect([failure.kind, failure.renewable]).toEqual(['accessDenied', renewable])
+})
+
 test('message, request and status are kept', () => {
   expect(classifyAwsError(service('ThrottlingException', 429))).toEqual({
     kind: 'throttled',

@@ -22,9 +22,19 @@ export type TimestreamException = (typeof TIMESTREAM_EXCEPTIONS)[number] | 'UNKN
  * - `invalid`: the request is refused for one of its records, and the service does not say which.
  * - `retry`: the whole request again.
  * - `rediscover`: the endpoint is no longer valid.
- * - `denied`, `missing`, `fatal`: no record is at fault, and a repeat does not help.
+ * - `credentials`: the caller's credentials could not be fetched, have expired (`renewable`: a repeat may help) or are not
+ *   accepted.
+ * - `denied` (a right is missing), `missing`, `fatal`: no record is at fault, and a repeat does not help.
  */
-export type WriteAction = 'rejected' | 'invalid' | 'retry' | 'rediscover' | 'denied' | 'missing' | 'fatal'
+export type WriteAction =
+  | 'rejected'
+  | 'invalid'
+  | 'retry'
+  | 'rediscover'
+  | 'credentials'
+  | 'denied'
+  | 'missing'
+  | 'fatal'
 
 export interface WriteFailure extends AwsFailure {
   readonly action: WriteAction
@@ -33,8 +43,8 @@ export interface WriteFailure extends AwsFailure {
   /** The request may have been applied. */
   readonly unknown: boolean
   /**
-   * False for the throttling of the memory store, which grows with the load it is offered; true for that of the magnetic store,
-   * and for everything else that is repeated.
+   * False for the throttling of the memory store, which grows with the load it is offered, and for credentials, of which the
+   * store knows nothing; true for the throttling of the magnetic store, and for everything else that is repeated.
    */
   readonly slowDown: boolean
 }
@@ -43,7 +53,7 @@ const ACTIONS: Readonly<Record<AwsFailure['kind'], WriteAction>> = {
   throttled: 'retry',
   transient: 'retry',
   unknown: 'retry',
-  accessDenied: 'denied',
+  accessDenied: 'credentials',
   notFound: 'missing',
   validation: 'invalid',
   other: 'fatal',
@@ -63,8 +73,13 @@ export function classifyWriteError(error: unknown): WriteFailure {
     exception,
     action: actionOf(failure),
     unknown: failure.kind === 'unknown',
-    slowDown: failure.kind !== 'throttled' || failure.message.includes('ActiveMagneticStorePartitions'),
+    slowDown: slowsDown(failure),
   }
+}
+
+function slowsDown({ kind, message }: AwsFailure): boolean {
+  if (kind === 'throttled') return message.includes('ActiveMagneticStorePartitions')
+  return kind !== 'accessDenied'
 }
 
 function actionOf({ kind, code, httpStatus }: AwsFailure): WriteAction {
@@ -72,5 +87,8 @@ function actionOf({ kind, code, httpStatus }: AwsFailure): WriteAction {
   // The regional endpoint knows no WriteRecords: it was asked because a discovered one was not known yet.
   if (code === 'InvalidEndpointException' || httpStatus === 421 || code === 'UnknownOperationException')
     return 'rediscover'
+  // The only name under which the service speaks of rights. Others, also those of the services that give credentials, are about
+  // who the caller is.
+  if (code === 'AccessDeniedException') return 'denied'
   return ACTIONS[kind]
 }

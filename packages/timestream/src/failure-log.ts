@@ -1,5 +1,6 @@
 import type { EntryOutcome, Logger } from '@sluice/core'
 import type { WriteFailure } from './classify.ts'
+import { mayBeDropped } from './failures.ts'
 import type { FailurePolicy } from './options.ts'
 import type { AlignedRequest } from './request.ts'
 
@@ -45,7 +46,7 @@ export class FailureLog {
     )
   }
 
-  refused(failure: WriteFailure, request: AlignedRequest, option: string): void {
+  refused(failure: WriteFailure, request: AlignedRequest, option: string = optionFor(failure)): void {
     this.#logger.error(
       { ...fieldsOf(failure, request), ...this.#content(request.Records) },
       `'${failure.code}' occurred while inserting to Timestream. ${said(failure)} Option: ${option}.`,
@@ -74,7 +75,13 @@ function said({ message, httpStatus, requestId }: WriteFailure): string {
 }
 
 /** What to turn when this goes on. */
-function optionFor({ kind, slowDown }: WriteFailure): string {
+function optionFor(failure: WriteFailure): string {
+  const { action, kind, slowDown } = failure
+  if (action === 'credentials') return 'credentialsProviderType'
+  if (action === 'rediscover') return 'writeClientConfig.endpointOverride'
+  if (action !== 'retry') {
+    return mayBeDropped(failure) ? 'failureHandlerConfig.failProcessingOnErrorDefault' : 'writeClientConfig'
+  }
   if (kind === 'unknown') return 'writeClientConfig.requestTimeout'
   if (kind === 'throttled') return slowDown ? 'maxInFlightRequests' : 'writeClientConfig.maxErrorRetry'
   return 'writeClientConfig.maxErrorRetry'

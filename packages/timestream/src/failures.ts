@@ -5,6 +5,14 @@ import type { AlignedRequest } from './request.ts'
 /** The service takes no new customers; it says so with this text. */
 const CLOSED = 'Only existing Timestream for LiveAnalytics customers'
 
+/**
+ * Says whether `failProcessingOnErrorDefault: false` may drop the request's records: only for a lasting refusal by the service
+ * itself. Not for what passes (a restart helps), nor for what went wrong before the request or with the caller's credentials.
+ */
+export function mayBeDropped({ action, httpStatus }: WriteFailure): boolean {
+  return httpStatus !== undefined && (action === 'denied' || action === 'missing' || action === 'fatal')
+}
+
 /** The error that ends the job for a failure of which no record is guilty. */
 export function fatalError(failure: WriteFailure, request: AlignedRequest): SluiceError {
   const { DatabaseName: database, TableName: table } = request
@@ -18,10 +26,12 @@ export function fatalError(failure: WriteFailure, request: AlignedRequest): Slui
   }
   switch (failure.action) {
     case 'denied':
-      return new SluiceError('SLUICE_ACCESS_DENIED', `${deniedAdvice(failure)} ${said}`, {
+      return new SluiceError('SLUICE_ACCESS_DENIED', `${deniedAdvice(failure)} ${said}`, { facts })
+    case 'credentials':
+      return new SluiceError('SLUICE_ACCESS_DENIED', `${credentialsAdvice(failure)} ${said}`, {
         facts,
-        // Credentials that could not be fetched may be there on the next attempt; a missing right will not.
-        restartable: failure.code === 'CredentialsProviderError',
+        // How long to go on is the restart strategy's to say; a client of our own then looks for credentials anew.
+        restartable: failure.renewable === true,
       })
     case 'missing':
       return new SluiceError(
@@ -50,14 +60,19 @@ export function fatalError(failure: WriteFailure, request: AlignedRequest): Slui
   }
 }
 
-function deniedAdvice({ message, httpStatus }: WriteFailure): string {
+function credentialsAdvice({ renewable }: WriteFailure): string {
+  return renewable === true
+    ? 'AWS credentials could not be fetched, or have expired, and repeats did not help: see credentialsProviderType, and check the clock of this machine.'
+    : 'AWS does not accept the credentials: see credentialsProviderType.'
+}
+
+function deniedAdvice({ message }: WriteFailure): string {
   if (message.includes(CLOSED)) {
     return (
       'Amazon Timestream for LiveAnalytics takes no new customers since 2025-06-20, and this AWS account is not one of the ' +
       'existing ones: use credentials of an account that is, or another store.'
     )
   }
-  if (httpStatus === undefined) return 'No usable AWS credentials were found: see credentialsProviderType.'
   return (
     'AWS denied writing to Timestream: the credentials need timestream:WriteRecords on the table and ' +
     'timestream:DescribeEndpoints.'

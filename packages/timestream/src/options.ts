@@ -65,8 +65,11 @@ export interface FailureHandlerConfig {
    */
   readonly failProcessingOnValidationException?: boolean
   /**
-   * What happens on every other error that a repeat does not heal, such as a missing table or right. True: the job fails and
-   * no record is lost. False: all records of the request are dropped and counted.
+   * What happens when the service answers with any other error that a repeat does not heal, such as a missing table, a missing
+   * right or a quota. True: the job fails and no record is lost. False: all records of the request are dropped and counted.
+   *
+   * The job fails with either value when a restart may help, when the credentials are at fault, and when the request could
+   * not be sent.
    *
    * @default true
    */

@@ -13,13 +13,16 @@ import {
 } from '@sluice/core'
 import { classifyWriteError, type WriteFailure } from './classify.ts'
 import { FailureLog } from './failure-log.ts'
-import { fatalError } from './failures.ts'
+import { fatalError, mayBeDropped } from './failures.ts'
 import { SinkMetrics } from './metrics.ts'
 import type { ResolvedOptions, TimestreamRecord } from './options.ts'
 import { rejectionOutcomes } from './rejections.ts'
 import { type AlignedRequest, makeRequest } from './request.ts'
 import { recordSizeInBytes } from './size.ts'
 import type { Discovery, WriteClient } from './write-client.ts'
+
+/** Milliseconds that requests are repeated for credentials that cannot be fetched, or have expired. */
+const MAX_CREDENTIALS_WAIT_MS = 60_000
 
 /** A request that ended with an error. */
 interface Failed {
@@ -37,6 +40,8 @@ export class TimestreamSinkWriter<In> extends AsyncSinkWriter<In, TimestreamReco
   readonly #client: WriteClient
   readonly #metrics: SinkMetrics
   readonly #log: FailureLog
+  /** Since when there have been no usable credentials. */
+  #credentialsFailedAt: number | undefined
 
   constructor(context: SinkContext, options: ResolvedOptions<In>, client: WriteClient) {
     super(context, options.engine)
@@ -88,8 +93,10 @@ export class TimestreamSinkWriter<In> extends AsyncSinkWriter<In, TimestreamReco
     } catch (error) {
       const failure = classifyWriteError(error)
       this.#metrics.failed(failure.exception)
+      if (failure.action !== 'credentials' && failure.httpStatus !== undefined) this.#credentialsFailedAt = undefined
       return this.#failed(error, { failure, request, discovery, attempt, trigger, signal })
     }
+    this.#credentialsFailedAt = undefined
     this.#metrics.writesSuccess.value++
     return ALL_WRITTEN
   }
@@ -114,7 +121,10 @@ export class TimestreamSinkWriter<In> extends AsyncSinkWriter<In, TimestreamReco
       case 'retry':
         return this.#again(failed)
       case 'rediscover':
-        if (this.#client.rediscover(failed.discovery)) return this.#again(failed)
+        if (this.#hasTries(failed) && this.#client.rediscover(failed.discovery)) return this.#again(failed)
+        break
+      case 'credentials':
+        if (this.#hasTries(failed) && this.#awaitsCredentials(failure)) return this.#again(failed)
         break
       case 'denied':
       case 'missing':
@@ -122,6 +132,17 @@ export class TimestreamSinkWriter<In> extends AsyncSinkWriter<In, TimestreamReco
         break
     }
     return this.#fatal(error, failure, request)
+  }
+
+  /** After the last try of an entry a repeat would refuse it, and it is not at fault. */
+  #hasTries({ attempt }: Failed): boolean {
+    return attempt < this.limits.retry.maxAttempts
+  }
+
+  #awaitsCredentials({ renewable }: WriteFailure): boolean {
+    const now = this.context.clock.now()
+    this.#credentialsFailedAt ??= now
+    return renewable === true && now - this.#credentialsFailedAt < MAX_CREDENTIALS_WAIT_MS
   }
 
   #again({ failure, request, attempt, signal }: Failed): SubmitOutcome {
@@ -164,8 +185,10 @@ export class TimestreamSinkWriter<In> extends AsyncSinkWriter<In, TimestreamReco
   }
 
   #fatal(error: unknown, failure: WriteFailure, request: AlignedRequest): SubmitOutcome {
-    this.#log.refused(failure, request, 'failureHandlerConfig.failProcessingOnErrorDefault')
-    if (this.#options.policy.failProcessingOnErrorDefault) {
+    this.#log.refused(failure, request)
+    // Errors of our own come from providers of credentials.
+    const droppable = mayBeDropped(failure) && !SluiceError.isInstance(error)
+    if (this.#options.policy.failProcessingOnErrorDefault || !droppable) {
       return { fail: SluiceError.isInstance(error) ? error : fatalError(failure, request) }
     }
     const reason = reasonOf(failure)

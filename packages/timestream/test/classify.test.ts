@@ -26,14 +26,14 @@ const rows: readonly Row[] = [
   [service('ResourceNotFoundException', 404), 'missing', 'ResourceNotFoundException'],
   [service('RejectedRecordsException', 419), 'rejected', 'RejectedRecordsException'],
   [service('ServiceQuotaExceededException', 402), 'fatal', 'ServiceQuotaExceededException'],
-  [service('UnrecognizedClientException', 403), 'denied', 'UNKNOWN'],
-  [service('InvalidSignatureException', 403), 'denied', 'UNKNOWN'],
-  [service('ExpiredTokenException', 403), 'denied', 'UNKNOWN'],
+  [service('UnrecognizedClientException', 403), 'credentials', 'UNKNOWN'],
+  [service('InvalidSignatureException', 403), 'credentials', 'UNKNOWN'],
+  [service('ExpiredTokenException', 403), 'credentials', 'UNKNOWN'],
   [service('SerializationException', 400), 'invalid', 'UNKNOWN'],
   [service('UnknownOperationException', 404), 'rediscover', 'UNKNOWN'],
   [service('SomethingNew', 400), 'fatal', 'UNKNOWN'],
-  [service('SomethingNew', 401), 'denied', 'UNKNOWN'],
-  [service('SomethingNew', 403), 'denied', 'UNKNOWN'],
+  [service('SomethingNew', 401), 'credentials', 'UNKNOWN'],
+  [service('SomethingNew', 403), 'credentials', 'UNKNOWN'],
   [service('SomethingNew', 404), 'missing', 'UNKNOWN'],
   [service('SomethingNew', 408), 'retry', 'UNKNOWN'],
   [service('SomethingNew', 413), 'fatal', 'UNKNOWN'],
@@ -55,7 +55,9 @@ const rows: readonly Row[] = [
   [network('ERR_STREAM_PREMATURE_CLOSE'), 'retry', 'UNKNOWN', true],
   [service('TimeoutError'), 'retry', 'UNKNOWN', true],
   [service('AbortError'), 'retry', 'UNKNOWN', true],
-  [service('CredentialsProviderError'), 'denied', 'UNKNOWN'],
+  [service('CredentialsProviderError'), 'credentials', 'UNKNOWN'],
+  // A service that gives credentials.
+  [service('AccessDenied', 403), 'credentials', 'UNKNOWN'],
   [discovery(service('AccessDeniedException', 403)), 'denied', 'AccessDeniedException'],
   [discovery(service('ThrottlingException', 429)), 'retry', 'ThrottlingException'],
   // The request was not sent.
@@ -95,6 +97,10 @@ test('only throttling of the memory store does not slow down', () => {
   )
   expect(classifyWriteError(service('InternalServerException', 500)).slowDown).toBe(true)
   expect(classifyWriteError(network('ECONNRESET')).slowDown).toBe(true)
+})
+
+test('the store knows nothing of credentials that fail: nothing slows down', () => {
+  expect(classifyWriteError(service('ProviderError'))).toMatchObject({ slowDown: false, unknown: false })
 })
 
 function describeError(error: unknown): string {

@@ -1,4 +1,4 @@
-import type { SinkWriter } from '@sluice/core'
+import { SluiceError, type SinkWriter } from '@sluice/core'
 import { expect, test } from 'vitest'
 import type { TimestreamRecord, TimestreamSinkOptions } from '../src/options.ts'
 import { TimestreamSink } from '../src/sink.ts'
@@ -285,16 +285,138 @@ test('with failProcessingOnErrorDefault false the records of the request are dro
   expect(started.harness.lines('failProcessingOnErrorDefault')).toHaveLength(1)
 })
 
-test('credentials that cannot be found end the attempt, and another attempt may find them', async () => {
-  const started = start(() => STORED)
-  started.service.client.config.credentials = () =>
-    Promise.reject(Object.assign(new Error('Could not load credentials'), { name: 'CredentialsProviderError' }))
+const named = (name: string): Error => Object.assign(new Error('no credentials'), { name })
+
+/** A client whose credentials fail while `error` gives one. */
+function startWithCredentials(
+  error: (call: number) => Error | undefined,
+  options: Partial<TimestreamSinkOptions<Point>> = {},
+  harness = new Harness(),
+): Started & { readonly calls: () => number } {
+  let calls = 0
+  const started = start(() => STORED, options, harness)
+  const { credentials } = started.service.client.config
+  started.service.client.config.credentials = async () => {
+    const failed = error(++calls)
+    if (failed !== undefined) throw failed
+    return credentials()
+  }
+  return { ...started, calls: () => calls }
+}
+
+/** Nothing may be dropped, whatever the policy says. */
+const dropsErrors = { failureHandlerConfig: { failProcessingOnErrorDefault: false } }
+
+test.for([
+  ['CredentialsProviderError', {}],
+  ['ProviderError', {}],
+  ['TokenProviderError', {}],
+  ['CredentialsProviderError', dropsErrors],
+  ['ProviderError', dropsErrors],
+] as const)('a passing %s is repeated, whatever the policy: %j', async ([name, options]) => {
+  const started = startWithCredentials((call) => (call <= 2 ? named(name) : undefined), options)
+  await started.harness.write(started.writer, points(100))
+  await settled(started, 100)
+  expect(started.harness.failures).toEqual([])
+  expect(started.harness.metric('numRecordsOut')).toBe(100)
+  expect(started.harness.metric('numRecordsDrop')).toBe(0)
+  expect(started.harness.metric('numRequestsUnknown')).toBe(0)
+  expect(started.harness.metric('numRequestsThrottled')).toBe(0)
+  expect(started.harness.lines('Option: credentialsProviderType.')).toHaveLength(2)
+})
+
+test.for([
+  [
+    'an expired token',
+    exception('ExpiredTokenException', 403, 'The security token included in the request is expired'),
+  ],
+  ['a clock that is off', exception('InvalidSignatureException', 403, 'Signature expired: a is now earlier than b')],
+  ['a clock that is far off', exception('RequestTimeTooSkewed', 403, 'too large')],
+] as const)('%s is repeated, whatever the policy', async ([, answer]) => {
+  const started = start((_, index) => (index < 2 ? answer : STORED), dropsErrors)
+  await started.harness.write(started.writer, points(2))
+  await settled(started, 2)
+  expect(started.service.sizes).toEqual([2, 2, 2])
+  expect(started.harness.metric('numRecordsOut')).toBe(2)
+})
+
+test('credentials that fail for a minute end the attempt, restartable; none of their records is charged or sent again', async () => {
+  const clock = new ManualClock()
+  const started = startWithCredentials(() => named('ProviderError'), dropsErrors, new Harness(clock))
+  const tries = (count: number): Promise<void> => until(`${count} tries`, () => started.calls() >= count)
   await started.harness.write(started.writer, points(1))
+  await until('the repeat', () => started.harness.lines('Retryable').length === 1)
+  clock.advance(59_999)
+  await tries(2)
+  await until('the repeat', () => started.harness.lines('Retryable').length === 2)
+  expect(started.harness.failures).toEqual([])
+  clock.advance(10_000)
+  await tries(3)
   await until('the failure', () => started.harness.failures.length > 0)
   expect(started.harness.failures[0]).toMatchObject({ code: 'SLUICE_ACCESS_DENIED', restartable: true })
   expect(started.harness.failures[0]?.message).toContain('credentialsProviderType')
+  expect(started.harness.settlement).toMatchObject({ settled: [], refusals: [] })
+  expect(started.writer.status().inHand).toBe(1)
+  clock.advance(3_600_000)
+  started.writer.hasten()
   await started.writer.close(0)
+  expect(started.calls()).toBe(3)
 })
+
+test('a request that is stored begins the minute anew', async () => {
+  const clock = new ManualClock()
+  const expired = exception('ExpiredTokenException', 403, 'expired')
+  const started = start((_, index) => (index % 2 === 0 ? expired : STORED), {}, new Harness(clock))
+  for (let round = 1; round <= 3; round++) {
+    await started.harness.write(started.writer, points(1))
+    await until('the repeat', () => started.harness.lines('Retryable').length === round)
+    clock.advance(40_000)
+    await settled(started, round)
+  }
+  expect(started.harness.failures).toEqual([])
+})
+
+test('the last try of an entry ends the attempt instead of refusing the entry for its credentials', async () => {
+  const started = startWithCredentials(() => named('ProviderError'), {
+    retry: { initialDelayMs: 1, maxDelayMs: 1, maxAttempts: 2 },
+  })
+  await started.harness.write(started.writer, points(2))
+  await until('the failure', () => started.harness.failures.length > 0)
+  await started.writer.close(0)
+  expect(started.harness.failures[0]).toMatchObject({ code: 'SLUICE_ACCESS_DENIED', restartable: true })
+  expect(started.harness.settlement).toMatchObject({ settled: [], refusals: [] })
+  expect(started.calls()).toBe(2)
+})
+
+test('the last try of an entry ends the attempt instead of refusing the entry for its endpoint', async () => {
+  const started = start(() => exception('InvalidEndpointException', 421, 'moved'), {
+    retry: { initialDelayMs: 1, maxDelayMs: 1, maxAttempts: 2 },
+  })
+  await started.harness.write(started.writer, points(2))
+  await until('the failure', () => started.harness.failures.length > 0)
+  await started.writer.close(0)
+  expect(started.harness.failures[0]).toMatchObject({ code: 'SLUICE_SINK_FAILED', restartable: true })
+  expect(started.harness.settlement).toMatchObject({ settled: [], refusals: [] })
+})
+
+test.for([
+  ['keys that are not accepted', exception('UnrecognizedClientException', 403, 'invalid'), 'SLUICE_ACCESS_DENIED'],
+  ['endpoints that are all refused', exception('InvalidEndpointException', 421, 'moved'), 'SLUICE_SINK_FAILED'],
+  ['an error before the request', { error: new Error('Region is missing') }, 'SLUICE_SINK_FAILED'],
+  ['an error of our own', { error: new SluiceError('SLUICE_ACCESS_DENIED', 'no keys') }, 'SLUICE_ACCESS_DENIED'],
+] as const satisfies readonly (readonly [string, Answer, string])[])(
+  'with failProcessingOnErrorDefault false, %s drop no record',
+  async ([, answer, code]) => {
+    const started = start(() => answer, dropsErrors)
+    await started.harness.write(started.writer, points(2))
+    await until('the failure', () => started.harness.failures.length > 0)
+    await started.writer.close(0)
+    expect(started.harness.failures[0]?.code).toBe(code)
+    expect(started.harness.metric('numRecordsDrop')).toBe(0)
+    expect(started.harness.settlement).toMatchObject({ settled: [], refusals: [] })
+    expect(started.harness.lines('failProcessingOnErrorDefault')).toEqual([])
+  },
+)
 
 test('the default converter is used as is, another one must keep the records aligned', async () => {
   const started = start(() => STORED, {
