@@ -5,6 +5,7 @@ import { ShardDiscovery } from './discovery.ts'
 import { KINESIS_METRICS } from './metrics.ts'
 import { FinishedShards } from './finished-shards.ts'
 import type { ResolvedOptions } from './options.ts'
+import { checkSameStream } from './same-stream.ts'
 import { isCloseToExpiry, MIN_RETENTION_MS, positionLost } from './retention.ts'
 import { hasShard, isOurs, type ListedShard, listShards, type ShardListing, subtaskOf } from './shards.ts'
 import { resolveStart, serviceNowMs } from './start-position.ts'
@@ -57,7 +58,9 @@ export class KinesisEnumerator implements SplitEnumerator<KinesisEnumeratorState
     const summary = await this.#discovery.ask((signal) => this.#api.describeStream(signal))
     const streamCreatedMs = summary.StreamCreationTimestamp?.getTime()
     if (summary.RetentionPeriodHours !== undefined) this.#retentionMs = summary.RetentionPeriodHours * HOUR_MS
-    if (this.#restored !== undefined) this.#checkSameStream(this.#restored.enumerator, streamCreatedMs)
+    if (this.#restored !== undefined) {
+      checkSameStream(this.#context.sourceUid, this.#options, this.#restored.enumerator, streamCreatedMs)
+    }
     const listing = await this.#discovery.ask((signal) => listShards(this.#api, signal))
     const created = streamCreatedMs === undefined ? {} : { streamCreatedMs }
     if (this.#restored === undefined) {
@@ -179,28 +182,6 @@ export class KinesisEnumerator implements SplitEnumerator<KinesisEnumeratorState
       'the shard expired before its first record was read; it was to be read from the oldest record on',
     )
     return false
-  }
-
-  #checkSameStream(state: KinesisEnumeratorState, createdMs: number | undefined): void {
-    const { streamName, shards } = this.#options
-    const problem = (what: string): never => {
-      throw new SluiceError(
-        'SLUICE_OPTIONS_INVALID',
-        `${this.#context.sourceUid}: the checkpoint is of ${what}; restore those options, or give the source another uid`,
-      )
-    }
-    if (state.streamName !== streamName) problem(`stream ${state.streamName}, and the options name ${streamName}`)
-    const [was, is] = [state.shards, shards].map((part) =>
-      part ? `{ index: ${part.index}, count: ${part.count} }` : 'all',
-    )
-    if (was !== is) problem(`shards ${was}, and the options say ${is}`)
-    if (state.streamCreatedMs === undefined || createdMs === undefined || state.streamCreatedMs === createdMs) return
-    throw new SluiceError(
-      'SLUICE_POSITION_LOST',
-      `stream ${streamName} was created at ${new Date(createdMs).toISOString()}, and the checkpoint is of a stream of that ` +
-        `name created at ${new Date(state.streamCreatedMs).toISOString()}; reset the checkpoint to read the new stream`,
-      { facts: { stream: streamName, wanted: state.streamCreatedMs, oldest: createdMs, newest: createdMs } },
-    )
   }
 
   #discovered(listing: ShardListing): void {

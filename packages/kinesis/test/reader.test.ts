@@ -102,6 +102,28 @@ describe('fetching', () => {
     expect(job.failures).toEqual([])
   })
 
+  test('a shard that cannot be read for long has no lag, and says so once a minute', async () => {
+    service.put('s0', 1)
+    const job = await start({ emptyFetchIntervalMs: 1000 })
+    await clock.advance(3000)
+    job.pump()
+    const lag = (): number | undefined => job.readers[0]?.status().splits[0]?.millisBehindLatest
+    const errors = Array.from({ length: 40 }, () => serviceError('InternalFailure', 'no', 500))
+    service.fail('GetRecords', ...errors)
+    service.fail('GetShardIterator', ...errors)
+    await clock.advance(5000)
+    expect(job.metric('numFetchErrors')).toBeGreaterThan(2)
+    expect(lag()).toBe(0)
+    await clock.advance(20_000)
+    expect(lag()).toBeUndefined()
+    expect(job.metric('millisBehindLatest')).toBeUndefined()
+    expect(warnings).toHaveLength(1)
+    await clock.advance(95_000)
+    expect(warnings).toHaveLength(2)
+    await clock.advance(HOUR_MS)
+    expect(lag()).toBe(0)
+  })
+
   test('a request without an answer is given up after its time and repeated', async () => {
     service.put('s0', 1)
     service.fail('GetRecords', 'hang')
@@ -257,70 +279,6 @@ describe('positions', () => {
       timestampMs: clock.wallNow(),
     })
     expect(job.readers[0]?.status().splits[0]).toMatchObject({ position: 'after s0-2:0', millisBehindLatest: 0 })
-  })
-
-  test('a restored position that is older than the retention period is lost, with its four facts', async () => {
-    service.put('s0', 1, 2)
-    const first = await start()
-    await clock.flush()
-    first.pump(1)
-    const restored = first.snapshot()
-    await first.stop()
-    const wantedMs = clock.wallNow()
-    await clock.advance(24 * HOUR_MS + 1)
-    const source = new KinesisSource<unknown>({ streamName: 'orders', client: service.sender })
-    const job = await startJob(source, { clock, restored })
-    await clock.flush()
-    expect(job.failures).toMatchObject([
-      {
-        code: 'SLUICE_POSITION_LOST',
-        restartable: false,
-        facts: {
-          split: 's0',
-          wanted: 's0-1:0',
-          oldest: new Date(wantedMs + 1).toISOString(),
-          newest: new Date(clock.wallNow()).toISOString(),
-        },
-      },
-    ])
-    expect(job.emitted).toEqual([])
-  })
-
-  test('the same position is not lost when the stream keeps records longer', async () => {
-    service.put('s0', 1, 2)
-    service.retentionHours = 168
-    const first = await start()
-    await clock.flush()
-    first.pump(1)
-    const restored = first.snapshot()
-    await first.stop()
-    await clock.advance(100 * HOUR_MS)
-    const job = await startJob(new KinesisSource<unknown>({ streamName: 'orders', client: service.sender }), {
-      clock,
-      restored,
-    })
-    await clock.flush()
-    job.pump()
-    expect(job.values()).toEqual([2])
-  })
-
-  test('an idle shard that was read to its end has lost nothing, however old its last record is', async () => {
-    service.put('s0', 1)
-    const first = await start({ shardDiscoveryIntervalMs: HOUR_MS, emptyFetchIntervalMs: HOUR_MS })
-    await clock.advance(2 * HOUR_MS)
-    first.pump()
-    await clock.advance(30 * HOUR_MS)
-    const restored = first.snapshot()
-    expect(first.failures).toEqual([])
-    await first.stop()
-    service.put('s0', 2)
-    const job = await startJob(new KinesisSource<unknown>({ streamName: 'orders', client: service.sender }), {
-      clock,
-      restored,
-    })
-    await clock.flush()
-    job.pump()
-    expect(job.values()).toEqual([2])
   })
 
   test('the end of the shard says nothing about records that were fetched and not emitted', async () => {

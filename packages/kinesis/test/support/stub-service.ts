@@ -80,13 +80,18 @@ export class StubService {
   }
 
   put(id: string, ...values: unknown[]): void {
+    this.putAged(id, 0, ...values)
+  }
+
+  /** Puts records that arrived a while ago. */
+  putAged(id: string, ageMs: number, ...values: unknown[]): void {
     const shard = this.#shard(id)
     for (const value of values) {
       shard.records.push({
         data: value === undefined ? undefined : Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)),
         key: 'k',
         sequenceNumber: `${id}-${shard.records.length + 1}`,
-        arrivedMs: this.nowMs(),
+        arrivedMs: this.nowMs() - ageMs,
       })
     }
   }
@@ -181,8 +186,10 @@ export class StubService {
   #records(iterator: string, limit: number): object {
     const { id, index } = JSON.parse(iterator) as { id: string; index: number }
     const shard = this.#shard(id)
-    const records = shard.records.slice(index, index + limit)
-    const next = index + records.length
+    const expired = shard.records.filter(({ arrivedMs }) => arrivedMs < this.nowMs() - this.retentionHours * 3_600_000)
+    const from = Math.max(index, expired.length)
+    const records = shard.records.slice(from, from + limit)
+    const next = from + records.length
     const ended = shard.closedAtMs !== undefined && next === shard.records.length
     const behind = next === shard.records.length ? 0 : this.nowMs() - (records.at(-1)?.arrivedMs ?? 0)
     return {
