@@ -2,7 +2,7 @@ import { messageOf, SluiceError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
 import { JOB_METRICS } from '../metrics/job-metrics.ts'
 import type { MetricGroup } from '../metrics/registry.ts'
-import type { Clock, Timer } from '../runtime/clock.ts'
+import { type Clock, deadline, type Timer } from '../runtime/clock.ts'
 import { failpoint } from '../runtime/failpoints.ts'
 import type { Tracker } from '../tracker/tracker.ts'
 import type { Checkpoint, CheckpointStore } from './storage.ts'
@@ -61,6 +61,7 @@ export class CheckpointCoordinator {
   #coveredUpTo = 0
   #last: CheckpointStatus['last']
   #completedAt: number
+  #storeFailure: SluiceError | undefined
   #acknowledging: Promise<void> | undefined
   /** The newest stored checkpoint that is to be acknowledged. */
   #toAcknowledge = 0
@@ -82,6 +83,11 @@ export class CheckpointCoordinator {
     return this.#open?.barrier
   }
 
+  /** Set when a store did not end in time. */
+  get storeFailure(): SluiceError | undefined {
+    return this.#storeFailure
+  }
+
   /** Starts the interval. */
   start(): void {
     this.#schedule(this.#requested ? this.#untilAllowed() : this.#plan.intervalMs)
@@ -94,7 +100,7 @@ export class CheckpointCoordinator {
     if (this.#open === undefined) this.#schedule(this.#untilAllowed())
   }
 
-  /** One checkpoint of everything emitted so far, without a timeout; resolves when it is stored and acknowledged. */
+  /** One checkpoint of everything emitted so far, however long that takes to be settled; resolves when it is stored and acknowledged. */
   async takeFinal(): Promise<void> {
     this.#timer?.cancel()
     this.#timer = undefined
@@ -164,7 +170,7 @@ export class CheckpointCoordinator {
   }
 
   async #complete(id: number, barrier: number, startedAt: number, timeoutMs: number): Promise<void> {
-    const { clock, metrics, store, logger } = this.#plan
+    const { clock, metrics, logger } = this.#plan
     const checkpoint = this.#plan.snapshot(id)
     this.#plan.hasten()
     const settled = await this.#settled(barrier, timeoutMs)
@@ -178,7 +184,7 @@ export class CheckpointCoordinator {
       return
     }
     failpoint('checkpoint:settled')
-    const bytes = await store.store(checkpoint)
+    const bytes = await this.#store(checkpoint)
     failpoint('checkpoint:stored')
     this.#coveredUpTo = Math.max(this.#coveredUpTo, barrier)
     this.#completedAt = clock.now()
@@ -186,6 +192,22 @@ export class CheckpointCoordinator {
     metrics.counter(JOB_METRICS.numberOfCompletedCheckpoints).value++
     this.#toAcknowledge = id
     this.#acknowledging ??= this.#acknowledgeNewest()
+  }
+
+  /** A store that was given up may still end and would overtake any later one: no attempt of this process may follow. */
+  async #store(checkpoint: Checkpoint): Promise<number> {
+    const { clock, store, timeoutMs } = this.#plan
+    const { promise: expired, reject } = Promise.withResolvers<never>()
+    const expiry = deadline(clock, timeoutMs, () => {
+      const message = `the storage did not store checkpoint ${checkpoint.id} within ${timeoutMs} ms (checkpoints.timeoutMs)`
+      this.#storeFailure = new SluiceError('SLUICE_STATE_STORAGE', message, { facts: { id: checkpoint.id, timeoutMs } })
+      reject(this.#storeFailure)
+    })
+    try {
+      return await Promise.race([store.store(checkpoint), expired])
+    } finally {
+      expiry.cancel()
+    }
   }
 
   /** True when everything before the barrier is settled, false at the timeout or when the attempt ends first. */

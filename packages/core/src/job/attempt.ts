@@ -3,7 +3,6 @@ import type { Checkpoint } from '../checkpoint/storage.ts'
 import { messageOf, SluiceError } from '../errors.ts'
 import { JOB_METRICS } from '../metrics/job-metrics.ts'
 import { SOURCE_METRICS } from '../metrics/source-metrics.ts'
-import { delay } from '../runtime/clock.ts'
 import type { SinkContext, SinkStatus, SinkWriter } from '../sink/spi.ts'
 import type {
   EnumeratorContext,
@@ -14,6 +13,7 @@ import type {
   SplitEnumerator,
 } from '../source/spi.ts'
 import { type Origin, Tracker } from '../tracker/tracker.ts'
+import { Grace } from './grace.ts'
 import type { AnySink, JobPlan } from './plan.ts'
 import { refusalError } from './refusal.ts'
 import { restoredState } from './restore.ts'
@@ -70,9 +70,10 @@ export class Attempt {
   /**
    * Runs until the input ended or {@link Attempt.stop} was called and everything was settled, stored and acknowledged.
    *
-   * @throws SluiceError the first failure, after everything was ended.
+   * @param onFailed - told at once; the ending of the parts may take its time.
+   * @throws SluiceError the first failure, after everything was ended; that of a store which did not end comes before it.
    */
-  async run(onRunning: () => void): Promise<Leftover> {
+  async run(onRunning: () => void, onFailed: (error: SluiceError) => void): Promise<Leftover> {
     try {
       await Promise.race([this.#setUp(), this.#failed.promise, this.#closeAsked()])
       if (this.#failure !== undefined) throw this.#failure
@@ -92,8 +93,9 @@ export class Attempt {
       return await this.#end()
     } catch (error) {
       this.#failure ??= SluiceError.from(error, 'SLUICE_SOURCE_FAILED', `job '${this.#plan.name}'`)
+      onFailed(this.#failure)
       await this.#end()
-      throw this.#failure
+      throw this.#coordinator?.storeFailure ?? this.#failure
     }
   }
 
@@ -325,30 +327,20 @@ export class Attempt {
   /** Ends every part, in the order in which they feed each other, and says what was left. */
   async #end(): Promise<Leftover> {
     this.#ended = true
-    const { restartGraceMs } = this.#plan
+    const { clock, logger, name, restartGraceMs } = this.#plan
     for (const subtask of this.#subtasks) subtask.end()
     this.#abort.abort(new SluiceError('SLUICE_CLOSED', 'the attempt ended', { restartable: true }))
-    // A store under way must not overtake one of the next attempt; only when none follows is it given up.
     const stored = this.#coordinator?.stop()
-    await Promise.race([stored, this.#closeAsked().then(() => this.#inTime([() => stored]))])
-    await this.#inTime(this.#readers.map((reader) => () => reader.close(restartGraceMs)))
-    await this.#inTime([...this.#writers.values()].map((writer) => () => writer.close(restartGraceMs)))
-    await this.#inTime([async () => this.#enumerator?.[Symbol.asyncDispose]()])
+    const grace = new Grace(clock, logger, name, restartGraceMs)
+    await grace.spend(this.#readers.map((reader) => () => reader.close(grace.leftMs)))
+    await grace.spend([...this.#writers.values()].map((writer) => () => writer.close(grace.leftMs)))
+    await grace.spend([async () => this.#enumerator?.[Symbol.asyncDispose]()])
+    // A store under way must not overtake one of the next attempt; only when none follows is it given up.
+    if (this.#failure?.restartable !== false) await Promise.race([stored, this.#closeAsked()])
+    await grace.spend([() => stored])
     const leftover = this.leftover()
     this.#tracker.end()
     return leftover
-  }
-
-  /** Ends parts, no longer than they were given: one that hangs or fails must not keep the job from its end. */
-  async #inTime(endings: readonly (() => PromiseLike<void> | undefined)[]): Promise<void> {
-    const { clock, logger, name, restartGraceMs } = this.#plan
-    const done = new AbortController()
-    const all = Promise.all(endings.map(async (end) => end())).catch((error: unknown) =>
-      logger.warn({ job: name, error: messageOf(error) }, 'A part of the job did not end well'),
-    )
-    // One millisecond more than they were given: at its own deadline a part still counts what it abandons.
-    await Promise.race([all, delay(clock, restartGraceMs + 1, done.signal)])
-    done.abort()
   }
 
   #oldestReason(): string {

@@ -1,13 +1,14 @@
 import { type AdminServer, startAdminServer } from '../admin/server.ts'
 import type { CheckpointStatus } from '../checkpoint/coordinator.ts'
 import type { CheckpointStore } from '../checkpoint/storage.ts'
-import { messageOf, SluiceError } from '../errors.ts'
+import { SluiceError } from '../errors.ts'
 import { JOB_METRICS } from '../metrics/job-metrics.ts'
 import type { MetricRegistry } from '../metrics/registry.ts'
 import { delay } from '../runtime/clock.ts'
 import type { SinkStatus } from '../sink/spi.ts'
 import type { ReaderStatus } from '../source/spi.ts'
 import { Attempt, type Leftover } from './attempt.ts'
+import { Grace } from './grace.ts'
 import type { ResolvedJobOptions } from './options.ts'
 import type { JobPlan } from './plan.ts'
 
@@ -87,7 +88,8 @@ export class Job implements AsyncDisposable {
   }
 
   /**
-   * Stops reading, writes and acknowledges what was emitted, and ends. At the deadline it becomes {@link Job.close}.
+   * Stops reading, writes and acknowledges what was emitted, and ends. At the deadline it becomes {@link Job.close}, which takes at
+   * most the job's `restartGraceMs` more.
    *
    * @param deadlineMs - default: the job's `drainDeadlineMs`.
    */
@@ -108,7 +110,7 @@ export class Job implements AsyncDisposable {
     }
   }
 
-  /** Ends now, with what is settled; the rest is repeated at the next start. */
+  /** Ends within `restartGraceMs`, with what is settled; the rest is repeated at the next start. */
   close(): Promise<JobEnd> {
     this.#asked = 'close'
     this.#attempt?.stop('close')
@@ -188,11 +190,8 @@ export class Job implements AsyncDisposable {
   }
 
   async #release(store: CheckpointStore | undefined): Promise<void> {
-    try {
-      await store?.[Symbol.asyncDispose]()
-    } catch (error) {
-      this.#options.logger.warn({ job: this.#options.name, error: messageOf(error) }, 'The storage did not close well')
-    }
+    const { clock, logger, name, restartGraceMs } = this.#options
+    await new Grace(clock, logger, name, restartGraceMs).spend([async () => store?.[Symbol.asyncDispose]()])
   }
 
   #how(): JobEnd['how'] {
@@ -212,24 +211,29 @@ export class Job implements AsyncDisposable {
       const attempt = new Attempt(plan)
       this.#attempt = attempt
       try {
-        return await attempt.run(() => {
-          this.#state = this.#asked === undefined ? 'running' : 'draining'
-        })
+        return await attempt.run(
+          () => {
+            this.#state = this.#asked === undefined ? 'running' : 'draining'
+          },
+          (failure) => this.#attemptFailed(failure),
+        )
       } catch (error) {
         const failure = SluiceError.from(error, 'SLUICE_INTERNAL', 'the attempt failed')
         if (!failure.restartable || this.#asked !== undefined) throw failure
         const wait = restart.onFailure(clock.now(), clock.now() - startedAt, random)
         if (wait === undefined) throw failure
-        this.#state = 'restarting'
-        this.#noteError(failure)
-        logger.warn(
-          { job: name, error: failure, delayMs: Math.round(wait), strategy: restart.name },
-          'The job restarts',
-        )
+        logger.warn({ job: name, delayMs: Math.round(wait), strategy: restart.name }, 'The job restarts')
         left = attempt.leftover()
         await delay(clock, wait, this.#stopping.signal)
       }
     }
+  }
+
+  #attemptFailed(failure: SluiceError): void {
+    const { name, logger } = this.#options
+    if (failure.restartable && this.#asked === undefined) this.#state = 'restarting'
+    this.#noteError(failure)
+    logger.warn({ job: name, error: failure }, 'The attempt failed')
   }
 
   #plan(store: CheckpointStore): JobPlan {

@@ -12,7 +12,10 @@ export interface CheckpointOptions {
   readonly intervalMs?: number
   /** Milliseconds from the end of one to the start of the next, at least. @default 0 */
   readonly minPauseMs?: number
-  /** Milliseconds after which a checkpoint is given up and covered by the next. @default 600000 (10 min) */
+  /**
+   * Milliseconds after which a checkpoint is given up and covered by the next. A storage that does not store one within that time
+   * ends the job: its late answer could overtake a newer checkpoint. @default 600000 (10 min)
+   */
   readonly timeoutMs?: number
   /** Where they are kept. @default in memory: a restart of the process starts from the initial position */
   readonly storage?: CheckpointStorage
@@ -38,9 +41,12 @@ export interface JobOptions {
   readonly maxRetainedBytes?: number
   /** What happens after a restartable failure. @default exponentialDelayRestart() */
   readonly restart?: RestartStrategy
-  /** Milliseconds that an ended attempt waits for aborted requests. @default 5000 */
+  /** Milliseconds that the parts of an ended attempt have, all together, to end; aborted requests are awaited. @default 5000 */
   readonly restartGraceMs?: number
-  /** Milliseconds that `drain()` and the end of an `await using` scope take at most. @default 30000 */
+  /**
+   * Milliseconds after which `drain()` and the end of an `await using` scope become `close()`, which may take `restartGraceMs`
+   * more. @default 30000
+   */
   readonly drainDeadlineMs?: number
   /** Serves health, status and metrics over HTTP. @default not served */
   readonly admin?: AdminOptions

@@ -59,7 +59,7 @@ describe('a restart within the process', () => {
     source.failNextFetch(new Error('cut'))
     await until(clock, () => events.includes('aborted'))
     sink.onSubmit = () => ALL_WRITTEN
-    expect(job.status().state).toBe('running')
+    expect(job.status()).toMatchObject({ state: 'restarting', attempt: 1, lastError: { code: 'SLUICE_SOURCE_FAILED' } })
     await until(clock, () => sink.stored.length === 30, 100)
     expect(events).toEqual(['writer', 'request', 'aborted', 'answered', 'writer'])
     expect(job.status().sinks['memory']).toMatchObject({ abandoned: 30, written: 30, inHand: 0 })
