@@ -1,13 +1,15 @@
-import { createHash, randomBytes } from 'node:crypto'
-import { link, rename, stat, unlink } from 'node:fs/promises'
+import { randomBytes } from 'node:crypto'
+import { type FileHandle, link, open, rename, stat, unlink } from 'node:fs/promises'
 import { connect, createServer, type Server } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { messageOf, SluiceError } from '../errors.ts'
 
 /** Linux refuses a longer socket path; some systems allow 104 bytes only. */
 const MAX_SOCKET_PATH_BYTES = 100
 const CONNECT_TIMEOUT_MS = 2_000
+const SOCKET_NAME = 'owner.sock'
+/** Linux shows open folders here, under paths that are always short. */
+const OPEN_FILES = '/proc/self/fd'
 
 /** Holds a folder for this process. */
 export interface Owner extends AsyncDisposable {
@@ -23,21 +25,35 @@ export interface Owner extends AsyncDisposable {
  * Two starters that both find a dead owner may both take its place; the file system keeps one of the two sockets, and
  * {@link Owner.verify}, called before every store, stops the process whose socket is no longer there.
  *
- * @throws SluiceError `SLUICE_STATE_OWNED` when a live process has the folder.
+ * The socket is always in the folder itself, so that all who share the folder meet there, whatever else differs between them.
+ *
+ * @throws SluiceError `SLUICE_STATE_OWNED` when a live process has the folder, `SLUICE_STATE_STORAGE` when its path is too long.
  */
-export async function takeOwnership(folder: string): Promise<Owner> {
-  const { path, aside } = socketPaths(folder)
+export async function takeOwnership(folder: string, openFiles: string = OPEN_FILES): Promise<Owner> {
+  const way = await wayTo(folder, openFiles)
+  try {
+    return await own(folder, way)
+  } catch (error) {
+    await way.handle?.close()
+    throw error
+  }
+}
+
+async function own(folder: string, way: Way): Promise<Owner> {
+  const asideName = SOCKET_NAME + randomSuffix()
+  const path = join(folder, SOCKET_NAME)
+  const aside = join(folder, asideName)
   // Made under a name of its own: its inode is known before anyone else can replace it, and closing it removes that name only,
   // never the socket of a process that took over.
-  const server = await listen(aside)
+  const server = await listen(join(way.short, asideName))
   try {
     const { ino } = await stat(aside)
     for (let round = 0; round < 3; round++) {
       if (await publish(aside, path)) {
         await unlink(aside).catch(() => undefined)
-        return owner(folder, path, server, ino)
+        return owner(folder, path, server, ino, way)
       }
-      if (await isAlive(path)) {
+      if (await isAlive(join(way.short, SOCKET_NAME))) {
         throw new SluiceError(
           'SLUICE_STATE_OWNED',
           `another process owns the checkpoints in ${folder}: two owners would acknowledge each other's records; stop it, or give this job a folder or a name of its own`,
@@ -58,7 +74,7 @@ export async function takeOwnership(folder: string): Promise<Owner> {
   }
 }
 
-function owner(folder: string, path: string, server: Server, inode: number): Owner {
+function owner(folder: string, path: string, server: Server, inode: number, way: Way): Owner {
   const isOurs = async (): Promise<boolean> => (await inodeOf(path)) === inode
   return {
     async verify() {
@@ -78,6 +94,8 @@ function owner(folder: string, path: string, server: Server, inode: number): Own
     async [Symbol.asyncDispose]() {
       if (await isOurs().catch(() => false)) await unlink(path).catch(() => undefined)
       await close(server)
+      // Only now: closing a server removes the name that it was bound to, by the same way.
+      await way.handle?.close()
     },
   }
 }
@@ -107,14 +125,29 @@ async function publish(aside: string, path: string): Promise<boolean> {
   }
 }
 
-/** In the folder itself, so that it moves and is shared with it; a long path goes by its hash into the temporary folder. */
-function socketPaths(folder: string): { readonly path: string; readonly aside: string } {
-  const suffix = `.${randomBytes(4).toString('hex')}`
-  const path = join(folder, 'owner.sock')
-  if (Buffer.byteLength(path + suffix) <= MAX_SOCKET_PATH_BYTES) return { path, aside: path + suffix }
-  const name = createHash('sha256').update(folder).digest('hex').slice(0, 32)
-  const hashed = join(tmpdir(), `sluice-${name}.sock`)
-  return { path: hashed, aside: hashed + suffix }
+/** How socket calls, which take short paths only, reach a folder. */
+interface Way {
+  readonly short: string
+  /** The open folder, when the way leads through it. */
+  readonly handle: FileHandle | undefined
+}
+
+async function wayTo(folder: string, openFiles: string): Promise<Way> {
+  const bytes = Buffer.byteLength(join(folder, SOCKET_NAME + randomSuffix()))
+  if (bytes <= MAX_SOCKET_PATH_BYTES) return { short: folder, handle: undefined }
+  const handle = await open(folder, 'r')
+  const short = join(openFiles, String(handle.fd))
+  if ((await inodeOf(short)) === (await handle.stat()).ino) return { short, handle }
+  await handle.close()
+  throw new SluiceError(
+    'SLUICE_STATE_STORAGE',
+    `the path of the folder ${folder} is too long: a unix socket in it takes ${bytes} bytes, and this system allows ${MAX_SOCKET_PATH_BYTES}; use a folder with a shorter path, or a shorter job name`,
+    { facts: { folder, bytes, allowed: MAX_SOCKET_PATH_BYTES } },
+  )
+}
+
+function randomSuffix(): string {
+  return `.${randomBytes(4).toString('hex')}`
 }
 
 function listen(path: string): Promise<Server> {

@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, readdirSync, renameSync, unlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readlinkSync, renameSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { takeOwnership } from '../../src/checkpoint/owner.ts'
@@ -12,8 +12,10 @@ import { failure, folder, until } from '../job/harness.ts'
 async function child(
   root: string,
   then: 'stay' | 'leave' = 'stay',
+  env: NodeJS.ProcessEnv = {},
 ): Promise<{ readonly process: ChildProcess; readonly said: unknown }> {
   const started = fork(new URL('owner-child.ts', import.meta.url), [root, then], {
+    env: { ...process.env, ...env },
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   })
   onTestFinished(() => void started.kill('SIGKILL'))
@@ -23,6 +25,18 @@ async function child(
 
 const open = (root: string): ReturnType<ReturnType<typeof fileCheckpoints>['open']> =>
   fileCheckpoints(root).open('test', silentLogger)
+
+/** How many descriptors of this process lead to the folder or into it. */
+function openDescriptors(folderPath: string): number {
+  const targets = readdirSync('/proc/self/fd').map((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`)
+    } catch {
+      return ''
+    }
+  })
+  return targets.filter((target) => target === join(folderPath, 'test')).length
+}
 
 /** Of those that were rejected. */
 function codes(results: readonly PromiseSettledResult<unknown>[]): unknown[] {
@@ -68,12 +82,35 @@ describe('one owner', () => {
     expect(readdirSync(join(root, 'test'))).toEqual([])
   })
 
-  test('a path too long for a socket goes by its hash, and is owned all the same', async () => {
+  test.runIf(process.platform === 'linux')(
+    'a path too long for a socket is owned all the same, whatever the temporary folder is',
+    async () => {
+      const root = join(folder(), 'x'.repeat(120))
+      const first = await open(root)
+      expect(existsSync(join(root, 'test', 'owner.sock'))).toBe(true)
+      expect((await child(root, 'stay', { TMPDIR: folder() })).said).toBe('SLUICE_STATE_OWNED')
+      await first.store({ id: 1, job: 'test', createdAtMs: 0, sources: {} })
+      await using _other = await open(`${root}y`)
+      const descriptors = openDescriptors(root)
+      await first[Symbol.asyncDispose]()
+      expect(readdirSync(join(root, 'test')).filter((name) => name.includes('sock'))).toEqual([])
+      expect([descriptors, openDescriptors(root)]).toEqual([1, 0])
+      await using second = await open(root)
+      expect(await second.load()).toMatchObject({ id: 1 })
+    },
+  )
+
+  test('a path too long for a socket is refused where there is no other way, and says so', async () => {
     const root = join(folder(), 'x'.repeat(120))
-    await using _store = await open(root)
-    expect(existsSync(join(root, 'test', 'owner.sock'))).toBe(false)
-    expect((await child(root)).said).toBe('SLUICE_STATE_OWNED')
-    await using _other = await open(`${root}y`)
+    mkdirSync(root)
+    await expect(takeOwnership(root, '/nowhere')).rejects.toMatchObject({
+      code: 'SLUICE_STATE_STORAGE',
+      restartable: false,
+      message: expect.stringMatching(
+        /too long: a unix socket in it takes \d+ bytes, and this system allows 100; use a folder/,
+      ),
+    })
+    expect(readdirSync(root)).toEqual([])
   })
 
   test('a plain file in place of the socket does not block', async () => {
