@@ -126,6 +126,24 @@ describe('a position that is older than the retention period', () => {
     expect(job.failures).toMatchObject([{ code: 'SLUICE_POSITION_LOST' }])
   })
 
+  test('is not lost when the period was made longer just before', async () => {
+    service.retentionHours = 25
+    service.put('s0', 1)
+    const first = await start(SLOW)
+    await clock.advance(1000)
+    first.pump()
+    service.put('s0', 2, 3, 4)
+    const job = await restart(first, 25 * HOUR_MS - 30_000, SLOW)
+    await clock.advance(1000)
+    service.retentionHours = 48
+    await clock.advance(40_000)
+    job.pump()
+    await clock.advance(1000)
+    job.pump()
+    expect(job.failures).toEqual([])
+    expect(job.values()).toEqual([2, 3, 4])
+  })
+
   test('was given by LATEST and never read from: lost like every other one', async () => {
     const first = await start({ initialPosition: 'LATEST', ...SELDOM })
     const job = await restart(first, RETENTION_MS + MINUTE_MS)
@@ -213,6 +231,38 @@ describe('reading that begins where records expire', () => {
     expect(warnings).toHaveLength(1)
     const late = await restart(job, 20 * MINUTE_MS, SLOW)
     expect(late.failures).toMatchObject([{ code: 'SLUICE_POSITION_LOST' }])
+  })
+
+  test('goes on through empty answers, however many', async () => {
+    putAged(RETENTION_MS, MINUTE_MS)
+    const job = await start({ ...SLOW, fetchIntervalMs: 10_000 })
+    await clock.advance(1000)
+    service.emptyAnswers = 60
+    job.pump()
+    await clock.advance(11 * MINUTE_MS)
+    job.pump()
+    expect(job.failures).toEqual([])
+    expect(job.values()).toHaveLength(2)
+  })
+
+  test('misses nothing while the first record was not emitted', async () => {
+    putAged(RETENTION_MS, HOUR_MS)
+    const first = await start()
+    await clock.advance(1000)
+    const job = await restart(first, 2 * HOUR_MS)
+    expect(job.failures).toEqual([])
+    expect(job.values().at(0)).toBe(3)
+    expect(warnings).toEqual([])
+  })
+
+  test('goes on without a shard that expired before its first record was read', async () => {
+    service.shard('child', { parents: ['s0'] })
+    service.put('child', 1)
+    const first = await start()
+    service.shards.shift()
+    const job = await restart(first, 0)
+    expect(job.values()).toEqual([1])
+    expect(warnings).toMatchObject([{ fields: { split: 's0' } }])
   })
 
   test('is a lost position when more expires', async () => {

@@ -52,6 +52,8 @@ export class StubService {
   retentionHours = 24
   pageSize = 1000
   knowsShardFilter = true
+  /** So many GetRecords answers say nothing, though there are records. */
+  emptyAnswers = 0
   nowMs: () => number
 
   constructor(nowMs: () => number) {
@@ -186,6 +188,10 @@ export class StubService {
   #records(iterator: string, limit: number): object {
     const { id, index } = JSON.parse(iterator) as { id: string; index: number }
     const shard = this.#shard(id)
+    if (this.emptyAnswers > 0) {
+      this.emptyAnswers--
+      return { Records: [], NextShardIterator: iterator, MillisBehindLatest: 1 }
+    }
     const expired = shard.records.filter(({ arrivedMs }) => arrivedMs < this.nowMs() - this.retentionHours * 3_600_000)
     const from = Math.max(index, expired.length)
     const records = shard.records.slice(from, from + limit)
