@@ -35,8 +35,13 @@ export interface MetricSample {
 export interface MetricGroup {
   /** The counter of this definition and these labels; the same one when asked again, so that it spans attempts of a job. */
   counter(definition: MetricDefinition, labels?: Readonly<Record<string, string>>): Counter
-  /** Reads a value at collection; a later registration replaces an earlier one. */
-  gauge(definition: MetricDefinition, read: () => number, labels?: Readonly<Record<string, string>>): void
+  /**
+   * Reads a value at collection; a later registration replaces an earlier one.
+   *
+   * @returns takes the gauge out again, unless a later registration has replaced it: for what does not live as long as the
+   * registry, since `read` keeps what it refers to in memory.
+   */
+  gauge(definition: MetricDefinition, read: () => number, labels?: Readonly<Record<string, string>>): () => void
   /** A group whose metrics also carry these labels. */
   group(labels: Readonly<Record<string, string>>): MetricGroup
 }
@@ -66,8 +71,13 @@ export class MetricRegistry implements MetricGroup {
     return counter
   }
 
-  gauge(definition: MetricDefinition, read: () => number, labels: Readonly<Record<string, string>> = {}): void {
-    this.#entries.set(keyOf(definition, labels), { definition, labels, read })
+  gauge(definition: MetricDefinition, read: () => number, labels: Readonly<Record<string, string>> = {}): () => void {
+    const key = keyOf(definition, labels)
+    const entry = { definition, labels, read }
+    this.#entries.set(key, entry)
+    return () => {
+      if (this.#entries.get(key) === entry) this.#entries.delete(key)
+    }
   }
 
   group(labels: Readonly<Record<string, string>>): MetricGroup {
@@ -98,8 +108,8 @@ class LabelledGroup implements MetricGroup {
     return this.#registry.counter(definition, { ...this.#labels, ...labels })
   }
 
-  gauge(definition: MetricDefinition, read: () => number, labels?: Readonly<Record<string, string>>): void {
-    this.#registry.gauge(definition, read, { ...this.#labels, ...labels })
+  gauge(definition: MetricDefinition, read: () => number, labels?: Readonly<Record<string, string>>): () => void {
+    return this.#registry.gauge(definition, read, { ...this.#labels, ...labels })
   }
 
   group(labels: Readonly<Record<string, string>>): MetricGroup {

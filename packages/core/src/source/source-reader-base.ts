@@ -39,6 +39,7 @@ interface SplitState<Split> {
   /** The first checkpoint that stored this split as finished. */
   finishedIn: number | undefined
   millisBehindLatest: number | undefined
+  readonly unregisterGauge: () => void
 }
 
 /**
@@ -93,12 +94,14 @@ export abstract class SourceReaderBase<T, Split extends SourceSplit> implements 
   addSplits(splits: readonly Split[]): void {
     for (const split of splits) {
       const { splitId } = split
-      this.#states.set(splitId, { split, finishedIn: undefined, millisBehindLatest: undefined })
-      this.context.metrics.gauge(
+      const unregisterGauge = this.context.metrics.gauge(
         SOURCE_METRICS.millisBehindLatest,
         () => this.#states.get(splitId)?.millisBehindLatest ?? Number.NaN,
         { split: splitId },
       )
+      this.#states.set(splitId, { split, finishedIn: undefined, millisBehindLatest: undefined, unregisterGauge })
+      // Assigned after the close: nothing is read, but the split belongs into the last snapshot.
+      if (this.#stop.signal.aborted) unregisterGauge()
       if (split.finished === true) continue
       const loop = this.#run(splitId, this.openSplit(split)).finally(() => this.#loops.delete(loop))
       this.#loops.add(loop)
@@ -134,8 +137,10 @@ export abstract class SourceReaderBase<T, Split extends SourceSplit> implements 
   }
 
   acknowledge(checkpointId: number): Promise<void> {
-    for (const [splitId, { finishedIn }] of this.#states) {
-      if (finishedIn !== undefined && finishedIn <= checkpointId) this.#states.delete(splitId)
+    for (const [splitId, { finishedIn, unregisterGauge }] of this.#states) {
+      if (finishedIn === undefined || finishedIn > checkpointId) continue
+      this.#states.delete(splitId)
+      unregisterGauge()
     }
     return Promise.resolve()
   }
@@ -144,6 +149,10 @@ export abstract class SourceReaderBase<T, Split extends SourceSplit> implements 
     const { promise: expired, resolve } = Promise.withResolvers<void>()
     const expiry = this.context.clock.after(deadlineMs, resolve)
     this.#stop.abort(new SluiceError('SLUICE_CLOSED', 'the reader was closed', { restartable: true }))
+    // The registry outlives the attempt; nobody polls any more.
+    for (const { unregisterGauge } of this.#states.values()) unregisterGauge()
+    for (const batch of this.#queue.splice(0)) this.#budget.release(bytesOf(batch))
+    this.#queuedRecords = 0
     this.#arrived.wake()
     await Promise.race([Promise.all(this.#loops), expired])
     expiry.cancel()

@@ -34,6 +34,18 @@ test('a gauge is read at collection; a later registration replaces it', () => {
   expect(registry.collect()).toEqual([{ definition: SIZE, labels: {}, value: 7 }])
 })
 
+test('a gauge can be taken out, but not one that has replaced it', () => {
+  const registry = new MetricRegistry()
+  const group = registry.group({ job: 'j' })
+  const takeOut = group.gauge(SIZE, () => 1)
+  const takeOutLater = group.gauge(SIZE, () => 2)
+  takeOut()
+  expect(registry.collect().map(({ value }) => value)).toEqual([2])
+  takeOutLater()
+  takeOutLater()
+  expect(registry.collect()).toEqual([])
+})
+
 test('a gauge that has no value yet is left out', () => {
   const registry = new MetricRegistry()
   registry.gauge(SIZE, () => Number.NaN)

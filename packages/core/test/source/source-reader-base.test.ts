@@ -180,6 +180,45 @@ describe('a polling reader', () => {
     expect(reader.snapshotState(4)).toEqual([])
   })
 
+  test('takes its gauges out when a split is done with and when it closes: the registry does not grow with resharding', async () => {
+    const { clock, metrics, reader } = bench()
+    const registered: (string | undefined)[] = []
+    const gauge = metrics.gauge.bind(metrics)
+    metrics.gauge = (definition, read, labels) => {
+      registered.push(labels?.['split'])
+      const takeOut = gauge(definition, read, labels)
+      return () => {
+        registered.splice(registered.indexOf(labels?.['split']), 1)
+        takeOut()
+      }
+    }
+    reader.answer = (splitId) => Promise.resolve({ ...batch(splitId, 0, 1, splitId === 'a'), delayMs: 1e9 })
+    reader.addSplits(['a', 'b'].map((splitId) => ({ splitId, next: 0 })))
+    await clock.flush()
+    for (let polled = reader.poll(); polled !== undefined; polled = reader.poll()) reader.emitted(polled, 1)
+    reader.snapshotState(1)
+    expect(registered).toEqual(['a', 'b'])
+    await reader.acknowledge(1)
+    expect(registered).toEqual(['b'])
+    reader.addSplits([{ splitId: 'c', next: 0 }])
+    await close(clock, reader)
+    reader.addSplits([{ splitId: 'd', next: 0 }])
+    expect(registered).toEqual([])
+    expect(reader.snapshotState(2)).toMatchObject([{ splitId: 'b' }, { splitId: 'c' }, { splitId: 'd' }])
+  })
+
+  test('lets what was fetched and not polled go when it closes', async () => {
+    const { clock, reader } = bench(250, 100)
+    reader.answer = (splitId) => Promise.resolve(batch(splitId, 0, 5))
+    reader.addSplits([{ splitId: 'a', next: 0 }])
+    await clock.flush()
+    expect(reader.status()).toMatchObject({ fetchedBytes: 200, queuedRecords: 20 })
+    await close(clock, reader)
+    expect(reader.poll()).toBeUndefined()
+    expect(reader.status()).toMatchObject({ fetchedBytes: 0, queuedRecords: 0 })
+    expect(reader.snapshotState(1)).toEqual([{ splitId: 'a', next: 0 }])
+  })
+
   test('does not read a split that was restored as finished', async () => {
     const { clock, reader } = bench()
     reader.addSplits([{ splitId: 'a', next: 9, finished: true }])
