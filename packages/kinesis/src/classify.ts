@@ -11,15 +11,6 @@ export interface Judgement {
 
 const EXPIRED: ReadonlySet<string> = new Set(['ExpiredIteratorException', 'ExpiredNextTokenException'])
 
-/** Looking for credentials failed, or they have expired and are to be renewed by whatever gave them. */
-const NO_CREDENTIALS: ReadonlySet<string> = new Set([
-  'CredentialsProviderError',
-  'ExpiredToken',
-  'ExpiredTokenException',
-  'ProviderError',
-  'TokenProviderError',
-])
-
 /** How services refuse a signature of another time, some of them by the name that a wrong signature has, too. */
 const CLOCK_SKEW: ReadonlySet<string> = new Set([
   'InvalidSignatureException',
@@ -48,13 +39,14 @@ export function judge(error: unknown, phase: 'starting' | 'running'): Judgement 
   return { verdict: verdictOf(error, failure, phase), failure }
 }
 
-function verdictOf(error: unknown, { kind, code }: AwsFailure, phase: 'starting' | 'running'): Verdict {
+function verdictOf(error: unknown, { kind, code, renewable }: AwsFailure, phase: 'starting' | 'running'): Verdict {
   if (SluiceError.isInstance(error)) return 'fatal'
   if (EXPIRED.has(code)) return 'expired'
   if (kind === 'throttled') return 'throttled'
   // A stream that is being created or changed is in use.
   if (kind === 'transient' || kind === 'unknown' || code === 'ResourceInUseException') return 'retry'
-  return phase === 'running' && NO_CREDENTIALS.has(code) ? 'retry' : 'fatal'
+  // A request was repeated already if its time may have been what is wrong.
+  return phase === 'running' && renewable === true && !CLOCK_SKEW.has(code) ? 'retry' : 'fatal'
 }
 
 /**
