@@ -29,7 +29,12 @@ export interface CredentialConfig {
 export interface WriteClientConfig {
   /** Connections to the service, at most. @default the value of `maxInFlightRequests` */
   readonly maxConcurrency?: number
-  /** How often the SDK repeats one request by itself before the sink sees its error: 0 to 100. @default 10 */
+  /**
+   * How often the SDK repeats one request by itself before the sink sees its error: 0 to 100. Its pauses double up to 20 s, and
+   * end when the sink is closed; `AWS_RETRY_MODE` is not used.
+   *
+   * @default 10
+   */
   readonly maxErrorRetry?: number
   /** Region of the service. @default what the SDK finds (`AWS_REGION`, profile) */
   readonly region?: string

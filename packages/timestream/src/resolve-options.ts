@@ -1,6 +1,7 @@
 import { checkAwsClientConfig } from '@sluice/aws'
 import { type AsyncSinkOptions, checkSinkOptions, OptionsCheck } from '@sluice/core'
 import type { FailurePolicy, OwnClientOptions, ResolvedOptions, TimestreamSinkOptions } from './options.ts'
+import { MAX_PAUSE_MS } from './retry-strategy.ts'
 
 /** The limit of WriteRecords. */
 const MAX_RECORDS_PER_REQUEST = 100
@@ -54,9 +55,6 @@ const PLAIN_OPTIONS = [
   'client',
 ] as const
 
-/** The longest pause that the SDK makes between two tries. */
-const SDK_MAX_BACKOFF_MS = 20_000
-
 type Loose = Readonly<Record<string, unknown>>
 
 /**
@@ -108,7 +106,7 @@ export function resolveOptions<In>(options: TimestreamSinkOptions<In>): Resolved
 
 /** Long enough for every try that the SDK makes by itself, with its pauses, and for a discovery before the first. */
 function coveringTimeoutMs({ maxErrorRetry, requestTimeout }: OwnClientOptions): number {
-  return (maxErrorRetry + 2) * requestTimeout + maxErrorRetry * SDK_MAX_BACKOFF_MS
+  return (maxErrorRetry + 2) * requestTimeout + maxErrorRetry * MAX_PAUSE_MS
 }
 
 function engineOptions(given: Loose): AsyncSinkOptions {

@@ -7,6 +7,7 @@ import {
 import { awsClientConfig, awsRequestHandler } from '@sluice/aws'
 import { credentialsOf } from './credentials.ts'
 import type { OwnClientOptions } from './options.ts'
+import { RetryStrategy } from './retry-strategy.ts'
 
 /** Makes the client of {@link WriteClient}; called again to discover the endpoint anew. */
 type ClientFactory = () => TimestreamWriteClient
@@ -14,19 +15,26 @@ type ClientFactory = () => TimestreamWriteClient
 /** One discovery of the endpoint. */
 export type Discovery = symbol
 
+/** How to make clients of our own. */
+interface Own {
+  readonly make: ClientFactory
+  /** Ends the pauses between tries. */
+  readonly closed: AbortController
+}
+
 /** Endpoints refused in a row, each discovered anew, after which the sink gives up. */
 const MAX_REDISCOVERIES = 3
 
 /** Sends requests, and survives endpoints that the service has withdrawn. */
 export class WriteClient {
-  readonly #make: ClientFactory | undefined
+  readonly #own: Own | undefined
   #client: TimestreamWriteClient
   #discovery: Discovery = Symbol('discovery')
   #rediscoveries = 0
 
-  private constructor(client: TimestreamWriteClient, make: ClientFactory | undefined) {
+  private constructor(client: TimestreamWriteClient, own: Own | undefined) {
     this.#client = client
-    this.#make = make
+    this.#own = own
   }
 
   /** A client of the caller, which is never destroyed. */
@@ -36,8 +44,9 @@ export class WriteClient {
 
   /** A client of our own. */
   static own(options: OwnClientOptions): WriteClient {
-    const make = clientFactory(options)
-    return new WriteClient(make(), make)
+    const closed = new AbortController()
+    const make = clientFactory(options, closed.signal)
+    return new WriteClient(make(), { make, closed })
   }
 
   /** Identifies the endpoint that a request sent now goes to, for {@link WriteClient.rediscover}. */
@@ -61,19 +70,21 @@ export class WriteClient {
     if (refused === this.#discovery && this.#rediscoveries <= MAX_REDISCOVERIES) {
       this.#rediscoveries++
       this.#discovery = Symbol('discovery')
-      if (this.#make === undefined) this.#client.config.endpointCache.clear()
-      else this.#client = this.#make()
+      if (this.#own === undefined) this.#client.config.endpointCache.clear()
+      else this.#client = this.#own.make()
     }
     return this.#rediscoveries <= MAX_REDISCOVERIES
   }
 
   close(): void {
+    if (this.#own === undefined) return
+    this.#own.closed.abort()
     // All clients that were made share one handler, so this ends the connections of each.
-    if (this.#make !== undefined) this.#client.destroy()
+    this.#client.destroy()
   }
 }
 
-function clientFactory(options: OwnClientOptions): ClientFactory {
+function clientFactory(options: OwnClientOptions, closed: AbortSignal): ClientFactory {
   const { region, endpointOverride, useFipsEndpoint, useDualstackEndpoint } = options
   const credentials = credentialsOf(options)
   const profile = options.credentialConfig.profileName
@@ -94,8 +105,9 @@ function clientFactory(options: OwnClientOptions): ClientFactory {
     requestTimeoutMs: options.requestTimeout,
     connectionTimeoutMs: Math.min(5000, options.requestTimeout),
   })
+  const retryStrategy = new RetryStrategy(options.maxErrorRetry, closed)
   return () => {
-    const client = new TimestreamWriteClient({ ...config, requestHandler, cacheMiddleware: true })
+    const client = new TimestreamWriteClient({ ...config, requestHandler, retryStrategy, cacheMiddleware: true })
     // It copies and filters every input and output for a logger that does not exist.
     client.middlewareStack.remove('loggerMiddleware')
     return client

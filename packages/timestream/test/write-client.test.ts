@@ -18,6 +18,7 @@ const cleanups: (() => void)[] = []
 afterEach(() => {
   for (const cleanup of cleanups.splice(0)) cleanup()
   vi.unstubAllEnvs()
+  vi.restoreAllMocks()
 })
 
 interface Seen {
@@ -187,3 +188,40 @@ test('close ends connections of its own client', async () => {
   await writer.close(5000)
   expect(writer.status()).toMatchObject({ written: 0, abandoned: 1, inFlightRequests: 0 })
 })
+
+const failed = exception('InternalServerException', 500, 'down')
+
+/** Timers that keep the process alive, also a few of the test runner. */
+const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
+
+test.for([
+  ['WriteRecords', 1, 30],
+  ['DescribeEndpoints', 30, 1],
+] as const)(
+  'after close no pause between two tries of %s keeps the process alive: %i sinks with %i requests',
+  async ([operation, sinks, requests]) => {
+    const { url, seen } = await serve(() => failed)
+    const options = {
+      ...minimal,
+      maxBatchSize: 1,
+      ...(operation === 'WriteRecords' ? { writeClientConfig: { endpointOverride: url } } : {}),
+    }
+    useEnvironment(url)
+    // Every pause is of 20 s, longer than this test waits.
+    const random = vi.spyOn(Math, 'random').mockReturnValue(400)
+    const warned = vi.spyOn(process, 'emitWarning')
+    const before = timers()
+    const writers = Array.from({ length: sinks }, () => {
+      const harness = new Harness()
+      return { harness, writer: new TimestreamSink(options).createWriter(harness.context) }
+    })
+    const records = Array.from({ length: requests }).fill(1)
+    await Promise.all(writers.map(({ harness, writer }) => harness.write(writer, records)))
+    await until('the pauses', () => random.mock.calls.length === 30)
+    await Promise.all(writers.map(({ writer }) => writer.close(5000)))
+    await until('no timer', () => timers() < before + 10)
+    expect(seen.map((entry) => entry.operation)).toEqual(Array.from({ length: 30 }).fill(operation))
+    expect(warned).not.toHaveBeenCalled()
+    for (const { writer } of writers) expect(writer.status()).toMatchObject({ written: 0, abandoned: requests })
+  },
+)

@@ -360,7 +360,7 @@ test('credentials that fail for a minute end the attempt, restartable; none of t
   clock.advance(3_600_000)
   started.writer.hasten()
   await started.writer.close(0)
-  expect(started.calls()).toBe(3)
+  expect(started.harness.metric('numRequests')).toBe(3)
 })
 
 test('a request that is stored begins the minute anew', async () => {
