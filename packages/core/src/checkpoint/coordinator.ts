@@ -54,6 +54,7 @@ export class CheckpointCoordinator {
     | { readonly id: number; readonly barrier: number; readonly startedAt: number; readonly ended: Promise<void> }
     | undefined
   #timer: Timer | undefined
+  #started = false
   #stopped = false
   #requested = false
   #lastEndedAt = Number.NEGATIVE_INFINITY
@@ -90,14 +91,15 @@ export class CheckpointCoordinator {
 
   /** Starts the interval. */
   start(): void {
+    this.#started = true
     this.#schedule(this.#requested ? this.#untilAllowed() : this.#plan.intervalMs)
   }
 
-  /** Takes one as soon as the rules allow. */
+  /** Takes one as soon as the rules allow; before the start, whose splits would be missing in it, only then. */
   request(reason: string): void {
     this.#plan.logger.debug({ reason }, 'A checkpoint was requested')
     this.#requested = true
-    if (this.#open === undefined) this.#schedule(this.#untilAllowed())
+    if (this.#started && this.#open === undefined) this.#schedule(this.#untilAllowed())
   }
 
   /** One checkpoint of everything emitted so far, however long that takes to be settled; resolves when it is stored and acknowledged. */

@@ -139,11 +139,16 @@ export class Attempt {
     this.#failed.reject(error)
   }
 
+  readonly #requestCheckpoint = (reason: string): void => this.#coordinator?.request(reason)
+
   /** May still run when the attempt has ended: after each wait it looks, and then makes nothing more. */
   async #setUp(): Promise<void> {
     const { source, sinks, parallelism, name, store } = this.#plan
     const restored = await store.load()
     const state = restoredState(source, restored, name)
+    // Before the parts that may ask it for a checkpoint.
+    const coordinator = this.#makeCoordinator(restored?.id ?? 0)
+    this.#coordinator = coordinator
     for (const sink of sinks) {
       if (this.#ended) return
       await this.#makeWriter(sink)
@@ -157,13 +162,12 @@ export class Attempt {
       this.#subtasks.push(this.#subtask(reader, subtask))
     }
     this.#registerGauges()
-    this.#coordinator = this.#makeCoordinator(restored?.id ?? 0)
     await enumerator.start()
     // Start positions are stored before the first read: a crash before the first interval must not move LATEST.
-    if (restored === undefined && !this.#ended) await this.#coordinator.takeFinal()
+    if (restored === undefined && !this.#ended) await coordinator.takeFinal()
     if (this.#ended || this.#failure !== undefined) return
     this.#release()
-    this.#coordinator.start()
+    coordinator.start()
   }
 
   async #makeWriter(sink: AnySink): Promise<void> {
@@ -260,6 +264,7 @@ export class Attempt {
       clock,
       random,
       fail: this.#fail,
+      requestCheckpoint: this.#requestCheckpoint,
       settlement: {
         became: (token, entries) => this.#tracker.add(token, entries - 1),
         settle: (token) => this.#tracker.settle(token),
@@ -278,6 +283,7 @@ export class Attempt {
       random,
       signal: this.#abort.signal,
       fail: this.#fail,
+      requestCheckpoint: this.#requestCheckpoint,
     }
   }
 

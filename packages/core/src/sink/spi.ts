@@ -27,6 +27,11 @@ export interface SinkContext {
   readonly settlement: Settlement
   /** Ends the attempt with this error; the first call counts. */
   fail(error: SluiceError): void
+  /**
+   * Asks for a checkpoint before its interval is over. It begins as soon as none is open and `minPauseMs` have passed; what is
+   * asked meanwhile becomes one. The reason goes to the log.
+   */
+  requestCheckpoint(reason: string): void
 }
 
 /** The writer's side of the tracker: every entry that was accepted is settled exactly once, or it stays in hand. */

@@ -49,6 +49,11 @@ export interface SourceContext {
   readonly signal: AbortSignal
   /** Ends the attempt with this error; the first call counts. */
   fail(error: SluiceError): void
+  /**
+   * Asks for a checkpoint before its interval is over. It begins as soon as none is open and `minPauseMs` have passed; what is
+   * asked meanwhile becomes one. The reason goes to the log.
+   */
+  requestCheckpoint(reason: string): void
 }
 
 export interface EnumeratorContext<Split extends SourceSplit> extends SourceContext {

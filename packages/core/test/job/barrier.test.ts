@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { type Job, type JobOptions, noRestart, stream, type SubmitOutcome } from '../../src/index.ts'
+import { delay, type Job, type JobOptions, noRestart, stream, type SubmitOutcome } from '../../src/index.ts'
 import {
   ALL_WRITTEN,
   ended,
@@ -190,6 +190,67 @@ async function timedOut(): Promise<{
   })
   return { clock, job, gate, storage }
 }
+
+describe('a checkpoint that is requested', () => {
+  test.each(['enumerator', 'reader', 'sink'] as const)('by the %s comes before its interval is over', async (who) => {
+    const clock = new VirtualClock()
+    const storage = spiedStorage()
+    const source = new InMemorySource<number>()
+    const sink = new InMemorySink<number>()
+    const ask: Partial<Record<typeof who, (reason: string) => void>> = {}
+    const createEnumerator = source.createEnumerator.bind(source)
+    const createReader = source.createReader.bind(source)
+    const createWriter = sink.createWriter.bind(sink)
+    source.createEnumerator = (context, restored) => {
+      ask.enumerator = (reason) => context.requestCheckpoint(reason)
+      return createEnumerator(context, restored)
+    }
+    source.createReader = (context) => {
+      ask.reader = (reason) => context.requestCheckpoint(reason)
+      return createReader(context)
+    }
+    sink.createWriter = (context) => {
+      ask.sink = (reason) => context.requestCheckpoint(reason)
+      return createWriter(context)
+    }
+    const { lines, logger } = recorder()
+    const job = start(source, sink, clock, { checkpoints: { storage }, logger })
+    source.push('0', 1, 2)
+    await until(clock, () => job.status().emitted === 2)
+    expect(storage.stored).toHaveLength(1)
+    ask[who]?.('nearly full')
+    await until(clock, () => storage.stored.length === 2)
+    expect(storage.stored[1]?.json).toContain('"next":2')
+    expect(lines.filter(({ level }) => level === 'debug')).toMatchObject([{ fields: { reason: 'nearly full' } }])
+    await settled(clock, job.close())
+  })
+
+  test('while the parts are being made has every split in it', async () => {
+    const clock = new VirtualClock()
+    const storage = spiedStorage()
+    const source = new InMemorySource<number>({ splits: ['a', 'b'] })
+    const sink = new InMemorySink<number>()
+    await settled(clock, start(source, sink, clock, { checkpoints: { storage } }).drain())
+    const createWriter = sink.createWriter.bind(sink)
+    sink.createWriter = (context) => {
+      context.requestCheckpoint('early')
+      return createWriter(context)
+    }
+    const createEnumerator = source.createEnumerator.bind(source)
+    source.createEnumerator = (context, restored) => {
+      const enumerator = createEnumerator(context, restored)
+      return { ...enumerator, start: () => delay(clock, 500).then(() => enumerator.start()) }
+    }
+    const before = storage.stored.length
+    const job = start(source, sink, clock, { checkpoints: { storage } })
+    await until(clock, () => storage.stored.length > before, 100)
+    expect(splitsOf(storage.stored[before])).toEqual([
+      { splitId: 'a', next: 0 },
+      { splitId: 'b', next: 0 },
+    ])
+    await settled(clock, job.close())
+  })
+})
 
 describe('a checkpoint that runs into its timeout', () => {
   test('is counted and given up, and the job goes on', async () => {

@@ -146,6 +146,7 @@ export class Harness {
       random,
       settlement,
       fail: (error: SluiceError): void => void this.failures.push(error),
+      requestCheckpoint: () => {},
     }
     const limits = {
       maxBatchSize: 4,

@@ -100,6 +100,7 @@ describe('conversion', () => {
       clock: new VirtualClock(),
       random: Math.random,
       settlement,
+      requestCheckpoint: () => {},
       fail: (error: SluiceError): void => {
         throw error
       },

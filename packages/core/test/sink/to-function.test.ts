@@ -29,6 +29,7 @@ async function start(fn: Parameters<typeof toFunction<string>>[0], options?: ToF
     clock,
     random: () => 0,
     settlement,
+    requestCheckpoint: () => {},
     fail: (error: SluiceError) => {
       throw error
     },

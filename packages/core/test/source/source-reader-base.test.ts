@@ -65,6 +65,7 @@ function bench(maxFetchedBytes = 1000, maxBytesPerFetch = 100) {
     signal: new AbortController().signal,
     subtask: 0,
     fail: (error) => void failures.push(error),
+    requestCheckpoint: () => {},
   }
   return { clock, metrics, failures, reader: new Reader(context, { maxFetchedBytes, maxBytesPerFetch }) }
 }

@@ -19,6 +19,7 @@ function open(sink: InMemorySink<string>): {
     clock,
     random: () => 0,
     settlement,
+    requestCheckpoint: () => {},
     fail: (error: SluiceError) => {
       throw error
     },
