@@ -92,6 +92,7 @@ export class Harness {
       clock,
       random: () => 0,
       settlement: this.settlement,
+      requestCheckpoint: () => {},
       fail: (error) => {
         this.failures.push(error)
       },
