@@ -23,7 +23,7 @@ export type Parsed =
 const HELP = `Kinesis to Timestream: host metrics and events flow from a Kinesis stream into a Timestream table.
 
   npm run demo                       local servers, 5000 records
-  npm run demo -- --records 20000    more of them
+  npm run demo -- --records 20000    more of them: kinesis-local takes about 200 records/s, so some minutes
   npm run demo -- --aws --stream S --database D --table T
                                      the same against AWS (region and credentials as the AWS SDK finds them)
 
@@ -37,13 +37,13 @@ Options
   --table NAME     Timestream table (default kinesisdata)
   --aws            write to AWS instead of local servers; costs money
   --create         with --aws: create stream, database and table when they are missing
-  --state FOLDER   keep checkpoints there (default: a temporary folder)
+  --state FOLDER   with --aws: keep checkpoints there, so that the next run goes on (default: a temporary folder)
   --admin-port N   port for /status, /metrics, /healthz and /readyz on loopback; 0 takes a free one (default 0)
   --verbose        show the job's log lines
   --help           this text
 
 Ctrl-C drains: what was read is written, then the result is shown. A second Ctrl-C stops at once.
-The last line of standard output is one JSON object. Exit code 0: nothing is missing.
+The last line of standard output is one JSON object, with "error" when the run failed. Exit code 0: nothing is missing.
 `
 
 const FLAGS = {
@@ -113,9 +113,12 @@ export function parseArguments(args: readonly string[]): Parsed {
     adminPort: number('admin-port', 0, 65_535),
     verbose: values.verbose === true,
   }
+  if (options.state !== undefined && !options.aws) {
+    problems.push('--state goes with --aws: a local stream is new in each run, and so are its positions')
+  }
   if (options.create && !options.aws)
     problems.push('--create goes with --aws: local servers always create what is missing')
-  if (options.collisions > Math.floor(options.records / 4) * 2) {
+  if (problems.length === 0 && options.collisions > Math.floor(options.records / 4) * 2) {
     problems.push(
       `--collisions must be at most ${Math.floor(options.records / 4) * 2} for ${options.records} --records, got ${options.collisions}`,
     )

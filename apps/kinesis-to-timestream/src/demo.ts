@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { consoleLogger, drainOnSignals, fileCheckpoints, type Job, silentLogger, stream } from '@sluice/core'
+import { consoleLogger, fileCheckpoints, type Job, silentLogger, stream } from '@sluice/core'
 import type { LedgerEntry, LedgerReport } from '@sluice/core/testing'
 import { KinesisSource } from '@sluice/kinesis'
 import { temporaryFolder } from '@sluice/testkit'
@@ -40,9 +40,11 @@ export async function runDemo(options: DemoOptions): Promise<{ readonly summary:
   const produced: LedgerEntry[] = []
   const stopProducing = new AbortController()
   await using job = startJob(options, services, options.state ?? join(temporary.path, 'state'))
-  const removeHandlers = drainOnSignals(job)
-  const interrupt = (): void => stopProducing.abort()
-  process.once('SIGINT', interrupt).once('SIGTERM', interrupt)
+  using signals = onSignals((count) => {
+    stopProducing.abort()
+    // The second one does not wait for the sink, and does nothing to a job that has ended: the result is still shown.
+    void (count === 1 ? job.drain() : job.close()).catch(() => undefined)
+  })
   let interrupted = false
   const progress = showProgress(job, options.records, () => produced.length)
   try {
@@ -65,13 +67,17 @@ export async function runDemo(options: DemoOptions): Promise<{ readonly summary:
   } finally {
     stopProducing.abort()
     progress.stop()
-    removeHandlers()
-    process.off('SIGINT', interrupt).off('SIGTERM', interrupt)
   }
   const end = await job.done
-  const stored = await storedEntries(services.query, options, run)
-  const { report, duplicates } = await checkResult(produced, stored, services.journalPath)
-  await showResult(options, services, report, run)
+  const { report, duplicates } = await Promise.race([
+    signals.third,
+    (async () => {
+      const stored = await storedEntries(services.query, options, run)
+      const result = await checkResult(produced, stored, services.journalPath)
+      await showResult(options, services, result.report, run)
+      return result
+    })(),
+  ])
   const sinks = Object.values(job.status().sinks)
   const summary: DemoSummary = {
     demo: 'kinesis-to-timestream',
@@ -93,6 +99,23 @@ export async function runDemo(options: DemoOptions): Promise<{ readonly summary:
 
 function say(line: string): void {
   process.stderr.write(`${line}\n`)
+}
+
+/** Calls back with how many SIGINT and SIGTERM came so far; the third rejects `third`. Removed on disposal. */
+function onSignals(callback: (count: number) => void): Disposable & { readonly third: Promise<never> } {
+  const third = Promise.withResolvers<never>()
+  third.promise.catch(() => undefined)
+  let count = 0
+  const onSignal = (): void => {
+    count++
+    if (count < 3) callback(count)
+    else third.reject(new Error('interrupted before the result was there'))
+  }
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal)
+  return {
+    third: third.promise,
+    [Symbol.dispose]: () => void process.off('SIGINT', onSignal).off('SIGTERM', onSignal),
+  }
 }
 
 function startJob(options: DemoOptions, services: Services, state: string): Job {

@@ -15,6 +15,7 @@ else if (parsed.kind === 'problems') {
     process.exitCode = ok ? 0 : 1
   } catch (error) {
     process.stderr.write(`${messageOf(error)}\n`)
+    process.stdout.write(`${JSON.stringify({ demo: 'kinesis-to-timestream', error: messageOf(error) })}\n`)
     process.exitCode = 1
   }
 }

@@ -13,6 +13,7 @@ export interface Figures {
 export function showProgress(job: Job, records: number, produced: () => number): { stop(): void } {
   const startedAt = performance.now()
   let before: Figures = { produced: 0, read: 0, stored: 0 }
+  let beforeMs = startedAt
   let firstRowShown = false
   const show = (): void => {
     const status = job.status()
@@ -21,8 +22,10 @@ export function showProgress(job: Job, records: number, produced: () => number):
       firstRowShown = true
       write(`first rows stored after ${((performance.now() - startedAt) / 1000).toFixed(1)} s`, true)
     }
-    write(describe(status, now, before, records), false)
+    const nowMs = performance.now()
+    write(describe(status, now, before, (nowMs - beforeMs) / 1000, records), false)
     before = now
+    beforeMs = nowMs
   }
   const timer = setInterval(show, INTERVAL_MS)
   const first = setInterval(() => {
@@ -45,12 +48,12 @@ function figures(status: JobStatus, produced: number): Figures {
   return { produced, read: status.emitted, stored }
 }
 
-function describe(status: JobStatus, now: Figures, before: Figures, records: number): string {
+function describe(status: JobStatus, now: Figures, before: Figures, seconds: number, records: number): string {
   const sinks = Object.values(status.sinks)
   const inHand = sinks.reduce((total, sink) => total + sink.inHand, 0)
   const requests = sinks.reduce((total, sink) => total + sink.inFlightRequests, 0)
   const lags = status.readers.flatMap((reader) => reader.splits.flatMap((split) => split.millisBehindLatest ?? []))
-  const rate = (name: keyof Figures): string => `${Math.max(0, now[name] - before[name])}/s`
+  const rate = (name: keyof Figures): string => `${Math.round(Math.max(0, now[name] - before[name]) / seconds)}/s`
   return [
     status.state,
     `produced ${now.produced}/${records} (${rate('produced')})`,

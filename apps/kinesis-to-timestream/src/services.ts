@@ -68,7 +68,10 @@ async function awsServices(options: DemoOptions, say: (line: string) => void): P
   const kinesis = resources.adopt(new KinesisClient({ requestHandler }), (client) => client.destroy())
   const write = resources.adopt(new TimestreamWriteClient({}), (client) => client.destroy())
   const query = resources.adopt(new TimestreamQueryClient({}), (client) => client.destroy())
-  say(`AWS, region ${await kinesis.config.region()}: Kinesis and Timestream charge for what this run writes and reads`)
+  const region = await kinesis.config.region().catch((error: unknown) => {
+    throw new Error('no region: set AWS_REGION or one in the AWS profile', { cause: error })
+  })
+  say(`AWS, region ${region}: Kinesis and Timestream charge for what this run writes and reads`)
   if (options.create) {
     say(`creating what is missing of stream ${options.stream}, database ${options.database}, table ${options.table}`)
     await Promise.all([createStream(kinesis, options), createTable(write, options)])

@@ -50,7 +50,8 @@ export type SdkClientConfig = Omit<AwsClientConfig, 'credentials'> & {
   readonly credentials?: () => Promise<PlainCredentials>
 }
 
-const FIELDS = [
+/** The names of all fields: for the check of unknown ones. */
+export const AWS_CLIENT_CONFIG_FIELDS: readonly (keyof AwsClientConfig)[] = [
   'region',
   'endpoint',
   'credentials',
@@ -58,7 +59,7 @@ const FIELDS = [
   'useFipsEndpoint',
   'useDualstackEndpoint',
   'maxAttempts',
-] as const satisfies readonly (keyof AwsClientConfig)[]
+]
 
 /** A region becomes a label of a host name. */
 const REGION = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/i
@@ -111,7 +112,7 @@ export function checkAwsClientConfig(
  * ```
  */
 export function awsClientConfig(config: AwsClientConfig, owner = 'AwsClientConfig'): SdkClientConfig {
-  const check = new OptionsCheck(owner, config, FIELDS)
+  const check = new OptionsCheck(owner, config, AWS_CLIENT_CONFIG_FIELDS)
   if (typeof config === 'object' && config !== null) checkAwsClientConfig(check, config)
   check.throwIfAny()
   const { credentials, ...rest } = config

@@ -1,4 +1,5 @@
 export {
+  AWS_CLIENT_CONFIG_FIELDS,
   type AwsClientConfig,
   awsClientConfig,
   type AwsCredentials,

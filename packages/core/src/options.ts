@@ -18,19 +18,24 @@ type Shape = Readonly<Record<string, unknown>>
 export class OptionsCheck {
   readonly #owner: string
   readonly #options: Shape
+  readonly #path: string
   readonly #problems: string[] = []
 
-  /** @param known - every option name; another one is a problem, with the nearest known name as a hint. */
-  constructor(owner: string, options: unknown, known: readonly string[]) {
+  /**
+   * @param known - every option name; another one is a problem, with the nearest known name as a hint.
+   * @param path - where a nested object lies: `checkpoints.`
+   */
+  constructor(owner: string, options: unknown, known: readonly string[], path = '') {
     this.#owner = owner
+    this.#path = path
     if (typeof options !== 'object' || options === null || Array.isArray(options)) {
       this.#options = {}
-      this.#problems.push(`options must be an object, got ${describe(options)}`)
+      this.#problems.push(`${path === '' ? 'options' : path.slice(0, -1)} must be an object, got ${describe(options)}`)
       return
     }
     this.#options = options as Shape
     for (const name of Object.keys(this.#options)) {
-      if (!known.includes(name)) this.problem(`unknown option '${name}'${hint(name, known)}`)
+      if (!known.includes(name)) this.problem(`unknown option '${path}${name}'${hint(name, known, path)}`)
     }
   }
 
@@ -46,7 +51,7 @@ export class OptionsCheck {
 
   /** Adds a problem that names option, rule, value and type. */
   refuse(name: string, rule: string): void {
-    this.#problems.push(`${name} must be ${rule}, got ${describe(this.#options[name])}`)
+    this.#problems.push(`${this.#path}${name} must be ${rule}, got ${describe(this.#options[name])}`)
   }
 
   integer(
@@ -115,10 +120,10 @@ function describe(value: unknown): string {
   return `${shown} (${Array.isArray(value) ? 'array' : typeof value})`
 }
 
-function hint(name: string, known: readonly string[]): string {
+function hint(name: string, known: readonly string[], path: string): string {
   const lower = name.toLowerCase()
   const near = known.find((other) => other.toLowerCase() === lower || distanceAtMostTwo(other.toLowerCase(), lower))
-  return near === undefined ? '' : `; did you mean '${near}'?`
+  return near === undefined ? '' : `; did you mean '${path}${near}'?`
 }
 
 function distanceAtMostTwo(a: string, b: string): boolean {

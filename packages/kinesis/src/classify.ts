@@ -59,6 +59,15 @@ export function fatalError(error: unknown, target: string): SluiceError {
   const { kind, code, message, requestId } = classifyAwsError(error)
   const facts = { awsCode: code, ...(requestId === undefined ? {} : { requestId }) }
   const said = `${code}: ${message}`
+  if (message === 'Region is missing') {
+    return new SluiceError(
+      'SLUICE_OPTIONS_INVALID',
+      `${target}: no region; set aws.region, AWS_REGION or one in the AWS profile`,
+      {
+        cause: error,
+      },
+    )
+  }
   if (kind === 'notFound') {
     return new SluiceError('SLUICE_SOURCE_NOT_FOUND', `${target} was not found: ${said}`, { cause: error, facts })
   }

@@ -1,5 +1,5 @@
 import type { KinesisClient } from '@aws-sdk/client-kinesis'
-import { type AwsClientConfig, checkAwsClientConfig } from '@sluice/aws'
+import { AWS_CLIENT_CONFIG_FIELDS, type AwsClientConfig, checkAwsClientConfig } from '@sluice/aws'
 import { OptionsCheck } from '@sluice/core'
 
 import type { ShardPartition } from './split.ts'
@@ -167,7 +167,11 @@ function checkValues(check: OptionsCheck, options: KinesisSourceOptions<unknown>
   if (client !== undefined && aws !== undefined) check.problem('only one of client and aws may be given')
   if (aws === undefined) return
   if (typeof aws !== 'object' || aws === null) check.refuse('aws', 'an object')
-  else checkAwsClientConfig(check, aws, (field) => `aws.${field}`)
+  else {
+    const { problems } = new OptionsCheck('aws', aws, AWS_CLIENT_CONFIG_FIELDS, 'aws.')
+    for (const problem of problems) check.problem(problem)
+    checkAwsClientConfig(check, aws, (field) => `aws.${field}`)
+  }
 }
 
 function checkInitialPosition(check: OptionsCheck, position: KinesisInitialPosition | undefined): void {
@@ -187,4 +191,7 @@ function checkPartition(check: OptionsCheck, shards: ShardPartition | undefined)
   const { index, count } = Object(shards) as ShardPartition
   const valid = Number.isSafeInteger(index) && Number.isSafeInteger(count) && index >= 0 && index < count
   if (!valid) check.refuse('shards', '{ index, count } with integers and 0 <= index < count')
+  else
+    for (const problem of new OptionsCheck('shards', shards, ['index', 'count'], 'shards.').problems)
+      check.problem(problem)
 }

@@ -122,7 +122,7 @@ export function positionLost(split: KinesisSplit, oldestMs: number, nowMs: numbe
   return new SluiceError(
     'SLUICE_POSITION_LOST',
     `shard ${split.splitId}: records after the stored position may be gone: wanted ${describePosition(split.position)}${read}, ` +
-      `the stream has records from ${oldest} to ${newest}; raise the stream's retention period, or reset the checkpoint to accept the gap`,
+      `the stream has records from ${oldest} to ${newest}; raise the stream's retention period, or, to accept the gap, delete the job's checkpoint folder`,
     { cause, facts: { split: split.splitId, wanted: wantedOf(split.position), oldest, newest } },
   )
 }

@@ -51,6 +51,12 @@ describe('options of KinesisSource', () => {
     expect(problems).toHaveLength(15)
   })
 
+  test('a misspelt name inside aws or shards is a problem with its path', () => {
+    const bad = { streamName: 'a', aws: { regoin: 'eu-west-1' }, shards: { index: 0, count: 2, cuont: 3 } }
+    expect(() => new KinesisSource(bad as never)).toThrow(/unknown option 'aws\.regoin'; did you mean 'aws\.region'\?/)
+    expect(() => new KinesisSource(bad as never)).toThrow(/unknown option 'shards\.cuont'/)
+  })
+
   test.each([
     ['no stream', {}],
     ['two streams', { streamName: 'a', streamArn: 'arn:aws:kinesis:eu-west-1:123456789012:stream/a' }],

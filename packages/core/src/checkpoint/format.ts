@@ -60,7 +60,7 @@ export function decodeCheckpoint(bytes: Buffer): Decoded {
   if (header.format > CHECKPOINT_FORMAT) {
     throw new SluiceError(
       'SLUICE_STATE_NEWER',
-      `the checkpoint has format ${header.format}, this version of @sluice/core reads up to ${CHECKPOINT_FORMAT}: upgrade it, or reset the state`,
+      `the checkpoint has format ${header.format}, this version of @sluice/core reads up to ${CHECKPOINT_FORMAT}: upgrade it, or delete the job's checkpoint folder to start from the initial position`,
       { facts: { format: header.format, readable: CHECKPOINT_FORMAT } },
     )
   }

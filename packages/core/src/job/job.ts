@@ -172,7 +172,7 @@ export class Job implements AsyncDisposable {
       const failure = SluiceError.from(error, 'SLUICE_INTERNAL', `job '${name}'`)
       this.#state = 'failed'
       this.#noteError(failure)
-      logger.error({ job: name, error: failure }, 'The job failed')
+      logger.error({ job: name, err: failure }, 'The job failed')
       throw failure
     } finally {
       await this.#release(store)
@@ -233,7 +233,7 @@ export class Job implements AsyncDisposable {
     const { name, logger } = this.#options
     if (failure.restartable && this.#asked === undefined) this.#state = 'restarting'
     this.#noteError(failure)
-    logger.warn({ job: name, error: failure }, 'The attempt failed')
+    logger.warn({ job: name, err: failure }, 'The attempt failed')
   }
 
   #plan(store: CheckpointStore): JobPlan {

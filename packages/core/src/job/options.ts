@@ -139,14 +139,14 @@ function checkNested(
   known: readonly string[],
 ): void {
   if (value === undefined) return
-  const nested = new OptionsCheck(name, value, known)
+  const nested = new OptionsCheck(name, value, known, `${name}.`)
   if (name === 'checkpoints') {
     for (const duration of ['intervalMs', 'timeoutMs']) nested.integer(duration)
     nested.integer('minPauseMs', { min: 0 })
-    checkShape(nested, 'storage', (value as CheckpointOptions).storage, ['open'])
+    checkShape(nested, 'checkpoints.storage', (value as CheckpointOptions).storage, ['open'])
   } else {
     nested.integer('port', { min: 0, max: 65_535, required: true })
     nested.string('host')
   }
-  for (const problem of nested.problems) check.problem(`${name}.${problem}`)
+  for (const problem of nested.problems) check.problem(problem)
 }

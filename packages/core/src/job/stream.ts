@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { SluiceError } from '../errors.ts'
 import { SPI_VERSION, type Sink } from '../sink/spi.ts'
 import type { Source, SourceSplit } from '../source/spi.ts'
@@ -21,7 +22,7 @@ import type { AnySink, AnySource } from './plan.ts'
  * ```
  */
 export function stream<T, Split extends SourceSplit, State>(source: Source<T, Split, State>): Stream<T> {
-  requireSpi('source', source.uid, source.spiVersion)
+  requireSpi('source', source)
   const { acknowledgement, assignment, positionAuthority, uid } = source
   if (acknowledgement !== 'prefix' || assignment !== 'enumerator' || positionAuthority !== 'checkpoint') {
     throw new SluiceError(
@@ -83,7 +84,7 @@ export class SinkedStream<T> {
 
   /** @throws SluiceError `SLUICE_SPI_MISMATCH`, `SLUICE_OPTIONS_INVALID` when the uid is taken by another sink. */
   sinkTo(sink: Sink<T>): SinkedStream<T> {
-    requireSpi('sink', sink.uid, sink.spiVersion)
+    requireSpi('sink', sink)
     if (this.#sinks.some(({ uid }) => uid === sink.uid)) {
       throw new SluiceError(
         'SLUICE_OPTIONS_INVALID',
@@ -103,7 +104,13 @@ export class SinkedStream<T> {
   }
 }
 
-function requireSpi(kind: string, uid: string, version: number): void {
+function requireSpi(kind: 'source' | 'sink', connector: { readonly uid: string; readonly spiVersion: number }): void {
+  const given: unknown = connector
+  if (typeof given !== 'object' || given === null || !('spiVersion' in given)) {
+    const call = kind === 'source' ? 'stream()' : 'sinkTo()'
+    throw new SluiceError('SLUICE_OPTIONS_INVALID', `${call} needs a ${kind}, got ${inspect(given, { depth: -1 })}`)
+  }
+  const { uid, spiVersion: version } = connector
   if (version === SPI_VERSION) return
   throw new SluiceError(
     'SLUICE_SPI_MISMATCH',

@@ -146,9 +146,10 @@ export class Subtask {
       const produced = values.length - before
       const token = tracker.emit(tracked, index, produced * writers.length)
       if (values.length > this.#tokens.length) this.#growTo(values.length)
-      this.#tokens.fill(token, before, values.length)
-      this.#byteLengths.fill(0, before, values.length)
-      if (produced > 0) this.#byteLengths[before] = batch.byteLengths[index] ?? 0
+      for (let at = before; at < values.length; at++) {
+        this.#tokens[at] = token
+        this.#byteLengths[at] = at === before ? (batch.byteLengths[index] ?? 0) : 0
+      }
     }
     current.emitted = index
     this.#plan.recordsEmitted.value += index - first

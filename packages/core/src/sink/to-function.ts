@@ -65,8 +65,11 @@ const ENGINE_OPTIONS: readonly (keyof AsyncSinkOptions)[] = [
   'maxIsolationRequests',
 ]
 
+const WARNING_INTERVAL_MS = 60_000
+
 class FunctionWriter<T> extends AsyncSinkWriter<T, T> {
   readonly #fn: SinkFunction<T>
+  #warnedAt: number = Number.NEGATIVE_INFINITY
 
   constructor(context: SinkContext, options: AsyncSinkOptions, fn: SinkFunction<T>) {
     super(context, options)
@@ -82,7 +85,20 @@ class FunctionWriter<T> extends AsyncSinkWriter<T, T> {
       await this.#fn(batch.entries, context)
       return ALL_WRITTEN
     } catch (error) {
+      this.#warn(error, context.attempt)
       return { retryAll: { code: 'functionRejected', message: messageOf(error), cause: error }, slowDown: false }
     }
+  }
+
+  /** The first rejection of a row and then one a minute: a store that is down for an hour is not told a thousand times. */
+  #warn(error: unknown, attempt: number): void {
+    const { logger, clock, sinkUid } = this.context
+    const now = clock.now()
+    if (attempt > 1 && now - this.#warnedAt < WARNING_INTERVAL_MS) return
+    this.#warnedAt = now
+    logger.warn(
+      { sink: sinkUid, err: error, attempt },
+      'The function rejected; its values are sent again. Option: retry.maxAttempts',
+    )
   }
 }

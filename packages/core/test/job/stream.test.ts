@@ -74,7 +74,7 @@ describe('the options of start()', () => {
       'checkpoints.minPauseMs must be',
       'checkpoints.timeoutMs must be',
       'checkpoints.storage must have the method(s) open',
-      "checkpoints.unknown option 'intervalMS'; did you mean 'intervalMs'?",
+      "unknown option 'checkpoints.intervalMS'; did you mean 'checkpoints.intervalMs'?",
       'admin.port must be an integer from 0 to 65535, got 70000',
       'admin.host must be',
     ]) {
@@ -88,6 +88,6 @@ describe('the options of start()', () => {
 
   test('refuse what is no object', () => {
     expect(bad(undefined)).toContain('options must be an object')
-    expect(bad({ name: 'x', checkpoints: 5 })).toContain('checkpoints.options must be an object')
+    expect(bad({ name: 'x', checkpoints: 5 })).toContain('checkpoints must be an object')
   })
 })

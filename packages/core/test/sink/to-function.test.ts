@@ -16,15 +16,18 @@ interface Started {
   readonly clock: VirtualClock
   readonly settlement: FakeSettlement
   readonly writer: SinkWriter<string>
+  /** The fields of each warning. */
+  readonly warnings: readonly object[]
   readonly offer: (...values: readonly string[]) => number
 }
 
 async function start(fn: Parameters<typeof toFunction<string>>[0], options?: ToFunctionOptions): Promise<Started> {
   const clock = new VirtualClock()
   const settlement = new FakeSettlement()
+  const warnings: object[] = []
   const writer = await toFunction(fn, options).createWriter({
     sinkUid: 'function',
-    logger: silentLogger,
+    logger: { ...silentLogger, warn: (fields) => void warnings.push(fields) },
     metrics: new MetricRegistry(),
     clock,
     random: () => 0,
@@ -38,6 +41,7 @@ async function start(fn: Parameters<typeof toFunction<string>>[0], options?: ToF
     clock,
     settlement,
     writer,
+    warnings,
     offer: (...values) =>
       writer.write(
         {
@@ -115,6 +119,18 @@ describe('toFunction', () => {
     expect(calls).toEqual([])
     await clock.advance(1)
     expect(calls).toEqual([['a']])
+  })
+
+  test('a rejection is told at once and then once a minute, with the option that bounds the repeats', async () => {
+    const { clock, offer, warnings } = await start(() => Promise.reject(new Error('db down')))
+    offer('a')
+    await clock.advance(1000)
+    expect(warnings).toHaveLength(1)
+    expect(warnings[0]).toMatchObject({ sink: 'function', err: { message: 'db down' }, attempt: 1 })
+    await clock.advance(50_000)
+    expect(warnings).toHaveLength(1)
+    await clock.advance(30_000)
+    expect(warnings).toHaveLength(2)
   })
 
   test('a function that consumes or sorts its list changes nothing for the engine', async () => {

@@ -54,6 +54,7 @@ export class MiniJob {
       clock,
       random: () => 0.5,
       signal: this.#stop.signal,
+      requestCheckpoint: () => {},
       fail: (error: SluiceError) => void this.failures.push(error),
     }
     const assign = (splits: readonly KinesisSplit[], subtask: number): void => {
