@@ -63,7 +63,7 @@ const HASH_KEY_BITS = 128n
  * Which of `parts` equal parts of the hash key space a shard belongs to: by the middle of its range, so that shards of equal
  * size spread evenly, whatever their number (Flink's UniformShardAssigner).
  */
-export function partOf(shard: Pick<ListedShard, 'middle'>, parts: number): number {
+function partOf(shard: Pick<ListedShard, 'middle'>, parts: number): number {
   return Number((shard.middle * BigInt(parts)) >> HASH_KEY_BITS)
 }
 
