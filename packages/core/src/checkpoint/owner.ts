@@ -8,6 +8,8 @@ import { messageOf, SluiceError } from '../errors.ts'
 const MAX_SOCKET_PATH_BYTES = 100
 const CONNECT_TIMEOUT_MS = 2_000
 const SOCKET_NAME = 'owner.sock'
+/** Looks at an owner that seems dead, before other starters are told from a live one. */
+const ROUNDS = 5
 /** Linux shows open folders here, under paths that are always short. */
 const OPEN_FILES = '/proc/self/fd'
 
@@ -46,13 +48,15 @@ async function own(folder: string, way: Way): Promise<Owner> {
   // Made under a name of its own: its inode is known before anyone else can replace it, and closing it removes that name only,
   // never the socket of a process that took over.
   const server = await listen(join(way.short, asideName))
+  const published = async (inode: number): Promise<Owner> => {
+    await unlink(aside).catch(() => undefined)
+    return owner(folder, path, server, inode, way)
+  }
   try {
     const { ino } = await stat(aside)
-    for (let round = 0; round < 3; round++) {
-      if (await publish(aside, path)) {
-        await unlink(aside).catch(() => undefined)
-        return owner(folder, path, server, ino, way)
-      }
+    for (let round = 0; round < ROUNDS; round++) {
+      if (await publish(aside, path)) return await published(ino)
+      const judged = await inodeOf(path)
       if (await isAlive(join(way.short, SOCKET_NAME))) {
         throw new SluiceError(
           'SLUICE_STATE_OWNED',
@@ -60,8 +64,11 @@ async function own(folder: string, way: Way): Promise<Owner> {
           { facts: { folder } },
         )
       }
-      await unlink(path).catch(() => undefined)
+      // Another starter may have taken the dead one's place since the look.
+      if ((await inodeOf(path)) === judged) await unlink(path).catch(() => undefined)
     }
+    // Whoever removed a socket tries to put its own there: of any number of starters, one wins.
+    if (await publish(aside, path)) return await published(ino)
     throw new SluiceError(
       'SLUICE_STATE_OWNED',
       `other processes are starting on the checkpoints in ${folder} at this moment`,
