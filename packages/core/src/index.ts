@@ -57,7 +57,8 @@ export type { CheckpointStatus } from './checkpoint/coordinator.ts'
 export { fileCheckpoints, type FileCheckpointsOptions } from './checkpoint/file.ts'
 export { memoryCheckpoints } from './checkpoint/memory.ts'
 export type { Checkpoint, CheckpointStorage, CheckpointStore, SourceState } from './checkpoint/storage.ts'
-export { type Job, type JobEnd, type JobStatus } from './job/job.ts'
+export { type Job } from './job/job.ts'
+export type { JobEnd, JobStatus } from './job/status.ts'
 export type { AdminOptions, CheckpointOptions, JobOptions } from './job/options.ts'
 export {
   exponentialDelayRestart,

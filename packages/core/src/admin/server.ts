@@ -1,6 +1,7 @@
 import { createServer, type ServerResponse } from 'node:http'
 import { messageOf, SluiceError } from '../errors.ts'
-import type { Job, JobStatus } from '../job/job.ts'
+import type { JobStatus } from '../job/status.ts'
+import type { MetricRegistry } from '../metrics/registry.ts'
 import type { AdminOptions } from '../job/options.ts'
 import { prometheusText } from '../metrics/prometheus-text.ts'
 
@@ -13,12 +14,22 @@ export interface AdminServer {
 const STALE_INTERVALS = 3
 const REQUEST_TIMEOUT_MS = 10_000
 
+/** What the server shows: a job. */
+export interface Administered {
+  readonly metrics: MetricRegistry
+  status(): JobStatus
+}
+
 /**
  * Serves `/healthz`, `/readyz`, `/status` (JSON) and `/metrics` (Prometheus text).
  *
  * @throws SluiceError `SLUICE_ADMIN_SERVER` when the port is in use or may not be bound.
  */
-export async function startAdminServer(options: AdminOptions, job: Job, intervalMs: number): Promise<AdminServer> {
+export async function startAdminServer(
+  options: AdminOptions,
+  job: Administered,
+  intervalMs: number,
+): Promise<AdminServer> {
   const { port, host = '127.0.0.1' } = options
   const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS }, (request, response) => {
     if (request.method !== 'GET' && request.method !== 'HEAD') return send(response, 405, 'text/plain', 'only GET\n')
@@ -54,7 +65,7 @@ export async function startAdminServer(options: AdminOptions, job: Job, interval
   }
 }
 
-async function answer(url: string, response: ServerResponse, job: Job, intervalMs: number): Promise<void> {
+async function answer(url: string, response: ServerResponse, job: Administered, intervalMs: number): Promise<void> {
   try {
     const path = url.split('?', 1)[0]
     if (path === '/status')

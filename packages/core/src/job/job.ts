@@ -1,49 +1,14 @@
 import { type AdminServer, startAdminServer } from '../admin/server.ts'
-import type { CheckpointStatus } from '../checkpoint/coordinator.ts'
 import type { CheckpointStore } from '../checkpoint/storage.ts'
 import { SluiceError } from '../errors.ts'
 import { JOB_METRICS } from '../metrics/job-metrics.ts'
 import type { MetricRegistry } from '../metrics/registry.ts'
 import { delay } from '../runtime/clock.ts'
-import type { SinkStatus } from '../sink/spi.ts'
-import type { ReaderStatus } from '../source/spi.ts'
 import { Attempt, type Leftover } from './attempt.ts'
 import { Grace } from './grace.ts'
 import type { ResolvedJobOptions } from './options.ts'
 import type { JobPlan } from './plan.ts'
-
-/** How a job ended, when it did not fail. */
-export interface JobEnd {
-  /** `finished`: the input ended. `drained` and `closed`: as asked. */
-  readonly how: 'finished' | 'drained' | 'closed'
-  /**
-   * Inputs that were emitted and not settled: they are repeated at the next start. 0 unless the job was closed, or was stopped
-   * while it waited to restart.
-   */
-  readonly unsettled: number
-  readonly unsettledBySplit: Readonly<Record<string, number>>
-}
-
-export interface JobStatus {
-  readonly name: string
-  readonly state: 'starting' | 'running' | 'restarting' | 'draining' | 'ended' | 'failed'
-  readonly attempt: number
-  readonly restarts: number
-  readonly uptimeMs: number
-  /** Inputs emitted by this attempt. */
-  readonly emitted: number
-  readonly unsettled: number
-  /** Inputs that a kill at this moment would repeat. */
-  readonly repeatIfKilledNow: number
-  /** Raw bytes of the fetched batches that have unsettled inputs; at most `maxRetainedBytes`, or one batch. */
-  readonly retainedBytes: number
-  /** Why nothing more is emitted: the bound that is reached, and what holds the oldest entry back. */
-  readonly waitingFor?: string
-  readonly readers: readonly ReaderStatus[]
-  readonly sinks: Readonly<Record<string, SinkStatus>>
-  readonly checkpoints: CheckpointStatus | undefined
-  readonly lastError?: { readonly code: string; readonly message: string; readonly attempt: number }
-}
+import type { JobEnd, JobStatus } from './status.ts'
 
 const NOTHING_LEFT: Leftover = { unsettled: 0, unsettledBySplit: {} }
 

@@ -1,0 +1,36 @@
+import type { CheckpointStatus } from '../checkpoint/coordinator.ts'
+import type { SinkStatus } from '../sink/spi.ts'
+import type { ReaderStatus } from '../source/spi.ts'
+
+/** How a job ended, when it did not fail. */
+export interface JobEnd {
+  /** `finished`: the input ended. `drained` and `closed`: as asked. */
+  readonly how: 'finished' | 'drained' | 'closed'
+  /**
+   * Inputs that were emitted and not settled: they are repeated at the next start. 0 unless the job was closed, or was stopped
+   * while it waited to restart.
+   */
+  readonly unsettled: number
+  readonly unsettledBySplit: Readonly<Record<string, number>>
+}
+
+export interface JobStatus {
+  readonly name: string
+  readonly state: 'starting' | 'running' | 'restarting' | 'draining' | 'ended' | 'failed'
+  readonly attempt: number
+  readonly restarts: number
+  readonly uptimeMs: number
+  /** Inputs emitted by this attempt. */
+  readonly emitted: number
+  readonly unsettled: number
+  /** Inputs that a kill at this moment would repeat. */
+  readonly repeatIfKilledNow: number
+  /** Raw bytes of the fetched batches that have unsettled inputs; at most `maxRetainedBytes`, or one batch. */
+  readonly retainedBytes: number
+  /** Why nothing more is emitted: the bound that is reached, and what holds the oldest entry back. */
+  readonly waitingFor?: string
+  readonly readers: readonly ReaderStatus[]
+  readonly sinks: Readonly<Record<string, SinkStatus>>
+  readonly checkpoints: CheckpointStatus | undefined
+  readonly lastError?: { readonly code: string; readonly message: string; readonly attempt: number }
+}
