@@ -1,4 +1,5 @@
 import { messageOf, SluiceError } from '../errors.ts'
+import type { Counter } from '../metrics/registry.ts'
 import { SINK_METRICS, sinkCounters, type SinkCounters } from '../metrics/sink-metrics.ts'
 import { deadline, type Timer } from '../runtime/clock.ts'
 import { failpoint } from '../runtime/failpoints.ts'
@@ -49,6 +50,7 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
   readonly #disposition: Disposition<Entry>
   readonly #congestion: CongestionControl
   readonly #counters: SinkCounters
+  readonly #batches: Partial<Record<BatchTrigger, Counter>> = {}
   readonly #room = new WakeUp()
   /** What the conversion under way emitted; its slots are reused, since emptying a list costs more than converting a record. */
   readonly #scratch: (Entry | undefined)[] = []
@@ -353,7 +355,8 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
   #countSent(parcel: Parcel<Entry>, trigger: BatchTrigger): void {
     const { numRequests, numRecordsSend, numBytesSend } = this.#counters
     numRequests.value++
-    this.context.metrics.counter(SINK_METRICS.numBatches, { trigger }).value++
+    const batches = (this.#batches[trigger] ??= this.context.metrics.counter(SINK_METRICS.numBatches, { trigger }))
+    batches.value++
     if (parcel.exact) return
     if (parcel.attempts === undefined) {
       numRecordsSend.value += parcel.length
