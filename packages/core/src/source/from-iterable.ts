@@ -211,10 +211,19 @@ class AsyncFetcher<T> extends IterableFetcher<T> {
 
   /** Waits for the first value; after it takes what comes in the same turn of the event loop, so that no value waits for others. */
   protected async take(values: T[], signal: AbortSignal): Promise<boolean> {
-    const aborted = new Promise<undefined>((resolve) => {
-      if (signal.aborted) resolve(undefined)
-      signal.addEventListener('abort', () => resolve(undefined), { once: true })
-    })
+    const { promise: aborted, resolve } = Promise.withResolvers<undefined>()
+    const onAbort = (): void => resolve(undefined)
+    if (signal.aborted) onAbort()
+    // Taken off again each time: the signal lives as long as the job and would keep what every fetch left on it.
+    signal.addEventListener('abort', onAbort, { once: true })
+    try {
+      return await this.#takeUntil(aborted, values)
+    } finally {
+      signal.removeEventListener('abort', onAbort)
+    }
+  }
+
+  async #takeUntil(aborted: Promise<undefined>, values: T[]): Promise<boolean> {
     let turn: Promise<undefined> | undefined
     while (values.length < this.maxBatchSize) {
       this.#pending ??= Promise.resolve(this.#iterator.next())

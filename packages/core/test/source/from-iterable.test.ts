@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 
 import {
   ALL_WRITTEN,
@@ -145,6 +145,23 @@ describe('fromIterable', () => {
     await until(clock, () => job.status().emitted === 14)
     await settled(clock, job.drain())
     expect(sink.stored).toEqual(range(14))
+  })
+
+  test('reading an async iterable leaves nothing behind on the signal that ends it', async () => {
+    const added = vi.spyOn(EventTarget.prototype, 'addEventListener')
+    const removed = vi.spyOn(EventTarget.prototype, 'removeEventListener')
+    onTestFinished(() => void vi.restoreAllMocks())
+    const values = range(1000)
+    const inTurns = async function* (): AsyncGenerator<number> {
+      for (const value of values) {
+        if (value % 5 === 0) await new Promise((resolve) => setImmediate(resolve))
+        yield value
+      }
+    }
+    expect(await read(inTurns(), 5)).toEqual(values)
+    const left = added.mock.calls.length - removed.mock.calls.length
+    expect(added.mock.calls.length).toBeGreaterThan(200)
+    expect(left).toBeLessThan(20)
   })
 
   test('an iterator is closed when the job ends before its values do', async () => {
