@@ -66,6 +66,8 @@ export class CheckpointCoordinator {
   #acknowledging: Promise<void> | undefined
   /** The newest stored checkpoint that is to be acknowledged. */
   #toAcknowledge = 0
+  /** Ends the wait for what the open checkpoint covers. */
+  #giveUp: (() => void) | undefined
 
   constructor(plan: CoordinatorPlan) {
     this.#plan = plan
@@ -131,8 +133,6 @@ export class CheckpointCoordinator {
       ...(this.#last === undefined ? {} : { last: this.#last }),
     }
   }
-
-  #giveUp: (() => void) | undefined
 
   #schedule(delayMs: number): void {
     this.#timer?.cancel()

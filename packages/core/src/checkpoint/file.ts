@@ -3,6 +3,7 @@ import { dirname, join, resolve as resolvePath } from 'node:path'
 import { messageOf, SluiceError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
 import { OptionsCheck } from '../options.ts'
+import { failpoint } from '../runtime/failpoints.ts'
 import { decodeCheckpoint, encodeCheckpoint } from './format.ts'
 import { type Owner, takeOwnership } from './owner.ts'
 import type { Checkpoint, CheckpointStorage, CheckpointStore } from './storage.ts'
@@ -85,6 +86,7 @@ class FileStore implements CheckpointStore {
     try {
       await this.#write(name, bytes)
     } catch (error) {
+      if (SluiceError.isInstance(error)) throw error
       throw storageError(this.#folder, `cannot store checkpoint ${checkpoint.id}`, error)
     }
     await this.#removeOlderThan(name)
@@ -104,6 +106,9 @@ class FileStore implements CheckpointStore {
     } finally {
       await file.close()
     }
+    failpoint('checkpoint:written')
+    // Writing may take long, and outlive this owner: what it publishes then would replace what the next one has stored.
+    await this.#owner.verify()
     await rename(aside, join(this.#folder, name))
     // The rename itself is durable only when the folder is.
     await syncFolder(this.#folder)

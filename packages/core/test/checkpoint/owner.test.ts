@@ -15,7 +15,7 @@ import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { takeOwnership } from '../../src/checkpoint/owner.ts'
 import { fileCheckpoints, fromIterable, noRestart, silentLogger, SluiceError, stream } from '../../src/index.ts'
-import { InMemorySink, InMemorySource, VirtualClock } from '../../src/testing.ts'
+import { InMemorySink, InMemorySource, setFailpoint, VirtualClock } from '../../src/testing.ts'
 import { failure, folder, until } from '../job/harness.ts'
 
 /** A real process that takes the folder, and what it said about it. */
@@ -183,6 +183,21 @@ describe('an owner whose place was taken', () => {
       restartable: false,
     })
     expect(readdirSync(join(root, 'test'))).toEqual(['owner.sock'])
+    await store[Symbol.asyncDispose]()
+  })
+
+  test('is told so also when it lost its place while it wrote: what the next owner stored is not replaced', async () => {
+    const root = folder()
+    const store = await open(root)
+    await store.store({ id: 1, job: 'test', createdAtMs: 0, sources: {} })
+    const remove = setFailpoint('checkpoint:written', () => unlinkSync(join(root, 'test', 'owner.sock')))
+    onTestFinished(remove)
+    await expect(store.store({ id: 2, job: 'test', createdAtMs: 0, sources: {} })).rejects.toMatchObject({
+      code: 'SLUICE_STATE_FENCED',
+      restartable: false,
+    })
+    await using next = await open(root)
+    expect(await next.load()).toMatchObject({ id: 1 })
     await store[Symbol.asyncDispose]()
   })
 
