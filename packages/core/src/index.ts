@@ -20,6 +20,8 @@ export {
   type Batch,
   type BatchTrigger,
   type EntryOutcome,
+  type ExplainedEntry,
+  type Explanation,
   type Reason,
   type Refusal,
   type Settlement,

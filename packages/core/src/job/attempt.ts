@@ -268,6 +268,10 @@ export class Attempt {
       settlement: {
         became: (token, entries) => this.#tracker.add(token, entries - 1),
         settle: (token) => this.#tracker.settle(token),
+        settleAll: (tokens, count) => this.#tracker.settleAll(tokens, count),
+        returned: (token) => this.#tracker.settle(token),
+        isReleased: () => false,
+        isReplaySuspect: () => false,
         refused: (refusal) => this.#refused(sink, refusal),
       },
     }

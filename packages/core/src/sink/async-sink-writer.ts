@@ -114,6 +114,10 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
     this.#pump()
   }
 
+  release(_splitId: string): number {
+    return 0
+  }
+
   close(deadlineMs: number): Promise<void> {
     this.#closing ??= this.#close(deadlineMs)
     return this.#closing
@@ -299,8 +303,8 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
     const flight: Flight<Entry> = { parcel, abort, expiry, done }
     this.#hand.flights.add(flight)
     // A copy: what a sink or a user's function does to its list must not reach the engine's.
-    const batch: Batch<Entry> = { entries: parcel.entries.slice(), weight: parcel.weight, trigger }
-    void this.#submitSafely(batch, parcel.length, { attempt: 1 + parcel.mostTries, signal: abort.signal }).then(finish)
+    const batch: Batch<Entry> = { entries: parcel.entries.slice(), destination: '', weight: parcel.weight, trigger }
+    void this.#submitSafely(batch, parcel.length, { attempt: 1 + parcel.mostTries, signal: abort.signal, replaySuspect: false }).then(finish)
   }
 
   async #submitSafely(batch: Batch<Entry>, entries: number, context: SubmitContext): Promise<Verdict> {

@@ -15,6 +15,31 @@ export interface Sink<In> {
   /** What a repeated request does to the store: the same value again, a newer version, or a second record. */
   readonly repeats: 'idempotent' | 'versioned' | 'duplicated'
   createWriter(context: SinkContext): Promise<SinkWriter<In>> | SinkWriter<In>
+  /**
+   * What would be sent for the value, what it would cost and what would be refused: offline, and without a change of any state.
+   * Never throws for a bad value: that is what it tells.
+   */
+  explain?(value: In): Explanation
+}
+
+/** What a sink would do with one value. */
+export interface Explanation {
+  /** The entries that the value becomes, in the form in which they are sent; empty when it is filtered out. */
+  readonly entries: readonly ExplainedEntry[]
+  /** Why the value as a whole would be refused: then there are no entries. */
+  readonly refusal?: Reason
+}
+
+export interface ExplainedEntry {
+  readonly entry: unknown
+  readonly sizeInBytes: number
+  /** In the unit of the sink's `maxBatchWeight`. */
+  readonly weight: number
+  readonly destination?: string
+  /** Units that the service bills, by name: `writes of 1 KiB`. */
+  readonly billed?: Readonly<Record<string, number>>
+  /** Every reason for which it would be refused; empty when it would be sent. */
+  readonly refusals: readonly Reason[]
 }
 
 /** What core gives to a writer. */
@@ -25,6 +50,8 @@ export interface SinkContext {
   readonly clock: Clock
   readonly random: Random
   readonly settlement: Settlement
+  /** True when `keyBy` gives every value an order key: batches then have `keys`. @default false */
+  readonly keyed?: boolean
   /** Ends the attempt with this error; the first call counts. */
   fail(error: SluiceError): void
   /**
@@ -40,6 +67,14 @@ export interface Settlement {
   became(token: number, entries: number): void
   /** One entry of this token has a final outcome: written, duplicate, dropped or dead-lettered. */
   settle(token: number): void
+  /** As {@link Settlement.settle} for the first `count` tokens of the list. */
+  settleAll(tokens: Float64Array, count: number): void
+  /** One entry of this token is given back: its input is neither settled nor waited for; the source delivers it again. */
+  returned(token: number): void
+  /** True when the split of this token was given back: what is unsettled of it is to be returned, not sent again. */
+  isReleased(token: number): boolean
+  /** True when the input lies before the position that had been emitted when the attempt or process before this one ended. */
+  isReplaySuspect(token: number): boolean
   /**
    * The record is refused for itself (decode, converter or store). Core decides: without dead letters the job fails and the
    * entry stays in hand; true means that the letter was taken and the entry may be settled.
@@ -51,8 +86,13 @@ export interface Refusal {
   readonly token: number
   readonly stage: 'decode' | 'operator' | 'convert' | 'store'
   readonly reason: Reason
+  /** What was converted, where the refusal came before there was an entry. */
+  readonly value?: unknown
   readonly entry?: unknown
+  /** Tries that were made; 0 for a record that was never sent. */
   readonly attempts: number
+  /** Monotonic time of the first failed try; absent when there was none before this refusal. */
+  readonly firstFailedAt?: number
 }
 
 /** Why an entry or a request did not end as written. */
@@ -70,6 +110,8 @@ export interface WriteBatch<In> {
   readonly tokens: Float64Array
   /** Bytes of the raw input, 0 for a further value of the same input. */
   readonly byteLengths: Uint32Array
+  /** Order keys from `keyBy`; they win over the writer's own. See {@link SinkContext.keyed}. */
+  readonly keys?: Float64Array
 }
 
 export interface SinkWriter<In> extends AsyncDisposable {
@@ -83,6 +125,13 @@ export interface SinkWriter<In> extends AsyncDisposable {
   ready(): Promise<void>
   /** Sends partial batches now instead of at their age. */
   hasten(): void
+  /**
+   * The split was given back: its entries that are not in flight end as `returned`, and those in flight do unless their answer
+   * settles them. Call after `Settlement.isReleased` has become true for its inputs.
+   *
+   * @returns how many entries were returned at once.
+   */
+  release(splitId: string): number
   /**
    * Ends the writer: accepts nothing more, aborts requests in flight and waits for them until the deadline. Entries without an
    * outcome end as `abandoned`. Idempotent.
@@ -132,11 +181,11 @@ export type SubmitOutcome =
   /** One outcome for every entry, in the order of the batch. */
   | { readonly entries: readonly EntryOutcome[] }
   /**
-   * The whole request again. `unknown`: it ended without an answer and may have been applied. `slowDown` (default true)
-   * lowers the number of requests in flight.
+   * The whole request again, after at least `afterMs`. `unknown`: it ended without an answer and may have been applied. `slowDown`
+   * (default true) lowers the number of requests in flight to the destination, and `afterMs` then holds back all of them.
    */
   | { readonly retryAll: Reason; readonly afterMs?: number; readonly slowDown?: boolean; readonly unknown?: boolean }
-  /** Refused as a whole, culprit unknown: core halves until it is found. */
+  /** Refused as a whole, culprit unknown: core halves until it is found, in order. */
   | { readonly isolate: Reason }
   /** The request was too large: core halves it; no attempt is counted. */
   | { readonly tooLarge: Reason }
@@ -146,6 +195,8 @@ export type SubmitOutcome =
 /** The entries of one request. */
 export interface Batch<Entry> {
   readonly entries: readonly Entry[]
+  /** What the writer's `destination` gave for all of them; '' without one. */
+  readonly destination: string
   /** Sum of the weights. */
   readonly weight: number
   /** Why it was sent: for the metric `batchesSent`. */
@@ -159,4 +210,9 @@ export interface SubmitContext {
   readonly attempt: number
   /** Aborts at the deadline of the request and when the writer closes. It frees resources; it proves nothing about the store. */
   readonly signal: AbortSignal
+  /**
+   * True when an entry of the batch may have been written before the last restart: it lies before the position that had been
+   * emitted then. A hint: core notes that position at most once a second.
+   */
+  readonly replaySuspect: boolean
 }

@@ -171,6 +171,11 @@ export class Tracker {
     this.add(token, -1)
   }
 
+  /** As {@link Tracker.settle} for the first `count` tokens of the list. */
+  settleAll(tokens: Float64Array, count: number): void {
+    for (let index = 0; index < count; index++) this.add(tokens[index] as number, -1)
+  }
+
   /** Resolves when all tokens below the barrier are settled; never after {@link Tracker.end}. */
   settledUpTo(barrier: number): Promise<void> {
     if (this.#watermark >= barrier) return Promise.resolve()

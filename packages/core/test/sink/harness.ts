@@ -70,6 +70,22 @@ export class FakeSettlement implements Settlement {
     this.#check(token)
   }
 
+  settleAll(tokens: Float64Array, count: number): void {
+    for (const token of tokens.subarray(0, count)) this.settle(token)
+  }
+
+  returned(token: number): void {
+    this.settle(token)
+  }
+
+  isReleased(): boolean {
+    return false
+  }
+
+  isReplaySuspect(): boolean {
+    return false
+  }
+
   refused(refusal: Refusal): Promise<boolean> {
     this.refusals.push(refusal)
     return this.decide(refusal)
