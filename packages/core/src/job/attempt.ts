@@ -269,9 +269,9 @@ export class Attempt {
         became: (token, entries) => this.#tracker.add(token, entries - 1),
         settle: (token) => this.#tracker.settle(token),
         settleAll: (tokens, count) => this.#tracker.settleAll(tokens, count),
-        returned: (token) => this.#tracker.settle(token),
-        isReleased: () => false,
-        isReplaySuspect: () => false,
+        returned: (token) => this.#tracker.returned(token),
+        isReleased: (token) => this.#tracker.isReleased(token),
+        isReplaySuspect: (token) => this.#tracker.isReplaySuspect(token),
         refused: (refusal) => this.#refused(sink, refusal),
       },
     }

@@ -1,5 +1,7 @@
-import { WakeUp } from '../runtime/signal.ts'
 import type { RawRecord, RecordBatch } from '../source/spi.ts'
+import { type Bound, Room } from './room.ts'
+import { fillRing, indexOf, ordinalOf, type Run, RunTable, type TrackedBatch, type TrackedSplit } from './run.ts'
+import { type SettledInputs, SettledList } from './settled-inputs.ts'
 
 /** Where an input came from: for errors and dead letters, looked up only on failure. */
 export interface Origin {
@@ -8,34 +10,23 @@ export interface Origin {
   readonly raw: RawRecord | undefined
 }
 
-/** A fetched batch whose inputs are being emitted, or were. While one of them is unsettled it is kept, with its raw bytes. */
-export interface TrackedBatch {
-  readonly source: string
-  readonly batch: RecordBatch<unknown>
-  readonly bytes: number
-  /** Where the tracker keeps it; -1 while nothing of it is unsettled. */
-  slot: number
-  unsettled: number
-}
-
 export interface TrackerOptions {
   /** Raw bytes of the batches that have unsettled inputs. A single batch may be larger. @default no limit */
   readonly maxRetainedBytes?: number
+  /** `individual` keeps a list of settled inputs for {@link Tracker.takeSettled}. @default 'prefix' */
+  readonly acknowledgement?: 'prefix' | 'individual'
   /** Called for each call after {@link Tracker.end}. */
   readonly onLateCall?: () => void
 }
-
-/** Inputs emitted at or above the watermark: what one input that stays unsettled costs in counts and in repeats after a kill. */
-export const MAX_INPUTS_ABOVE_WATERMARK: number = 1024 * 1024
-
-type Bound = 'maxRetainedBytes' | 'maxInputsAboveWatermark'
 
 const INITIAL_CAPACITY = 1024
 
 /**
  * The one place that decides when an input is settled. Every input gets a token when it is emitted: a dense integer with a
- * reference count of the entries that it became in all sinks. The watermark is the lowest token that is not settled, so "all
- * emitted before a barrier are settled" is one comparison.
+ * reference count of the entries that it became in all sinks. The watermark is the lowest token that is neither settled nor
+ * returned, so "nothing emitted before a barrier is unsettled" is one comparison.
+ *
+ * An input of which one entry was given back ends as returned: nobody waits for it, and nobody acknowledges it.
  *
  * It also bounds what unsettled inputs cost: the raw bytes of their batches, and the number of inputs above the watermark.
  *
@@ -43,29 +34,32 @@ const INITIAL_CAPACITY = 1024
  * ended attempt can never settle an input of the next.
  */
 export class Tracker {
-  // By token, modulo the capacity: unsettled entries, the batch of the input and its index in it.
+  // By token, modulo the capacity: unsettled entries, and the slot of the token's run.
   #counts = new Int32Array(INITIAL_CAPACITY)
   #slots = new Int32Array(INITIAL_CAPACITY)
-  #indexes = new Int32Array(INITIAL_CAPACITY)
   #mask = INITIAL_CAPACITY - 1
   #next = 0
   #watermark = 0
   #unsettled = 0
-  #retainedBytes = 0
+  #returnedInputs = 0
   #ended = false
-  readonly #maxRetainedBytes: number
+  readonly #room: Room
   readonly #onLateCall: () => void
-  readonly #batches: (TrackedBatch | undefined)[] = []
-  readonly #freeSlots: number[] = []
-  /** Batches that wait for room, first come, first served: a large one must not starve behind small ones. */
-  readonly #waiting = new Set<TrackedBatch>()
-  readonly #room = new WakeUp()
-  #fullBound: Bound | undefined
+  readonly #runs = new RunTable()
+  readonly #splits = new Map<string, TrackedSplit>()
+  /** Inputs in hand of which an entry was given back. */
+  readonly #returned = new Set<number>()
+  /** True once a split was released, or repeats are expected: until then nobody has to look. */
+  #hasReleased = false
+  #hasSuspects = false
+  /** Only for individual acknowledgement. */
+  readonly #settled: SettledList | undefined
   readonly #waiters: { readonly barrier: number; readonly resolve: () => void }[] = []
 
   constructor(options: TrackerOptions = {}) {
-    this.#maxRetainedBytes = options.maxRetainedBytes ?? Number.POSITIVE_INFINITY
+    this.#room = new Room(options.maxRetainedBytes ?? Number.POSITIVE_INFINITY)
     this.#onLateCall = options.onLateCall ?? (() => {})
+    this.#settled = options.acknowledgement === 'individual' ? new SettledList() : undefined
   }
 
   /** The token that the next input gets: a barrier taken now lies before it. */
@@ -73,31 +67,37 @@ export class Tracker {
     return this.#next
   }
 
-  /** All tokens below are settled. */
+  /** All tokens below are settled or returned. */
   get watermark(): number {
     return this.#watermark
   }
 
-  /** Inputs emitted and not settled. */
+  /** Inputs emitted that are neither settled nor returned. */
   get unsettled(): number {
     return this.#unsettled
   }
 
+  /** Inputs that were given back to their source. */
+  get returnedInputs(): number {
+    return this.#returnedInputs
+  }
+
   /** Raw bytes of the batches that have unsettled inputs. */
   get retainedBytes(): number {
-    return this.#retainedBytes
+    return this.#room.retainedBytes
   }
 
   /** The bound that a batch waits for, as a name for people; undefined when none waits. */
   get waitsFor(): Bound | undefined {
-    return this.#waiting.size === 0 ? undefined : this.#fullBound
+    return this.#room.waitsFor
   }
 
   /** Makes a fetched batch known, before its inputs are emitted. */
   track(source: string, batch: RecordBatch<unknown>): TrackedBatch {
     let bytes = 0
     for (const length of batch.byteLengths) bytes += length
-    return { source, batch, bytes, slot: -1, unsettled: 0 }
+    const split = this.#split(batch.splitId)
+    return { source, batch, bytes, split, firstOrdinal: split.emitted, unsettled: 0 }
   }
 
   /**
@@ -105,20 +105,12 @@ export class Tracker {
    * What is in the sinks must be hastened meanwhile: room comes only from what is settled.
    */
   room(tracked: TrackedBatch, inputs: number): Promise<void> | undefined {
-    const isWindowFull = this.#isWindowFull(inputs)
-    if (isWindowFull || !this.#mayRetain(tracked)) {
-      this.#fullBound = isWindowFull ? 'maxInputsAboveWatermark' : 'maxRetainedBytes'
-      this.#waiting.add(tracked)
-      return this.#room.wait()
-    }
-    if (this.#waiting.delete(tracked) && this.#waiting.size > 0) this.#room.wake()
-    return undefined
+    return this.#room.ask(tracked, inputs, this.#next - this.#watermark)
   }
 
   /** Nothing more is to be emitted: whoever waits for room goes on and sees so. */
   stopWaiting(): void {
-    this.#waiting.clear()
-    this.#room.wake()
+    this.#room.stopWaiting()
   }
 
   /**
@@ -128,20 +120,24 @@ export class Tracker {
    * @param references - entries that will be settled one by one; 0 settles the input at once.
    */
   emit(tracked: TrackedBatch, index: number, references: number): number {
-    const token = this.#next
-    if (token - this.#watermark > this.#mask) this.#grow()
-    const place = token & this.#mask
-    this.#counts[place] = references
-    this.#next++
-    if (references === 0) {
-      if (token === this.#watermark) this.#advance()
-    } else {
-      if (tracked.unsettled++ === 0) this.#retain(tracked)
-      this.#slots[place] = tracked.slot
-      this.#indexes[place] = index
-      this.#unsettled++
-    }
-    return token
+    return this.emitRun(tracked, index, 1, references)
+  }
+
+  /**
+   * Emits consecutive records of a batch that became equally many entries.
+   *
+   * @returns the token of the first; those of the others follow one by one.
+   */
+  emitRun(tracked: TrackedBatch, firstIndex: number, count: number, references: number): number {
+    const first = this.#next
+    const end = first + count
+    while (end - this.#watermark > this.#mask) this.#grow()
+    if (firstIndex === 0) tracked.firstOrdinal = tracked.split.emitted
+    tracked.split.emitted += count
+    this.#next = end
+    if (references > 0) this.#hold(tracked, firstIndex, count, references)
+    else this.#emitSettled(tracked, firstIndex, count)
+    return first
   }
 
   /** Changes the number of entries of an input that is in hand. */
@@ -151,18 +147,14 @@ export class Tracker {
       this.#onLateCall()
       return
     }
+    const run = this.#runOf(token)
     const place = token & this.#mask
-    const count = this.#counts[place] as number
-    const left = count + change
-    // A writer that settled an entry twice: silent acceptance could acknowledge an input in hand.
-    if (token < this.#watermark || token >= this.#next || count === 0 || left < 0) {
-      throw new RangeError(`token ${token} was settled more often than it has entries`)
-    }
+    const left = (this.#counts[place] as number) + change
+    if (run === undefined || left < 0) throw settledTooOften(token)
     this.#counts[place] = left
     if (left > 0) return
-    this.#unsettled--
-    const tracked = this.#batches[this.#slots[place] as number] as TrackedBatch
-    if (--tracked.unsettled === 0) this.#letGo(tracked)
+    this.#inputEnded(run, token)
+    this.#runShrank(run, 1)
     if (token === this.#watermark) this.#advance()
   }
 
@@ -173,10 +165,106 @@ export class Tracker {
 
   /** As {@link Tracker.settle} for the first `count` tokens of the list. */
   settleAll(tokens: Float64Array, count: number): void {
-    for (let index = 0; index < count; index++) this.add(tokens[index] as number, -1)
+    if (this.#ended) {
+      for (let index = 0; index < count; index++) this.#onLateCall()
+      return
+    }
+    const counts = this.#counts
+    const mask = this.#mask
+    for (let index = 0; index < count;) {
+      const run = this.#runOf(tokens[index] as number)
+      if (run === undefined) throw settledTooOften(tokens[index] as number)
+      const { firstToken, endToken } = run
+      let ended = 0
+      // Tokens of one request mostly lie in one run.
+      for (; index < count; index++) {
+        const token = tokens[index] as number
+        if (token < firstToken || token >= endToken) break
+        const place = token & mask
+        const left = (counts[place] as number) - 1
+        if (left < 0) throw settledTooOften(token)
+        counts[place] = left
+        if (left > 0) continue
+        this.#inputEnded(run, token)
+        ended++
+      }
+      if (ended > 0) this.#runShrank(run, ended)
+    }
+    if (counts[this.#watermark & mask] === 0) this.#advance()
   }
 
-  /** Resolves when all tokens below the barrier are settled; never after {@link Tracker.end}. */
+  /** One entry of the input is given back: once all its entries have ended it is returned, whatever became of the others. */
+  returned(token: number): void {
+    if (!this.#ended && this.#runOf(token) !== undefined) this.#returned.add(token)
+    this.add(token, -1)
+  }
+
+  /**
+   * The split is given back, with everything unsettled of it; if it is assigned again, it is another one.
+   *
+   * @returns inputs of it that are unsettled.
+   */
+  release(splitId: string): number {
+    const split = this.#splits.get(splitId)
+    if (split === undefined) return 0
+    split.released = true
+    this.#hasReleased = true
+    this.#splits.delete(splitId)
+    let unsettled = 0
+    for (const run of this.#runs.live()) if (run.tracked.split === split) unsettled += run.unsettled
+    return unsettled
+  }
+
+  /** True when the input is in hand and its split was given back. */
+  isReleased(token: number): boolean {
+    return this.#hasReleased && this.#runOf(token)?.tracked.split.released === true
+  }
+
+  /** The next `count` inputs of the split were emitted before the last restart, as far as is known. */
+  expectRepeats(splitId: string, count: number): void {
+    this.#split(splitId).suspects = count
+    this.#hasSuspects ||= count > 0
+  }
+
+  /** True when the input is in hand and may have been written before the last restart. */
+  isReplaySuspect(token: number): boolean {
+    if (!this.#hasSuspects) return false
+    const run = this.#runOf(token)
+    return run !== undefined && ordinalOf(run, token) < run.tracked.split.suspects
+  }
+
+  /** Inputs emitted of each assigned split, since it was assigned. */
+  emittedBySplit(): Map<string, number> {
+    return new Map([...this.#splits.values()].map(({ splitId, emitted }) => [splitId, emitted]))
+  }
+
+  /**
+   * For each assigned split, how many of its inputs, counted from the first, are settled without a gap: where a source with
+   * `acknowledgement: 'prefix'` may go on.
+   */
+  settledPrefixes(): Map<string, number> {
+    const prefixes = this.emittedBySplit()
+    for (const run of this.#runs.live()) {
+      if (run.tracked.split.released) continue
+      let token = run.firstToken
+      while (this.#counts[token & this.#mask] === 0) token++
+      const { splitId } = run.tracked.split
+      prefixes.set(splitId, Math.min(prefixes.get(splitId) ?? Number.POSITIVE_INFINITY, ordinalOf(run, token)))
+    }
+    return prefixes
+  }
+
+  /**
+   * Takes what was settled since the last call, for a source with `acknowledgement: 'individual'`. An input that was returned is
+   * never among it.
+   *
+   * @param below - only inputs with a token below: a barrier.
+   */
+  takeSettled(below: number = Number.POSITIVE_INFINITY): SettledInputs[] {
+    return this.#settled?.take(below) ?? []
+  }
+
+  /** Resolves when all tokens below the barrier are settled or returned; never after {@link Tracker.end}. */
   settledUpTo(barrier: number): Promise<void> {
     if (this.#watermark >= barrier) return Promise.resolve()
     return new Promise((resolve) => {
@@ -184,40 +272,96 @@ export class Tracker {
     })
   }
 
-  /** Undefined for an input that is settled. */
+  /** Undefined for an input that is not in hand. */
   origin(token: number): Origin | undefined {
-    const place = token & this.#mask
-    if (token < this.#watermark || token >= this.#next || this.#counts[place] === 0) return undefined
-    const tracked = this.#batches[this.#slots[place] as number]
-    if (tracked === undefined) return undefined
-    const { source, batch } = tracked
-    return { source, splitId: batch.splitId, raw: batch.raw(this.#indexes[place] as number) }
+    const run = this.#runOf(token)
+    if (run === undefined) return undefined
+    const { source, batch } = run.tracked
+    return { source, splitId: batch.splitId, raw: batch.raw(indexOf(run, token)) }
   }
 
   /** Unsettled inputs by split, for reports. */
   unsettledBySplit(): Map<string, number> {
     const counts = new Map<string, number>()
-    for (const tracked of this.#batches) {
-      if (tracked === undefined) continue
-      const { splitId } = tracked.batch
-      counts.set(splitId, (counts.get(splitId) ?? 0) + tracked.unsettled)
+    for (const run of this.#runs.live()) {
+      const { splitId } = run.tracked.split
+      counts.set(splitId, (counts.get(splitId) ?? 0) + run.unsettled)
     }
     return counts
   }
 
-  /** The attempt is over: what is unsettled stays so, and late calls are ignored. */
+  /** The attempt is over: what is unsettled is abandoned, and late calls are ignored. */
   end(): void {
     this.#ended = true
     this.#waiters.length = 0
   }
 
+  #split(splitId: string): TrackedSplit {
+    let split = this.#splits.get(splitId)
+    if (split === undefined) {
+      split = { splitId, emitted: 0, suspects: 0, released: false }
+      this.#splits.set(splitId, split)
+    }
+    return split
+  }
+
+  /** The run of an input in hand. */
+  #runOf(token: number): Run | undefined {
+    const place = token & this.#mask
+    if (token < this.#watermark || token >= this.#next || this.#counts[place] === 0) return undefined
+    return this.#runs.at(this.#slots[place] as number)
+  }
+
+  #hold(tracked: TrackedBatch, firstIndex: number, count: number, references: number): void {
+    const first = this.#next - count
+    const run = this.#runs.continued(tracked, first, firstIndex) ?? this.#runs.start(tracked, first, firstIndex)
+    if (tracked.unsettled === 0) this.#room.retain(tracked)
+    tracked.unsettled += count
+    run.unsettled += count
+    run.endToken = this.#next
+    this.#unsettled += count
+    fillRing(this.#counts, this.#mask, first, count, references)
+    fillRing(this.#slots, this.#mask, first, count, run.slot)
+  }
+
+  /** For records that became nothing. */
+  #emitSettled(tracked: TrackedBatch, firstIndex: number, count: number): void {
+    const first = this.#next - count
+    fillRing(this.#counts, this.#mask, first, count, 0)
+    const run = this.#runs.continued(tracked, first, firstIndex)
+    // The records after them go on in the same run.
+    if (run !== undefined) run.endToken = this.#next
+    if (!tracked.split.released) {
+      for (let at = 0; this.#settled !== undefined && at < count; at++) {
+        this.#settled.note(tracked, first + at, firstIndex + at)
+      }
+    }
+    if (first === this.#watermark) this.#advance()
+  }
+
+  /** All entries of the input have ended. */
+  #inputEnded(run: Run, token: number): void {
+    if (this.#returned.size > 0 && this.#returned.delete(token)) this.#returnedInputs++
+    else if (!run.tracked.split.released) this.#settled?.note(run.tracked, token, indexOf(run, token))
+  }
+
+  #runShrank(run: Run, ended: number): void {
+    const { tracked } = run
+    this.#unsettled -= ended
+    run.unsettled -= ended
+    tracked.unsettled -= ended
+    this.#runs.shrank(run)
+    if (tracked.unsettled === 0) this.#room.letGo(tracked)
+  }
+
   #advance(): void {
     const counts = this.#counts
     const mask = this.#mask
+    const next = this.#next
     let watermark = this.#watermark
-    while (watermark < this.#next && counts[watermark & mask] === 0) watermark++
+    while (watermark < next && counts[watermark & mask] === 0) watermark++
     this.#watermark = watermark
-    if (this.#waiting.size > 0) this.#room.wake()
+    this.#room.wake()
     for (let index = this.#waiters.length - 1; index >= 0; index--) {
       const waiter = this.#waiters[index]
       if (waiter === undefined || waiter.barrier > watermark) continue
@@ -226,50 +370,23 @@ export class Tracker {
     }
   }
 
-  #isWindowFull(inputs: number): boolean {
-    const above = this.#next - this.#watermark
-    return above > 0 && above + inputs > MAX_INPUTS_ABOVE_WATERMARK
-  }
-
-  #mayRetain(tracked: TrackedBatch): boolean {
-    // Its bytes are counted already.
-    if (tracked.unsettled > 0) return true
-    const [first = tracked] = this.#waiting
-    if (first !== tracked) return false
-    // A batch above the bound passes alone: it must not wait for ever.
-    return this.#retainedBytes === 0 || this.#retainedBytes + tracked.bytes <= this.#maxRetainedBytes
-  }
-
-  #retain(tracked: TrackedBatch): void {
-    tracked.slot = this.#freeSlots.pop() ?? this.#batches.length
-    this.#batches[tracked.slot] = tracked
-    this.#retainedBytes += tracked.bytes
-  }
-
-  #letGo(tracked: TrackedBatch): void {
-    this.#batches[tracked.slot] = undefined
-    this.#freeSlots.push(tracked.slot)
-    tracked.slot = -1
-    this.#retainedBytes -= tracked.bytes
-    if (this.#waiting.size > 0) this.#room.wake()
-  }
-
   #grow(): void {
     const capacity = (this.#mask + 1) * 2
-    const mask = this.#mask
     const counts = new Int32Array(capacity)
     const slots = new Int32Array(capacity)
-    const indexes = new Int32Array(capacity)
     for (let token = this.#watermark; token < this.#next; token++) {
       const to = token & (capacity - 1)
-      const from = token & mask
+      const from = token & this.#mask
       counts[to] = this.#counts[from] as number
       slots[to] = this.#slots[from] as number
-      indexes[to] = this.#indexes[from] as number
     }
     this.#counts = counts
     this.#slots = slots
-    this.#indexes = indexes
     this.#mask = capacity - 1
   }
+}
+
+/** A writer that settled an entry twice: silent acceptance could acknowledge an input in hand. */
+function settledTooOften(token: number): RangeError {
+  return new RangeError(`token ${token} was settled more often than it has entries`)
 }

@@ -2,7 +2,8 @@ import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 
 import type { RecordBatch } from '../../src/index.ts'
-import { type TrackedBatch, Tracker } from '../../src/tracker/tracker.ts'
+import type { TrackedBatch } from '../../src/tracker/run.ts'
+import { Tracker } from '../../src/tracker/tracker.ts'
 
 interface Input {
   references: number

@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest'
 
 import type { RecordBatch } from '../../src/index.ts'
-import { MAX_INPUTS_ABOVE_WATERMARK, type TrackedBatch, Tracker } from '../../src/tracker/tracker.ts'
+import { MAX_INPUTS_ABOVE_WATERMARK } from '../../src/tracker/room.ts'
+import type { TrackedBatch } from '../../src/tracker/run.ts'
+import { Tracker } from '../../src/tracker/tracker.ts'
 import { collectGarbage } from './collect-garbage.ts'
 
 function batchOf(splitId: string, positions: readonly string[] = []): RecordBatch<unknown> {
