@@ -72,8 +72,22 @@ export {
   noRestart,
   type RestartStrategy,
 } from './job/restart.ts'
+export type {
+  DeadLetters,
+  DeadLetterRetryOptions,
+  DeadLetterStatus,
+  DeliveryContext,
+} from './dead-letters/dead-letters.ts'
+export {
+  type DeadLetter,
+  type DeadLetterOrigin,
+  encodeDeadLetter,
+  parseDeadLetter,
+  type RefusalStage,
+} from './dead-letters/letter.ts'
+export type { DeadLetterOptions } from './dead-letters/options.ts'
 export { drainOnSignals } from './job/signals.ts'
-export { SinkedStream, Stream, stream } from './job/stream.ts'
+export { SinkedStream, type SinkToOptions, Stream, stream } from './job/stream.ts'
 export { JOB_METRICS } from './metrics/job-metrics.ts'
 export { prometheusName } from './metrics/prometheus-text.ts'
 export { type SinkFunction, toFunction, type ToFunctionOptions } from './sink/to-function.ts'

@@ -1,6 +1,9 @@
 import { CheckpointCoordinator, type CheckpointStatus } from '../checkpoint/coordinator.ts'
 import type { Checkpoint } from '../checkpoint/storage.ts'
-import { messageOf, SluiceError } from '../errors.ts'
+import type { DeadLetterStatus } from '../dead-letters/dead-letters.ts'
+import { Delivery } from '../dead-letters/delivery.ts'
+import { distinct } from '../dead-letters/lifecycle.ts'
+import { SluiceError } from '../errors.ts'
 import { JOB_METRICS } from '../metrics/job-metrics.ts'
 import { SOURCE_METRICS } from '../metrics/source-metrics.ts'
 import type { SinkContext, SinkStatus, SinkWriter } from '../sink/spi.ts'
@@ -12,10 +15,9 @@ import type {
   SourceSplit,
   SplitEnumerator,
 } from '../source/spi.ts'
-import { type Origin, Tracker } from '../tracker/tracker.ts'
+import { Tracker } from '../tracker/tracker.ts'
 import { Grace } from './grace.ts'
 import type { AnySink, JobPlan } from './plan.ts'
-import { refusalError } from './refusal.ts'
 import { restoredState } from './restore.ts'
 import { Subtask } from './subtask.ts'
 
@@ -27,6 +29,7 @@ export interface AttemptStatus {
   readonly waitingFor: string | undefined
   readonly readers: readonly ReaderStatus[]
   readonly sinks: Readonly<Record<string, SinkStatus>>
+  readonly deadLetters: DeadLetterStatus
   readonly checkpoints: CheckpointStatus | undefined
 }
 
@@ -43,6 +46,7 @@ export interface Leftover {
 export class Attempt {
   readonly #plan: JobPlan
   readonly #tracker: Tracker
+  readonly #delivery: Delivery
   readonly #abort = new AbortController()
   readonly #failed = Promise.withResolvers<never>()
   readonly #closing = Promise.withResolvers<void>()
@@ -63,6 +67,7 @@ export class Attempt {
     this.#plan = plan
     const late = plan.metrics.group({ job: plan.name }).counter(JOB_METRICS.numLateSettlements)
     this.#tracker = new Tracker({ maxRetainedBytes: plan.maxRetainedBytes, onLateCall: () => late.value++ })
+    this.#delivery = this.#makeDelivery()
     // Whoever awaits run() learns of it; without an awaiter yet it must not count as unhandled.
     this.#failed.promise.catch(() => undefined)
   }
@@ -110,6 +115,7 @@ export class Attempt {
 
   hasten(): void {
     for (const writer of this.#writers.values()) writer.hasten()
+    this.#delivery.hasten()
   }
 
   status(): AttemptStatus {
@@ -121,6 +127,7 @@ export class Attempt {
       waitingFor: this.#waitingFor(),
       readers: this.#readers.map((reader) => reader.status()),
       sinks: Object.fromEntries([...this.#writers].map(([uid, writer]) => [uid, writer.status()])),
+      deadLetters: this.#delivery.status(),
       checkpoints: this.#coordinator?.status(),
     }
   }
@@ -211,7 +218,7 @@ export class Attempt {
       recordsEmitted: group.counter(JOB_METRICS.numRecordsEmitted),
       recordErrors: group.counter(SOURCE_METRICS.numRecordsInErrors),
       splitFinished: (splitId) => this.#enumerator?.splitFinished(splitId, subtask),
-      refused: (refusal) => this.#refused(undefined, refusal),
+      refused: (refusal) => this.#delivery.refused(undefined, refusal),
       openBarrier: () => this.#coordinator?.openBarrier,
     })
     group.gauge(SOURCE_METRICS.currentEmitEventTimeLag, () => task.lastEventTimeLagMs, { subtask: String(subtask) })
@@ -272,7 +279,7 @@ export class Attempt {
         returned: (token) => this.#tracker.returned(token),
         isReleased: (token) => this.#tracker.isReleased(token),
         isReplaySuspect: (token) => this.#tracker.isReplaySuspect(token),
-        refused: (refusal) => this.#refused(sink, refusal),
+        refused: (refusal) => this.#delivery.refused(sink.uid, refusal),
       },
     }
   }
@@ -306,20 +313,19 @@ export class Attempt {
     }
   }
 
-  /** Without dead letters a refusal fails the job, because nothing is dropped unless a policy says so. */
-  #refused(sink: AnySink | undefined, refusal: Parameters<SinkContext['settlement']['refused']>[0]): Promise<boolean> {
-    this.#fail(refusalError(sink?.uid, refusal, this.#origin(refusal.token)))
-    return Promise.resolve(false)
-  }
-
-  #origin(token: number): Origin | undefined {
-    try {
-      return this.#tracker.origin(token)
-    } catch (error) {
-      // The look-up is the connector's; that it fails must not hide why the record was refused.
-      this.#plan.logger.warn({ source: this.#plan.source.uid, error: messageOf(error) }, 'A raw record was not found')
-      return undefined
-    }
+  #makeDelivery(): Delivery {
+    const { name, deadLetters, sinkDeadLetters, metrics } = this.#plan
+    return new Delivery({
+      ...this.#plan,
+      job: name,
+      retry: this.#plan.deadLetterRetry,
+      metrics: metrics.group({ job: name }),
+      targets: distinct(deadLetters, sinkDeadLetters),
+      target: (sink) => (sink === undefined ? undefined : sinkDeadLetters.get(sink)) ?? deadLetters,
+      origin: (token) => this.#tracker.origin(token),
+      isAwaited: (token) => token < (this.#coordinator?.openBarrier ?? 0) || this.#tracker.waitsFor !== undefined,
+      fail: this.#fail,
+    })
   }
 
   async #stopReading(): Promise<void> {
@@ -339,6 +345,7 @@ export class Attempt {
     this.#ended = true
     const { clock, logger, name, restartGraceMs } = this.#plan
     for (const subtask of this.#subtasks) subtask.end()
+    this.#delivery.end()
     this.#abort.abort(new SluiceError('SLUICE_CLOSED', 'the attempt ended', { restartable: true }))
     const stored = this.#coordinator?.stop()
     const grace = new Grace(clock, logger, name, restartGraceMs)

@@ -1,5 +1,7 @@
 import { type AdminServer, startAdminServer } from '../admin/server.ts'
 import type { CheckpointStore } from '../checkpoint/storage.ts'
+import type { DeadLetters, DeadLetterStatus } from '../dead-letters/dead-letters.ts'
+import { distinct, openDeadLetters } from '../dead-letters/lifecycle.ts'
 import { SluiceError } from '../errors.ts'
 import { JOB_METRICS } from '../metrics/job-metrics.ts'
 import type { MetricRegistry } from '../metrics/registry.ts'
@@ -13,7 +15,7 @@ import type { JobEnd, JobStatus } from './status.ts'
 const NOTHING_LEFT: Leftover = { unsettled: 0, unsettledBySplit: {} }
 
 /** The parts of a job that `start()` was given. */
-export type Pipeline = Pick<JobPlan, 'source' | 'steps' | 'sinks'>
+export type Pipeline = Pick<JobPlan, 'source' | 'steps' | 'sinks' | 'sinkDeadLetters'>
 
 /**
  * A running pipeline. Disposing it drains it with the default deadline.
@@ -94,7 +96,7 @@ export class Job implements AsyncDisposable {
     return this.#admin?.url
   }
 
-  status(): JobStatus {
+  status(): JobStatus & { readonly deadLetters: DeadLetterStatus } {
     const attempt = this.#attempt?.status()
     return {
       name: this.#options.name,
@@ -109,6 +111,7 @@ export class Job implements AsyncDisposable {
       ...(attempt?.waitingFor === undefined ? {} : { waitingFor: attempt.waitingFor }),
       readers: attempt?.readers ?? [],
       sinks: attempt?.sinks ?? {},
+      deadLetters: attempt?.deadLetters ?? { delivered: 0, pending: 0, errors: 0 },
       checkpoints: attempt?.checkpoints,
       ...(this.#lastError === undefined ? {} : { lastError: this.#lastError }),
     }
@@ -121,6 +124,7 @@ export class Job implements AsyncDisposable {
       // The caller has the job in hand before anything of it runs.
       await Promise.resolve()
       if (admin !== undefined) this.#admin = await startAdminServer(admin, this, checkpoints.intervalMs)
+      await this.#openDeadLetters()
       store = await this.#open()
       if (!durable) {
         logger.warn(
@@ -145,6 +149,15 @@ export class Job implements AsyncDisposable {
     }
   }
 
+  get #deadLetters(): readonly DeadLetters[] {
+    return distinct(this.#options.deadLetters, this.#pipeline.sinkDeadLetters)
+  }
+
+  async #openDeadLetters(): Promise<void> {
+    const { clock, deadLetterRetry } = this.#options
+    await Promise.race([openDeadLetters(this.#deadLetters, clock, deadLetterRetry.timeoutMs), this.#closing.promise])
+  }
+
   /** Undefined when the job was closed first; a store that comes later is given back. */
   async #open(): Promise<CheckpointStore | undefined> {
     const { name, logger, checkpoints } = this.#options
@@ -156,7 +169,10 @@ export class Job implements AsyncDisposable {
 
   async #release(store: CheckpointStore | undefined): Promise<void> {
     const { clock, logger, name, restartGraceMs } = this.#options
-    await new Grace(clock, logger, name, restartGraceMs).spend([async () => store?.[Symbol.asyncDispose]()])
+    await new Grace(clock, logger, name, restartGraceMs).spend([
+      async () => store?.[Symbol.asyncDispose](),
+      ...this.#deadLetters.map((each) => async () => each.close?.()),
+    ])
   }
 
   #how(): JobEnd['how'] {
@@ -204,10 +220,14 @@ export class Job implements AsyncDisposable {
   #plan(store: CheckpointStore): JobPlan {
     const { name, parallelism, maxRetainedBytes, checkpoints, restartGraceMs, clock, random, logger, metrics } =
       this.#options
+    const { deadLetters, deadLetterRetry, maxDeadLetterRatio } = this.#options
     const { intervalMs, minPauseMs, timeoutMs } = checkpoints
     return {
       ...this.#pipeline,
       name,
+      deadLetters,
+      deadLetterRetry,
+      maxDeadLetterRatio,
       parallelism,
       maxRetainedBytes,
       intervalMs,

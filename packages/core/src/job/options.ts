@@ -1,5 +1,12 @@
 import { memoryCheckpoints } from '../checkpoint/memory.ts'
 import type { CheckpointStorage } from '../checkpoint/storage.ts'
+import {
+  checkDeadLetterOptions,
+  DEAD_LETTER_OPTIONS,
+  type DeadLetterOptions,
+  type ResolvedDeadLetterOptions,
+  resolveDeadLetterOptions,
+} from '../dead-letters/options.ts'
 import { type Logger, silentLogger } from '../logger.ts'
 import { MetricRegistry } from '../metrics/registry.ts'
 import { OptionsCheck } from '../options.ts'
@@ -28,7 +35,7 @@ export interface AdminOptions {
   readonly host?: string
 }
 
-export interface JobOptions {
+export interface JobOptions extends DeadLetterOptions {
   /** Names the job in metrics, logs and checkpoint storage. Letters, digits, `.`, `_` and `-`, at most 100. */
   readonly name: string
   readonly checkpoints?: CheckpointOptions
@@ -60,18 +67,20 @@ export interface JobOptions {
   readonly random?: Random
 }
 
-export type ResolvedJobOptions = Required<Omit<JobOptions, 'checkpoints' | 'admin'>> & {
-  readonly checkpoints: Required<CheckpointOptions>
-  readonly admin: AdminOptions | undefined
-  /** False when positions are kept in memory only because no storage was given. */
-  readonly durable: boolean
-}
+export type ResolvedJobOptions = Required<Omit<JobOptions, 'checkpoints' | 'admin' | keyof DeadLetterOptions>> &
+  ResolvedDeadLetterOptions & {
+    readonly checkpoints: Required<CheckpointOptions>
+    readonly admin: AdminOptions | undefined
+    /** False when positions are kept in memory only because no storage was given. */
+    readonly durable: boolean
+  }
 
 const KNOWN = [
   'name',
   'checkpoints',
   'parallelism',
   'maxRetainedBytes',
+  ...DEAD_LETTER_OPTIONS,
   'restart',
   'restartGraceMs',
   'drainDeadlineMs',
@@ -99,11 +108,13 @@ export function resolveJobOptions(options: JobOptions): ResolvedJobOptions {
   checkShape(check, 'metrics', options?.metrics, ['counter', 'gauge', 'collect'])
   checkShape(check, 'restart', options?.restart, ['onFailure'])
   check.function('random')
+  checkDeadLetterOptions(check, options)
   checkNested(check, 'checkpoints', options?.checkpoints, ['intervalMs', 'minPauseMs', 'timeoutMs', 'storage'])
   checkNested(check, 'admin', options?.admin, ['port', 'host'])
   check.throwIfAny()
   const { checkpoints = {}, admin } = options
   return {
+    ...resolveDeadLetterOptions(options),
     name: options.name,
     parallelism: options.parallelism ?? 1,
     maxRetainedBytes: options.maxRetainedBytes ?? 64 * 1024 * 1024,

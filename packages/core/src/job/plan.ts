@@ -1,4 +1,5 @@
 import type { CheckpointStore } from '../checkpoint/storage.ts'
+import type { DeadLetterRetryOptions, DeadLetters } from '../dead-letters/dead-letters.ts'
 import type { Logger } from '../logger.ts'
 import type { MetricRegistry } from '../metrics/registry.ts'
 import type { Random } from '../runtime/backoff.ts'
@@ -17,6 +18,11 @@ export interface JobPlan {
   readonly source: AnySource
   readonly steps: readonly Step[]
   readonly sinks: readonly AnySink[]
+  readonly deadLetters: DeadLetters | undefined
+  /** By uid of the sinks that have their own. */
+  readonly sinkDeadLetters: ReadonlyMap<string, DeadLetters>
+  readonly deadLetterRetry: Required<DeadLetterRetryOptions>
+  readonly maxDeadLetterRatio: number
   readonly parallelism: number
   readonly maxRetainedBytes: number
   readonly intervalMs: number

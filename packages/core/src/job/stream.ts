@@ -1,5 +1,8 @@
 import { inspect } from 'node:util'
+import type { DeadLetters } from '../dead-letters/dead-letters.ts'
+import { checkDeadLetters } from '../dead-letters/options.ts'
 import { SluiceError } from '../errors.ts'
+import { OptionsCheck } from '../options.ts'
 import { SPI_VERSION, type Sink } from '../sink/spi.ts'
 import type { Source, SourceSplit } from '../source/spi.ts'
 import { Job } from './job.ts'
@@ -60,8 +63,8 @@ export class Stream<T> {
   }
 
   /** Ends the pipeline in a sink; more may follow. A record is settled when it is settled in all. */
-  sinkTo(sink: Sink<T>): SinkedStream<T> {
-    return new SinkedStream<T>(this.#source, this.#steps, []).sinkTo(sink)
+  sinkTo(sink: Sink<T>, options?: SinkToOptions): SinkedStream<T> {
+    return new SinkedStream<T>(this.#source, this.#steps, []).sinkTo(sink, options)
   }
 
   #with<U>(step: Step): Stream<U> {
@@ -69,29 +72,47 @@ export class Stream<T> {
   }
 }
 
+export interface SinkToOptions {
+  /** Where records go that this sink refuses, instead of the `deadLetters` of the job. @default those of the job */
+  readonly deadLetters?: DeadLetters
+}
+
 /** A pipeline that can be started. */
 export class SinkedStream<T> {
   readonly #source: AnySource
   readonly #steps: readonly Step[]
   readonly #sinks: readonly AnySink[]
+  readonly #sinkDeadLetters: ReadonlyMap<string, DeadLetters>
 
   /** @internal use {@link Stream.sinkTo} */
-  constructor(source: AnySource, steps: readonly Step[], sinks: readonly AnySink[]) {
+  constructor(
+    source: AnySource,
+    steps: readonly Step[],
+    sinks: readonly AnySink[],
+    sinkDeadLetters: ReadonlyMap<string, DeadLetters> = new Map(),
+  ) {
     this.#source = source
     this.#steps = steps
     this.#sinks = sinks
+    this.#sinkDeadLetters = sinkDeadLetters
   }
 
   /** @throws SluiceError `SLUICE_SPI_MISMATCH`, `SLUICE_OPTIONS_INVALID` when the uid is taken by another sink. */
-  sinkTo(sink: Sink<T>): SinkedStream<T> {
+  sinkTo(sink: Sink<T>, options: SinkToOptions = {}): SinkedStream<T> {
     requireSpi('sink', sink)
+    const check = new OptionsCheck(`sinkTo(${sink.uid})`, options, ['deadLetters'])
+    checkDeadLetters(check, options?.deadLetters)
+    check.throwIfAny()
     if (this.#sinks.some(({ uid }) => uid === sink.uid)) {
       throw new SluiceError(
         'SLUICE_OPTIONS_INVALID',
         `two sinks of the pipeline have the uid '${sink.uid}': give one another uid`,
       )
     }
-    return new SinkedStream<T>(this.#source, this.#steps, [...this.#sinks, sink])
+    const { deadLetters } = options
+    const own = deadLetters === undefined ? [] : [[sink.uid, deadLetters] as const]
+    const sinkDeadLetters = new Map([...this.#sinkDeadLetters, ...own])
+    return new SinkedStream<T>(this.#source, this.#steps, [...this.#sinks, sink], sinkDeadLetters)
   }
 
   /**
@@ -100,7 +121,13 @@ export class SinkedStream<T> {
    * @throws SluiceError `SLUICE_OPTIONS_INVALID` with every problem of the options; later failures reject `job.done`.
    */
   start(options: JobOptions): Job {
-    return new Job({ source: this.#source, steps: this.#steps, sinks: this.#sinks }, resolveJobOptions(options))
+    const pipeline = {
+      source: this.#source,
+      steps: this.#steps,
+      sinks: this.#sinks,
+      sinkDeadLetters: this.#sinkDeadLetters,
+    }
+    return new Job(pipeline, resolveJobOptions(options))
   }
 }
 

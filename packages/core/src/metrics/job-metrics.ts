@@ -11,6 +11,9 @@ type Name =
   | 'retainedBytes'
   | 'repeatIfKilledNow'
   | 'numLateSettlements'
+  | 'numDeadLetters'
+  | 'numDeadLetterErrors'
+  | 'pendingDeadLetters'
 
 /** Metrics of a job; checkpoint metrics carry Flink's names. */
 export const JOB_METRICS: Readonly<Record<Name, MetricDefinition>> = {
@@ -68,5 +71,23 @@ export const JOB_METRICS: Readonly<Record<Name, MetricDefinition>> = {
     kind: 'counter',
     unit: 'events',
     help: 'Outcomes that came after their attempt had ended; they are ignored.',
+  },
+  numDeadLetters: {
+    name: 'numDeadLetters',
+    kind: 'counter',
+    unit: 'records',
+    help: 'Dead letters confirmed, by stage of the refusal; repeats of a letter after a restart included.',
+  },
+  numDeadLetterErrors: {
+    name: 'numDeadLetterErrors',
+    kind: 'counter',
+    unit: 'events',
+    help: 'Tries to deliver a dead letter that failed or ran into their timeout.',
+  },
+  pendingDeadLetters: {
+    name: 'pendingDeadLetters',
+    kind: 'gauge',
+    unit: 'records',
+    help: 'Refused records whose dead letter is not confirmed.',
   },
 }
