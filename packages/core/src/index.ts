@@ -14,7 +14,20 @@ export { SOURCE_METRICS } from './metrics/source-metrics.ts'
 export { type BackoffOptions, backoffMs, type Random } from './runtime/backoff.ts'
 export { type Clock, deadline, delay, systemClock, type Timer } from './runtime/clock.ts'
 export { AsyncSinkWriter } from './sink/async-sink-writer.ts'
-export { type AsyncSinkOptions, checkSinkOptions, type ResolvedSinkOptions } from './sink/options.ts'
+export {
+  ASYNC_SINK_OPTIONS,
+  type AsyncSinkOptions,
+  checkSinkOptions,
+  type ResolvedSinkOptions,
+} from './sink/options.ts'
+export {
+  congestionControl,
+  type CongestionControlOptions,
+  fixedRateLimit,
+  noRateLimit,
+  type RateLimiter,
+  type RateLimitingStrategy,
+} from './sink/rate-limiting.ts'
 export {
   ALL_WRITTEN,
   type Batch,
@@ -86,6 +99,8 @@ export {
   type RefusalStage,
 } from './dead-letters/letter.ts'
 export type { DeadLetterOptions } from './dead-letters/options.ts'
+export { fileDeadLetters, type FileDeadLettersOptions } from './dead-letters/file.ts'
+export { readDeadLetters, type ReadDeadLettersOptions, type UnreadableLine } from './dead-letters/read.ts'
 export { drainOnSignals } from './job/signals.ts'
 export { SinkedStream, type SinkToOptions, Stream, stream } from './job/stream.ts'
 export { JOB_METRICS } from './metrics/job-metrics.ts'
