@@ -1,0 +1,62 @@
+import type { DeadLetter, DeadLetters, DeliveryContext } from '../../src/index.ts'
+
+/** Dead letters in memory that behave as a test says. They outlive every job and attempt. */
+export class Letters implements DeadLetters {
+  /** Confirmed, in order, repeats included. */
+  readonly stored: DeadLetter[] = []
+  /** Every try. */
+  readonly tries: { readonly letter: DeadLetter; readonly context: DeliveryContext }[] = []
+  hastened = 0
+  opened = 0
+  closed = 0
+  /** A rejection is a failed try. */
+  onDeliver: (letter: DeadLetter, context: DeliveryContext) => Promise<void> | void = () => {}
+
+  async deliver(letter: DeadLetter, context: DeliveryContext): Promise<void> {
+    this.tries.push({ letter, context })
+    await this.onDeliver(letter, context)
+    this.stored.push(letter)
+  }
+
+  hasten(): void {
+    this.hastened++
+  }
+
+  open(): Promise<void> {
+    this.opened++
+    return Promise.resolve()
+  }
+
+  close(): Promise<void> {
+    this.closed++
+    return Promise.resolve()
+  }
+
+  get positions(): (string | null)[] {
+    return this.stored.map(({ origin }) => origin.position)
+  }
+
+  get ids(): string[] {
+    return this.stored.map(({ id }) => id)
+  }
+}
+
+export function letter(given: Partial<DeadLetter> = {}): DeadLetter {
+  return {
+    v: 1,
+    id: '0123456789abcdef0123456789abcdef',
+    job: 'hosts',
+    sink: 'timestream',
+    stage: 'store',
+    reason: { code: 'RejectedRecord', message: 'the timestamp is too old' },
+    origin: { source: 'kinesis', split: 'shard-0', position: '42', key: 'host-1' },
+    raw: Buffer.from('{"host":"host-1"}').toString('base64'),
+    attempts: 1,
+    firstFailedAt: '2026-01-01T00:00:00.000Z',
+    ...given,
+  }
+}
+
+export function content(of: DeadLetter): string {
+  return Buffer.from(of.raw ?? '', 'base64').toString('utf8')
+}
