@@ -1,18 +1,15 @@
-import { messageOf, SluiceError } from '../errors.ts'
-import type { Counter } from '../metrics/registry.ts'
+import { messageOf } from '../errors.ts'
 import { SINK_METRICS, sinkCounters, type SinkCounters } from '../metrics/sink-metrics.ts'
-import { deadline, type Timer } from '../runtime/clock.ts'
-import { failpoint } from '../runtime/failpoints.ts'
 import { WakeUp } from '../runtime/signal.ts'
-import { CongestionControl } from './congestion-control.ts'
-import { Disposition } from './disposition.ts'
-import { type Flight, InHand } from './in-hand.ts'
+import { Disposition, timeoutReason } from './disposition.ts'
+import { ColumnPool } from './entry-queue.ts'
+import { InHand } from './in-hand.ts'
+import { Destination } from './lane.ts'
 import { type AsyncSinkOptions, resolveSinkOptions, type ResolvedSinkOptions } from './options.ts'
-import { judge, type Verdict } from './outcome.ts'
-import { Parcel } from './parcel.ts'
+import { Requests } from './requests.ts'
+import { Scheduler } from './scheduler.ts'
 import type {
   Batch,
-  BatchTrigger,
   Reason,
   SinkContext,
   SinkStatus,
@@ -21,13 +18,14 @@ import type {
   SubmitOutcome,
   WriteBatch,
 } from './spi.ts'
+import { sinkStatus } from './status.ts'
 
 /**
  * The sink engine: buffers entries, makes batches by size, weight and age, keeps requests in flight, repeats what is to be
  * repeated, and gives every entry exactly one outcome. A sink adds `convert` and `submit`.
  *
  * Follows Flink's AsyncSinkWriter (FLIP-171) and adds attempts per entry, delays between repeats, partial outcomes, isolation
- * of culprits, and batches that never shrink under throttling.
+ * of culprits, destinations, ordered lanes, and batches that never shrink under throttling.
  *
  * @example
  * ```ts
@@ -46,11 +44,17 @@ import type {
 export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
   protected readonly context: SinkContext
   protected readonly limits: ResolvedSinkOptions
+  /**
+   * How the store answers. `entry`: for each by itself; then a request of an ordered lane holds one entry of each key only, since the
+   * next one must not be stored before a repeat of the first. `request`: for all of a request together.
+   */
+  protected readonly answers: 'entry' | 'request' = 'entry'
   readonly #hand = new InHand<Entry>()
+  readonly #pool: ColumnPool
   readonly #disposition: Disposition<Entry>
-  readonly #congestion: CongestionControl
+  readonly #scheduler: Scheduler<Entry>
+  readonly #requests: Requests<Entry>
   readonly #counters: SinkCounters
-  readonly #batches: Partial<Record<BatchTrigger, Counter>> = {}
   readonly #room = new WakeUp()
   /** What the conversion under way emitted; its slots are reused, since emptying a list costs more than converting a record. */
   readonly #scratch: (Entry | undefined)[] = []
@@ -58,20 +62,49 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
   readonly #emit = (entry: Entry): void => {
     this.#scratch[this.#emitted++] = entry
   }
-  #hastenedUpTo = 0
-  #timer: { readonly dueAt: number; readonly timer: Timer } | undefined
+  /** The only destination of a writer that does not choose one. */
+  #single: Destination<Entry> | undefined
+  #ordered: boolean | undefined
   #closing: Promise<void> | undefined
-  #lastSendTimeMs: number = Number.NaN
 
   /** @throws SluiceError `SLUICE_OPTIONS_INVALID` with every problem of the options. */
   constructor(context: SinkContext, options: AsyncSinkOptions) {
     this.context = context
     this.limits = resolveSinkOptions(options)
-    this.#congestion = new CongestionControl(this.limits.maxInFlightRequests)
+    const { limits } = this
+    const hand = this.#hand
+    this.#pool = new ColumnPool(limits.maxBatchSize)
     this.#counters = sinkCounters(context.metrics)
-    this.#disposition = new Disposition(context, this.limits, this.#counters, this.#hand, this.#congestion, () =>
-      this.#room.wake(),
-    )
+    this.#disposition = new Disposition({
+      context,
+      limits,
+      counters: this.#counters,
+      hand,
+      pool: this.#pool,
+      isOrdered: () => this.#isOrdered,
+      onLeft: () => this.#room.wake(),
+    })
+    this.#scheduler = new Scheduler({
+      hand,
+      limits,
+      clock: context.clock,
+      isDistinct: () => this.answers === 'entry',
+      onTime: (now) => this.#onTime(now),
+    })
+    this.#requests = new Requests({
+      context,
+      limits,
+      counters: this.#counters,
+      hand,
+      disposition: this.#disposition,
+      submit: (batch, submitContext) => this.submit(batch, submitContext),
+      isClosing: () => this.#closing !== undefined,
+      onAnswered: (lane) => {
+        this.#scheduler.considerAll(lane.destination, context.clock.now())
+        this.#forgetIfIdle(lane.destination)
+        this.#pump()
+      },
+    })
     this.#registerGauges()
   }
 
@@ -84,6 +117,15 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
   /** Sends one request and says what became of it. Rejecting is allowed, and treated as `isolate`. */
   protected abstract submit(batch: Batch<Entry>, context: SubmitContext): Promise<SubmitOutcome>
 
+  /** Table, tenant, queue: entries of different destinations never share a request. @default one for all */
+  protected destination?(entry: Entry): string
+
+  /**
+   * What the order of sending is kept for: entries with the same key are sent, and repeated, in their order. An integer from 0 to
+   * 2^53 - 1; `orderKeyOf` makes one of a string. The keys of `keyBy` win. @default no order
+   */
+  protected orderKey?(entry: Entry): number
+
   /** The entry's share of `maxBatchWeight`. @default 1 */
   protected weight?(entry: Entry): number
 
@@ -92,13 +134,14 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
 
   write(batch: WriteBatch<In>, from: number, to: number): number {
     if (this.#closing !== undefined) return from
-    const { queue, flights } = this.#hand
+    const { values, tokens, byteLengths, keys } = batch
     const now = this.context.clock.now()
     let index = from
     while (index < to && this.#hasRoom()) {
-      this.#accept(batch.values[index] as In, batch.tokens[index] as number, batch.byteLengths[index] as number, now)
+      const key = keys === undefined ? NO_KEY : (keys[index] as number)
+      this.#accept(values[index] as In, tokens[index] as number, byteLengths[index] as number, key, now)
       index++
-      if (queue.length >= this.limits.maxBatchSize && flights.size < this.#congestion.limit) this.#pump()
+      if (this.#scheduler.hasReady && this.#requests.hasSlot) this.#send(now)
     }
     this.#pump()
     return index
@@ -110,12 +153,30 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
   }
 
   hasten(): void {
-    this.#hastenedUpTo = this.#hand.queue.pushed
+    if (this.#closing !== undefined) return
+    const now = this.context.clock.now()
+    for (const lane of this.#hand.lanes()) {
+      lane.queue.hasten()
+      this.#scheduler.consider(lane, now)
+    }
     this.#pump()
   }
 
   release(_splitId: string): number {
-    return 0
+    if (this.#closing !== undefined) return 0
+    const { settlement } = this.context
+    const { numRecordsReturned } = this.#counters
+    const before = numRecordsReturned.value
+    this.#removeQueued(
+      (token) => settlement.isReleased(token),
+      ({ token }) => {
+        numRecordsReturned.value++
+        settlement.returned(token)
+      },
+    )
+    this.#removeWaiting(this.context.clock.now())
+    this.#pump()
+    return numRecordsReturned.value - before
   }
 
   close(deadlineMs: number): Promise<void> {
@@ -128,25 +189,24 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
   }
 
   status(): SinkStatus {
-    const counters = this.#counters
-    const hand = this.#hand
-    const oldest = hand.oldest(this.context.clock.now())
-    return {
-      accepted: counters.numRecordsAccepted.value,
-      written: counters.numRecordsOut.value,
-      duplicate: counters.numRecordsDuplicate.value,
-      dropped: counters.numRecordsDropped.value,
-      deadLettered: counters.numRecordsDeadLettered.value,
-      returned: counters.numRecordsReturned.value,
-      abandoned: counters.numRecordsAbandoned.value,
-      inHand: hand.count(),
-      bufferedRecords: hand.bufferedRecords,
-      retryingRecords: hand.waiting.entries,
-      inFlightRecords: hand.countInFlight(),
-      inFlightRequests: hand.flights.size,
-      bufferedBytes: hand.bufferedBytes,
-      ...(oldest === undefined ? {} : { oldest }),
+    return sinkStatus(this.#counters, this.#hand, this.limits, this.context.clock.now())
+  }
+
+  get #isOrdered(): boolean {
+    this.#ordered ??= this.#decideOrder()
+    return this.#ordered
+  }
+
+  #decideOrder(): boolean {
+    const isOrdered = this.context.keyed === true || this.orderKey !== undefined
+    const { orderedLanes, maxInFlightRequests } = this.limits
+    if (isOrdered) {
+      this.context.logger.debug(
+        { sink: this.context.sinkUid, orderedLanes, maxInFlightRequests },
+        'Entries are sent in order of their keys. Options: orderedLanes, maxBufferedRequests',
+      )
     }
+    return isOrdered
   }
 
   #hasRoom(): boolean {
@@ -154,15 +214,16 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
     return bufferedRecords < this.limits.maxBufferedRequests && bufferedBytes < this.limits.maxBufferedBytes
   }
 
-  #accept(value: In, token: number, rawBytes: number, now: number): void {
+  #accept(value: In, token: number, rawBytes: number, key: number, now: number): void {
     const scratch = this.#scratch
     this.#emitted = 0
     try {
-      this.convert(value, this.#emit)
+      const returned: unknown = this.convert(value, this.#emit)
+      if (returned !== undefined) refuseReturned(returned)
     } catch (error) {
       scratch.length = 0
       this.#counters.numRecordsAccepted.value++
-      this.#refuse(token, rawBytes, now, { code: 'convertThrew', message: messageOf(error), cause: error })
+      this.#refuse(token, rawBytes, now, { code: 'convertThrew', message: messageOf(error), cause: error }, { value })
       return
     }
     const count = this.#emitted
@@ -171,207 +232,151 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
     // Whole bytes: the sum comes back to exactly 0 when everything is settled.
     const rawShare = count === 1 ? rawBytes : Math.ceil(rawBytes / count)
     for (let index = 0; index < count; index++) {
-      this.#enqueue(scratch[index] as Entry, token, rawShare, now)
+      this.#enqueue(scratch[index] as Entry, token, rawShare, key, now)
       scratch[index] = undefined
     }
   }
 
-  #enqueue(entry: Entry, token: number, rawShare: number, now: number): void {
+  #enqueue(entry: Entry, token: number, rawShare: number, givenKey: number, now: number): void {
     let size = 0
     let weight = 1
+    let key = givenKey
+    let name = ''
     try {
       if (this.sizeInBytes !== undefined) size = measured('sizeInBytes', this.sizeInBytes(entry))
       if (this.weight !== undefined) weight = measured('weight', this.weight(entry))
+      if (this.destination !== undefined) name = named(this.destination(entry))
+      if (this.#isOrdered && key === NO_KEY) key = keyed(this.orderKey?.(entry))
     } catch (error) {
-      this.#refuse(token, rawShare, now, { code: 'convertThrew', message: messageOf(error), cause: error }, entry)
+      this.#refuse(token, rawShare, now, { code: 'convertThrew', message: messageOf(error), cause: error }, { entry })
       return
     }
+    const charge = rawShare + size
     if (size > this.limits.maxRecordSizeInBytes) {
       const message = `${size} bytes, allowed are ${this.limits.maxRecordSizeInBytes} (maxRecordSizeInBytes)`
-      this.#refuse(token, rawShare + size, now, { code: 'recordTooLarge', message }, entry)
+      this.#refuse(token, charge, now, { code: 'recordTooLarge', message }, { entry })
       return
     }
-    this.#hand.bufferedBytes += rawShare + size
-    this.#hand.queue.push(entry, token, now, size, weight, rawShare + size)
+    const lane = this.#destinationOf(name).laneOf(key)
+    const { queue } = lane
+    this.#hand.bufferedBytes += charge
+    this.#hand.bufferedRecords++
+    queue.push(entry, token, now, size, weight, charge, key)
+    const { maxBatchSize, maxBatchWeight, maxBatchSizeInBytes, entryTimeoutMs } = this.limits
+    const { length } = queue
+    if (length === 1 && entryTimeoutMs !== Number.POSITIVE_INFINITY) this.#scheduler.wakeAt(now + entryTimeoutMs, now)
+    // Nothing changes for the lane between its first entry and a full batch.
+    const isFull = length === maxBatchSize || queue.weight >= maxBatchWeight || queue.sizeInBytes >= maxBatchSizeInBytes
+    if (length === 1 || isFull) this.#scheduler.consider(lane, now)
   }
 
-  #refuse(token: number, bytes: number, now: number, reason: Reason, entry?: Entry): void {
-    const refusal = { token, stage: 'convert', reason, attempts: 0, ...(entry === undefined ? {} : { entry }) } as const
-    this.#disposition.refuse(refusal, bytes, now, true)
+  #destinationOf(name: string): Destination<Entry> {
+    if (this.#single !== undefined) return this.#single
+    const known = this.#hand.destinations.get(name)
+    if (known !== undefined) return known
+    const { rateLimitingStrategy, maxInFlightRequests, orderedLanes } = this.limits
+    const limiter = rateLimitingStrategy.createLimiter(maxInFlightRequests)
+    const lanes = this.#isOrdered ? orderedLanes : 1
+    const destination = new Destination<Entry>(name, limiter, lanes, this.#isOrdered, this.#pool)
+    this.#hand.destinations.set(name, destination)
+    if (this.destination === undefined) this.#single = destination
+    return destination
   }
 
-  /** Sends whatever may be sent now and sets the timer for the rest. */
+  /** Destinations may be many and short-lived; what a limiter has learnt is kept until it is back at its limit. */
+  #forgetIfIdle(destination: Destination<Entry>): void {
+    if (destination === this.#single || !destination.isEmpty) return
+    const isAtRest = destination.limiter.limit >= this.limits.maxInFlightRequests
+    if (isAtRest && destination.pausedUntil <= this.context.clock.now()) {
+      this.#hand.destinations.delete(destination.name)
+    }
+  }
+
+  #refuse(token: number, bytes: number, now: number, reason: Reason, what: { value?: In; entry?: Entry }): void {
+    this.#disposition.refuse({ token, stage: 'convert', reason, attempts: 0, ...what }, bytes, now, true)
+  }
+
+  /** Sends whatever may be sent now. */
   #pump(): void {
     if (this.#closing !== undefined) return
     const now = this.context.clock.now()
-    while (this.#hand.flights.size < this.#congestion.limit) {
-      const next = this.#nextParcel(now)
-      if (next === undefined) break
-      this.#send(next.parcel, next.trigger)
+    this.#send(now)
+    if (this.#hand.requests.size === 0 && !this.#hasRoom()) {
+      // Nothing more is admitted and no answer will make room: the batches cannot become fuller than they are.
+      const outgoing = this.#scheduler.fullest(now)
+      if (outgoing !== undefined) this.#requests.send(outgoing, now)
     }
-    this.#arm(now)
     // Also after a timer or a hasten: entries that left the buffer made room.
     if (this.#hasRoom()) this.#room.wake()
   }
 
-  #nextParcel(now: number): { readonly parcel: Parcel<Entry>; readonly trigger: BatchTrigger } | undefined {
-    const due = this.#hand.waiting.popDue(now)
-    if (due !== undefined) {
-      if (!due.exact) this.#topUp(due, now)
-      return { parcel: due, trigger: due.exact ? 'isolate' : 'retry' }
-    }
-    const trigger = this.#trigger(now)
-    if (trigger === undefined) return undefined
-    const parcel = new Parcel<Entry>()
-    this.#fill(parcel)
-    return { parcel, trigger }
-  }
-
-  /** Fills a repeated request with other due entries, then with new ones: a repeat does not cost a request of its own. */
-  #topUp(parcel: Parcel<Entry>, now: number): void {
-    const { maxBatchSize, maxBatchSizeInBytes, maxBatchWeight } = this.limits
-    // A request whose tokens are settled must not be mixed with one that holds them.
-    const fits = (other: Parcel<Entry>): boolean =>
-      !other.exact &&
-      other.holdsTokens === parcel.holdsTokens &&
-      parcel.length + other.length <= maxBatchSize &&
-      parcel.sizeInBytes + other.sizeInBytes <= maxBatchSizeInBytes &&
-      parcel.weight + other.weight <= maxBatchWeight
-    for (let other = this.#hand.waiting.popDue(now, fits); other !== undefined;) {
-      for (let index = 0; index < other.length; index++) parcel.move(other, index)
-      other = this.#hand.waiting.popDue(now, fits)
-    }
-    if (parcel.holdsTokens) this.#fill(parcel)
-  }
-
-  #fill(parcel: Parcel<Entry>): void {
-    const { maxBatchSize, maxBatchSizeInBytes, maxBatchWeight } = this.limits
-    this.#hand.queue.moveTo(parcel, maxBatchSize, maxBatchSizeInBytes, maxBatchWeight)
-  }
-
-  #trigger(now: number): BatchTrigger | undefined {
-    const { queue, flights, bufferedBytes } = this.#hand
-    const { oldestAt } = queue
-    if (oldestAt === undefined) return undefined
-    if (queue.length >= this.limits.maxBatchSize) return 'size'
-    if (queue.weight >= this.limits.maxBatchWeight || queue.sizeInBytes >= this.limits.maxBatchSizeInBytes)
-      return 'weight'
-    // Nothing more is admitted and no answer will make room: the batch cannot become fuller than it is.
-    if (flights.size === 0 && bufferedBytes >= this.limits.maxBufferedBytes) return 'weight'
-    if (queue.taken < this.#hastenedUpTo) return 'hasten'
-    return oldestAt + this.limits.maxTimeInBufferMS <= now ? 'time' : undefined
-  }
-
-  #arm(now: number): void {
-    const { queue, waiting, flights } = this.#hand
-    // With every request slot taken, the next answer pumps; a timer that is due already would only spin.
-    if (flights.size >= this.#congestion.limit) return
-    const { oldestAt } = queue
-    const age = oldestAt === undefined ? Number.POSITIVE_INFINITY : oldestAt + this.limits.maxTimeInBufferMS
-    const dueAt = Math.min(age, waiting.nextDueAt ?? Number.POSITIVE_INFINITY)
-    if (dueAt === Number.POSITIVE_INFINITY || (this.#timer !== undefined && this.#timer.dueAt <= dueAt)) return
-    this.#timer?.timer.cancel()
-    const timer = this.context.clock.after(dueAt - now, () => {
-      this.#timer = undefined
-      this.#pump()
-    })
-    this.#timer = { dueAt, timer }
-  }
-
-  #send(parcel: Parcel<Entry>, trigger: BatchTrigger): void {
-    this.#countSent(parcel, trigger)
-    this.#sabotageEarlyAcknowledgement(parcel)
-    const { clock } = this.context
-    const sentAt = clock.now()
-    const abort = new AbortController()
-    const { promise: done, resolve } = Promise.withResolvers<void>()
-    const finish = (verdict: Verdict): void => {
-      if (!this.#hand.flights.delete(flight)) {
-        this.#counters.numLateAnswers.value++
-        return
-      }
-      expiry.cancel()
-      this.#lastSendTimeMs = clock.now() - sentAt
-      this.#answered(parcel, verdict)
-      resolve()
-    }
-    const expiry = deadline(clock, this.limits.requestTimeoutMs, () => {
-      const message = `no answer within ${this.limits.requestTimeoutMs} ms (requestTimeoutMs)`
-      finish({ kind: 'all', reason: { code: 'timeout', message }, slowDown: true, unknown: true })
-      abort.abort(new SluiceError('SLUICE_DEADLINE_EXCEEDED', message, { restartable: true }))
-    })
-    const flight: Flight<Entry> = { parcel, abort, expiry, done }
-    this.#hand.flights.add(flight)
-    // A copy: what a sink or a user's function does to its list must not reach the engine's.
-    const batch: Batch<Entry> = { entries: parcel.entries.slice(), destination: '', weight: parcel.weight, trigger }
-    void this.#submitSafely(batch, parcel.length, { attempt: 1 + parcel.mostTries, signal: abort.signal, replaySuspect: false }).then(finish)
-  }
-
-  async #submitSafely(batch: Batch<Entry>, entries: number, context: SubmitContext): Promise<Verdict> {
-    try {
-      return judge(await this.submit(batch, context), entries)
-    } catch (error) {
-      if (SluiceError.isInstance(error)) return { kind: 'fail', error }
-      const reason = { code: 'submitThrew', message: messageOf(error), cause: error }
-      return { kind: 'halve', reason, counted: true }
+  #send(now: number): void {
+    while (this.#requests.hasSlot) {
+      const outgoing = this.#scheduler.next(now)
+      if (outgoing === undefined) return
+      this.#requests.send(outgoing, now)
+      this.#scheduler.consider(outgoing.lane, now)
     }
   }
 
-  #answered(parcel: Parcel<Entry>, verdict: Verdict): void {
-    try {
-      if (this.#closing !== undefined) {
-        this.#disposition.applyClosed(parcel, verdict)
-        return
-      }
-      this.#disposition.apply(parcel, verdict)
-    } catch (error) {
-      this.context.fail(
-        new SluiceError('SLUICE_INTERNAL', `an answer could not be applied: ${messageOf(error)}`, { cause: error }),
-      )
-      return
+  #onTime(now: number): void {
+    if (this.limits.entryTimeoutMs !== Number.POSITIVE_INFINITY) this.#expire(now)
+    for (const destination of this.#hand.destinations.values()) {
+      this.#scheduler.considerAll(destination, now)
+      this.#forgetIfIdle(destination)
     }
     this.#pump()
   }
 
-  async #close(deadlineMs: number): Promise<void> {
-    const { clock } = this.context
+  #expire(now: number): void {
+    const { entryTimeoutMs } = this.limits
+    this.#removeQueued(
+      (_token, enqueuedAt) => enqueuedAt + entryTimeoutMs <= now,
+      ({ token, entry, enqueuedAt, charge }) => {
+        const reason = timeoutReason(entryTimeoutMs, 'it was not sent yet')
+        this.#disposition.refuse({ token, stage: 'store', reason, entry, attempts: 0 }, charge, enqueuedAt, true)
+      },
+    )
+    this.#removeWaiting(now)
+    const oldest = this.#hand.oldestToSend()
+    if (oldest !== undefined) this.#scheduler.wakeAt(oldest + entryTimeoutMs, now)
+  }
+
+  #removeQueued(
+    test: (token: number, enqueuedAt: number) => boolean,
+    onRemoved: (removed: { token: number; entry: Entry; enqueuedAt: number; charge: number }) => void,
+  ): void {
+    for (const { queue } of this.#hand.lanes()) {
+      for (const removed of queue.remove(test)) {
+        this.#hand.bufferedRecords--
+        this.#hand.bufferedBytes -= removed.charge
+        onRemoved(removed)
+      }
+    }
+  }
+
+  /** Takes what has to leave out of what is to be repeated. */
+  #removeWaiting(now: number): void {
     const hand = this.#hand
-    this.#timer?.timer.cancel()
-    const { promise: expired, resolve } = Promise.withResolvers<void>()
-    const expiry = deadline(clock, deadlineMs, resolve)
-    const flights = [...hand.flights]
-    const reason = new SluiceError('SLUICE_CLOSED', 'the writer was closed', { restartable: true })
-    for (const { abort } of flights) abort.abort(reason)
-    await Promise.race([Promise.all(flights.map(({ done }) => done)), expired])
-    expiry.cancel()
-    this.#counters.numRecordsAbandoned.value += hand.count()
-    hand.clear()
+    for (const destination of hand.destinations.values()) {
+      const before = hand.countToBeRetried(destination)
+      destination.waiting.replaceEach((parcel) => this.#disposition.withoutLeaving(parcel, now))
+      for (const { again } of destination.allLanes()) {
+        const kept = again.flatMap((parcel) => this.#disposition.withoutLeaving(parcel, now) ?? [])
+        again.splice(0, again.length, ...kept)
+      }
+      hand.bufferedRecords -= before - hand.countToBeRetried(destination)
+      this.#scheduler.considerAll(destination, now)
+    }
+  }
+
+  async #close(deadlineMs: number): Promise<void> {
+    this.#scheduler.stop()
+    await this.#requests.close(deadlineMs)
+    this.#counters.numRecordsAbandoned.value += this.#hand.count()
+    this.#hand.clear()
+    this.#single = undefined
     this.#room.wake()
-  }
-
-  /** What the fault campaigns must catch: inputs acknowledged when they are sent instead of when they are stored. */
-  #sabotageEarlyAcknowledgement(parcel: Parcel<Entry>): void {
-    if (!parcel.holdsTokens || !failpoint('sabotage:ack-early')) return
-    parcel.holdsTokens = false
-    for (let index = 0; index < parcel.length; index++) this.context.settlement.settle(parcel.token(index))
-  }
-
-  #countSent(parcel: Parcel<Entry>, trigger: BatchTrigger): void {
-    const { numRequests, numRecordsSend, numBytesSend } = this.#counters
-    numRequests.value++
-    const batches = (this.#batches[trigger] ??= this.context.metrics.counter(SINK_METRICS.numBatches, { trigger }))
-    batches.value++
-    if (parcel.exact) return
-    if (parcel.attempts === undefined) {
-      numRecordsSend.value += parcel.length
-      numBytesSend.value += parcel.sizeInBytes
-      return
-    }
-    for (let index = 0; index < parcel.length; index++) {
-      if (parcel.tries(index) > 0) continue
-      numRecordsSend.value++
-      numBytesSend.value += parcel.size(index)
-    }
   }
 
   #registerGauges(): void {
@@ -379,13 +384,34 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
     metrics.gauge(SINK_METRICS.inHand, () => this.#hand.count())
     metrics.gauge(SINK_METRICS.bufferedRecords, () => this.#hand.bufferedRecords)
     metrics.gauge(SINK_METRICS.bufferedBytes, () => this.#hand.bufferedBytes)
-    metrics.gauge(SINK_METRICS.inFlightRequests, () => this.#hand.flights.size)
-    metrics.gauge(SINK_METRICS.currentSendTime, () => this.#lastSendTimeMs)
+    metrics.gauge(SINK_METRICS.inFlightRequests, () => this.#hand.requests.size)
+    metrics.gauge(SINK_METRICS.currentSendTime, () => this.#requests.lastSendTimeMs)
   }
 }
+
+/** No order key is negative. */
+const NO_KEY = -1
 
 /** A sum with NaN would never again compare as full or as empty. */
 function measured(what: string, value: number): number {
   if (value >= 0 && value < Number.POSITIVE_INFINITY) return value
-  throw new RangeError(`${what} must give a number from 0 up, got ${value}`)
+  throw new RangeError(`${what} must give a number from 0 up, got ${String(value)}`)
+}
+
+function named(destination: unknown): string {
+  if (typeof destination === 'string') return destination
+  throw new TypeError(`destination must give a string, got ${typeof destination}`)
+}
+
+function keyed(key: unknown): number {
+  if (typeof key === 'number' && Number.isSafeInteger(key) && key >= 0) return key
+  throw new RangeError(`orderKey must give an integer from 0 to 2^53 - 1, got ${String(key)}`)
+}
+
+/** An asynchronous conversion would emit after its value was counted: its entries would belong to another. */
+function refuseReturned(returned: unknown): void {
+  if (typeof returned !== 'object' || returned === null || !('then' in returned)) return
+  // Its failure has no other reader.
+  Promise.resolve(returned).catch(() => undefined)
+  throw new TypeError('convert is asynchronous: it must emit before it returns; use mapAsync for look-ups')
 }

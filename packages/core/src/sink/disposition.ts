@@ -1,66 +1,67 @@
 import { SluiceError } from '../errors.ts'
 import type { SinkCounters } from '../metrics/sink-metrics.ts'
 import { backoffMs } from '../runtime/backoff.ts'
-import type { CongestionControl } from './congestion-control.ts'
+import type { ColumnPool } from './entry-queue.ts'
 import type { InHand } from './in-hand.ts'
+import type { Lane } from './lane.ts'
 import type { ResolvedSinkOptions } from './options.ts'
 import { halves, reasonOf, type Verdict } from './outcome.ts'
-import { Parcel } from './parcel.ts'
+import { CHARGE, COLUMNS, Parcel, TOKEN } from './parcel.ts'
+import { isReplaySuspect } from './request.ts'
 import type { EntryOutcome, Reason, Refusal, SinkContext } from './spi.ts'
+
+export interface DispositionPlan<Entry> {
+  readonly context: SinkContext
+  readonly limits: ResolvedSinkOptions
+  readonly counters: SinkCounters
+  readonly hand: InHand<Entry>
+  readonly pool: ColumnPool
+  /** True if entries have an order: a repeat then holds back its lane. */
+  isOrdered(): boolean
+  /** A refused entry has left, so there may be room. */
+  onLeft(): void
+}
 
 /** Gives every entry of an answered request what the verdict says: an outcome, a place among those to be retried, or a refusal. */
 export class Disposition<Entry> {
-  readonly #context: SinkContext
-  readonly #limits: ResolvedSinkOptions
-  readonly #counters: SinkCounters
-  readonly #hand: InHand<Entry>
-  readonly #congestion: CongestionControl
-  readonly #onSettled: () => void
+  readonly #plan: DispositionPlan<Entry>
+  /** Tokens of a request that was written. */
+  readonly #tokens: Float64Array
 
-  constructor(
-    context: SinkContext,
-    limits: ResolvedSinkOptions,
-    counters: SinkCounters,
-    hand: InHand<Entry>,
-    congestion: CongestionControl,
-    onSettled: () => void,
-  ) {
-    this.#context = context
-    this.#limits = limits
-    this.#counters = counters
-    this.#hand = hand
-    this.#congestion = congestion
-    this.#onSettled = onSettled
+  constructor(plan: DispositionPlan<Entry>) {
+    this.#plan = plan
+    this.#tokens = new Float64Array(plan.limits.maxBatchSize)
   }
 
-  apply(parcel: Parcel<Entry>, verdict: Verdict): void {
-    const counters = this.#counters
+  apply(parcel: Parcel<Entry>, lane: Lane<Entry>, verdict: Verdict): void {
+    const { counters, context } = this.#plan
+    const { limiter } = lane.destination
     switch (verdict.kind) {
       case 'written':
-        this.#congestion.onSuccess()
+        limiter.onSuccess()
         this.#settleAll(parcel)
         return
       case 'entries':
-        this.#applyEach(parcel, verdict.entries)
+        this.#applyEach(parcel, lane, verdict.entries)
         return
       case 'all':
         counters.numRecordsSendErrors.value += parcel.length
         if (verdict.unknown) counters.numRequestsUnknown.value++
         else if (verdict.slowDown) counters.numRequestsThrottled.value++
-        if (verdict.slowDown) this.#congestion.onSlowDown()
-        this.#retry(parcel, verdict.reason, verdict.afterMs)
+        if (verdict.slowDown) this.#slowDown(lane, verdict.afterMs)
+        this.#retry(parcel, lane, verdict.reason, verdict.afterMs)
         return
       case 'halve':
         counters.numRecordsSendErrors.value += parcel.length
-        this.#halve(parcel, verdict.reason, verdict.counted)
+        this.#halve(parcel, lane, verdict.reason, verdict.counted)
         return
       case 'fail':
         counters.numRecordsSendErrors.value += parcel.length
         // The destination is at fault, so no try is charged to the entries: they stay in hand until the attempt ends, and are
         // not sent again by this writer.
         parcel.reason = `${verdict.error.code}: ${verdict.error.message}`
-        this.#hand.waiting.push(parcel, Number.POSITIVE_INFINITY)
-        this.#context.fail(verdict.error)
+        this.#park(parcel, lane, Number.POSITIVE_INFINITY)
+        context.fail(verdict.error)
     }
   }
 
@@ -69,7 +70,7 @@ export class Disposition<Entry> {
     for (let index = 0; index < parcel.length; index++) {
       const kind = verdict.kind === 'entries' ? verdict.entries[index]?.kind : verdict.kind
       if (kind === 'written' || kind === 'duplicate' || kind === 'dropped') this.#settle(parcel, index, kind)
-      else this.#counters.numRecordsAbandoned.value++
+      else this.#plan.counters.numRecordsAbandoned.value++
     }
   }
 
@@ -81,126 +82,213 @@ export class Disposition<Entry> {
    * @param holdsToken - false if the token was settled ahead of the outcome.
    */
   refuse(refusal: Refusal, bytes: number, since: number, holdsToken: boolean): void {
-    const { settlement } = this.#context
+    const { context, hand, counters } = this.#plan
+    const { settlement } = context
     const { reason, token } = refusal
     const held = { since, reason: `refused, ${reason.code}: ${reason.message}` }
-    this.#hand.refusing.add(held)
-    this.#hand.bufferedBytes += bytes
+    hand.refusing.add(held)
+    hand.bufferedRecords++
+    hand.bufferedBytes += bytes
     settlement
       .refused(refusal)
       .then((delivered) => {
-        if (!delivered || !this.#hand.refusing.delete(held)) return undefined
-        this.#hand.bufferedBytes -= bytes
-        this.#counters.numRecordsDeadLettered.value++
+        if (!delivered || !hand.refusing.delete(held)) return undefined
+        hand.bufferedRecords--
+        hand.bufferedBytes -= bytes
+        counters.numRecordsDeadLettered.value++
         if (holdsToken) settlement.settle(token)
-        return this.#onSettled()
+        return this.#plan.onLeft()
       })
       .catch((error: unknown) => {
-        this.#context.fail(SluiceError.from(error, 'SLUICE_SINK_FAILED', 'a refusal could not be handled'))
+        context.fail(SluiceError.from(error, 'SLUICE_SINK_FAILED', 'a refusal could not be handled'))
       })
   }
 
-  #applyEach(parcel: Parcel<Entry>, outcomes: readonly EntryOutcome[]): void {
+  /** The parcel without the entries that have to leave: those of a released split, and those whose time is over. */
+  withoutLeaving(parcel: Parcel<Entry>, now: number, triesUnderWay: 0 | 1 = 0): Parcel<Entry> | undefined {
+    const { context, limits } = this.#plan
+    const leaves = (index: number): boolean =>
+      context.settlement.isReleased(parcel.token(index)) || parcel.enqueuedAt(index) + limits.entryTimeoutMs <= now
+    let stays = 0
+    for (let index = 0; index < parcel.length; index++) if (!leaves(index)) stays++
+    if (stays === parcel.length) return parcel
+    const kept = parcel.emptyPart()
+    kept.dueAt = parcel.dueAt
+    for (let index = 0; index < parcel.length; index++) {
+      if (!leaves(index)) kept.move(parcel, index)
+      else if (context.settlement.isReleased(parcel.token(index))) this.#return(parcel, index)
+      else {
+        const tries = parcel.tries(index) + triesUnderWay
+        this.#refuseEntry(parcel, index, timeoutReason(limits.entryTimeoutMs, parcel.reason), tries)
+      }
+    }
+    return stays === 0 ? undefined : kept
+  }
+
+  #applyEach(parcel: Parcel<Entry>, lane: Lane<Entry>, outcomes: readonly EntryOutcome[]): void {
     const groups = new Map<
       string,
       { readonly parcel: Parcel<Entry>; readonly reason: Reason; readonly afterMs?: number }
     >()
     for (const [index, outcome] of outcomes.entries()) {
-      if (outcome.kind !== 'written' && outcome.kind !== 'duplicate') this.#counters.numRecordsSendErrors.value++
+      if (outcome.kind !== 'written' && outcome.kind !== 'duplicate') this.#plan.counters.numRecordsSendErrors.value++
       if (outcome.kind === 'retry') {
         const { afterMs } = outcome
         const reason = reasonOf(outcome.reason)
-        const key = `${reason.code} ${afterMs ?? ''}`
-        let group = groups.get(key)
-        if (group === undefined) {
-          const again = new Parcel<Entry>()
-          again.holdsTokens = parcel.holdsTokens
-          group = { parcel: again, reason, ...(afterMs === undefined ? {} : { afterMs }) }
-          groups.set(key, group)
-        }
-        group.parcel.move(parcel, index)
+        // With order all of them are repeated together, as they were: the longest wait counts.
+        const key = this.#plan.isOrdered() ? '' : `${reason.code} ${afterMs ?? ''}`
+        const known = groups.get(key)
+        const again = known?.parcel ?? parcel.emptyPart()
+        const longest = Math.max(known?.afterMs ?? 0, afterMs ?? 0)
+        groups.set(key, { parcel: again, reason, ...(longest === 0 ? {} : { afterMs: longest }) })
+        again.move(parcel, index)
       } else if (outcome.kind === 'refuse') this.#refuseEntry(parcel, index, reasonOf(outcome.reason))
       else this.#settle(parcel, index, outcome.kind)
     }
-    if (groups.size === 0) this.#congestion.onSuccess()
-    for (const group of groups.values()) this.#retry(group.parcel, group.reason, group.afterMs)
+    if (groups.size === 0) lane.destination.limiter.onSuccess()
+    for (const group of groups.values()) {
+      group.parcel.exact = false
+      group.parcel.isolation = undefined
+      this.#retry(group.parcel, lane, group.reason, group.afterMs)
+    }
   }
 
-  #retry(parcel: Parcel<Entry>, reason: Reason, afterMs: number | undefined): void {
-    const { retry } = this.#limits
+  #slowDown({ destination }: Lane<Entry>, afterMs: number | undefined): void {
+    destination.limiter.onSlowDown()
+    const until = this.#plan.context.clock.now() + waitOf(afterMs)
+    destination.pausedUntil = Math.max(destination.pausedUntil, until)
+  }
+
+  #retry(given: Parcel<Entry>, lane: Lane<Entry>, reason: Reason, afterMs: number | undefined): void {
+    const { retry } = this.#plan.limits
+    const { clock, random } = this.#plan.context
+    const now = clock.now()
+    given.reason = `${reason.code}: ${reason.message}`
+    const parcel = this.withoutLeaving(given, now, 1)
+    if (parcel === undefined) return
     const kept = parcel.emptyPart()
-    kept.reason = `${reason.code}: ${reason.message}`
-    const attempts = (parcel.attempts ??= parcel.entries.map(() => 0))
     let most = 0
     for (let index = 0; index < parcel.length; index++) {
-      const tries = (attempts[index] ?? 0) + 1
-      if (tries < retry.maxAttempts) {
-        attempts[index] = tries
+      const tries = parcel.failed(index, now)
+      const elapsedMs = now - (parcel.firstFailedAt(index) ?? now)
+      if (tries < retry.maxAttempts && elapsedMs < retry.maxElapsedMs) {
         most = Math.max(most, tries)
         kept.move(parcel, index)
-      } else {
-        const message = `${tries} tries (retry.maxAttempts), the last ended with ${reason.code}: ${reason.message}`
-        this.#refuseEntry(parcel, index, { ...reason, code: 'retriesExhausted', message })
+        continue
       }
+      const budget = tries >= retry.maxAttempts ? 'retry.maxAttempts' : 'retry.maxElapsedMs'
+      const message = `${tries} tries (${budget}), the last ended with ${reason.code}: ${reason.message}`
+      this.#refuseEntry(parcel, index, { ...reason, code: 'retriesExhausted', message }, tries)
     }
     if (kept.length === 0) return
-    this.#counters.numRecordsRetried.value += kept.length
-    // A wait that is no number, from a header that could not be read, must neither hold an entry for ever nor repeat it at once.
-    const asked = afterMs !== undefined && Number.isFinite(afterMs) ? afterMs : 0
-    const wait = Math.max(asked, backoffMs(most, this.#context.random, retry))
-    this.#hand.waiting.push(kept, this.#context.clock.now() + wait)
+    this.#plan.counters.numRecordsRetried.value += kept.length
+    this.#park(kept, lane, now + Math.max(waitOf(afterMs), backoffMs(most, random, retry)))
   }
 
-  #halve(parcel: Parcel<Entry>, reason: Reason, counted: boolean): void {
-    if (counted) parcel.isolation ??= { left: this.#limits.maxIsolationRequests }
+  #halve(given: Parcel<Entry>, lane: Lane<Entry>, reason: Reason, counted: boolean): void {
+    const now = this.#plan.context.clock.now()
+    given.reason = `${reason.code}: ${reason.message}`
+    const parcel = this.withoutLeaving(given, now, 1)
+    if (parcel === undefined) return
+    if (parcel.length < given.length) {
+      // Who was refused may have left: the rest is asked for again.
+      this.#sendInOrder(lane, [parcel], now)
+      return
+    }
+    if (counted) parcel.isolation ??= { requestsLeft: this.#isolationBudget(parcel) }
     const isolation = counted ? parcel.isolation : undefined
-    const spent = isolation !== undefined && isolation.left < 2
+    const spent = isolation !== undefined && isolation.requestsLeft < 2
     if (parcel.length === 1 || spent) {
       const refusal = parcel.length === 1 ? reason : { ...reason, code: 'isolationBudget' }
       for (let index = 0; index < parcel.length; index++) this.#refuseEntry(parcel, index, refusal)
       return
     }
-    if (isolation !== undefined) isolation.left -= 2
-    for (const half of halves(parcel)) {
-      half.reason = `${reason.code}: ${reason.message}`
-      this.#hand.waiting.push(half, this.#context.clock.now())
+    if (isolation !== undefined) isolation.requestsLeft -= 2
+    this.#sendInOrder(lane, halves(parcel), now)
+  }
+
+  /** Each part is sent exactly as it is, when the one before it has ended. */
+  #sendInOrder(lane: Lane<Entry>, parts: readonly Parcel<Entry>[], now: number): void {
+    const { again } = lane.isSerial ? lane : lane.destination.isolate()
+    for (const part of parts.toReversed()) {
+      part.exact = true
+      part.dueAt = now
+      this.#plan.hand.bufferedRecords += part.length
+      again.push(part)
     }
   }
 
-  #refuseEntry(parcel: Parcel<Entry>, index: number, reason: Reason): void {
+  /** A request full of repeats may be all bad for one reason that is no one's fault: each entry may then be asked for alone. */
+  #isolationBudget(parcel: Parcel<Entry>): number {
+    const { limits, context } = this.#plan
+    const { maxIsolationRequests } = limits
+    if (!isReplaySuspect(parcel, context.settlement)) return maxIsolationRequests
+    return Math.max(maxIsolationRequests, 2 * parcel.length - 2)
+  }
+
+  #park(parcel: Parcel<Entry>, lane: Lane<Entry>, dueAt: number): void {
+    parcel.dueAt = dueAt
+    this.#plan.hand.bufferedRecords += parcel.length
+    if (this.#plan.isOrdered()) lane.again.push(parcel)
+    else lane.destination.waiting.push(parcel, dueAt)
+  }
+
+  #return(parcel: Parcel<Entry>, index: number): void {
+    this.#plan.hand.bufferedBytes -= parcel.charge(index)
+    this.#plan.counters.numRecordsReturned.value++
+    if (parcel.holdsTokens) this.#plan.context.settlement.returned(parcel.token(index))
+  }
+
+  #refuseEntry(parcel: Parcel<Entry>, index: number, reason: Reason, attempts?: number): void {
     const charge = parcel.charge(index)
-    this.#hand.bufferedBytes -= charge
-    const refusal = {
+    this.#plan.hand.bufferedBytes -= charge
+    const firstFailedAt = parcel.firstFailedAt(index)
+    const refusal: Refusal = {
       token: parcel.token(index),
       stage: 'store',
       reason,
       entry: parcel.entries[index],
-      attempts: parcel.tries(index) + 1,
-    } as const
+      attempts: attempts ?? parcel.tries(index) + 1,
+      ...(firstFailedAt === undefined ? {} : { firstFailedAt }),
+    }
     this.refuse(refusal, charge, parcel.enqueuedAt(index), parcel.holdsTokens)
   }
 
   /** As {@link Disposition.#settle} with `written` for each, which is nearly always what happens. */
   #settleAll(parcel: Parcel<Entry>): void {
-    const { length } = parcel
-    const { settlement } = this.#context
+    const { length, columns } = parcel
+    const { counters, hand, pool, context } = this.#plan
+    const tokens = this.#tokens
     let charge = 0
-    for (let index = 0; index < length; index++) charge += parcel.charge(index)
-    this.#hand.bufferedBytes -= charge
-    this.#counters.numRecordsOut.value += length
-    this.#counters.numBytesOut.value += parcel.sizeInBytes
-    if (!parcel.holdsTokens) return
-    for (let index = 0; index < length; index++) settlement.settle(parcel.token(index))
+    for (let index = 0, at = 0; index < length; index++, at += COLUMNS) {
+      tokens[index] = columns[at + TOKEN] as number
+      charge += columns[at + CHARGE] as number
+    }
+    hand.bufferedBytes -= charge
+    counters.numRecordsOut.value += length
+    counters.numBytesOut.value += parcel.sizeInBytes
+    if (parcel.holdsTokens) context.settlement.settleAll(tokens, length)
+    pool.give(columns)
   }
 
   #settle(parcel: Parcel<Entry>, index: number, kind: 'written' | 'duplicate' | 'dropped'): void {
-    const counters = this.#counters
-    this.#hand.bufferedBytes -= parcel.charge(index)
+    const { counters, hand, context } = this.#plan
+    hand.bufferedBytes -= parcel.charge(index)
     if (kind === 'written') {
       counters.numRecordsOut.value++
       counters.numBytesOut.value += parcel.size(index)
     } else if (kind === 'duplicate') counters.numRecordsDuplicate.value++
     else counters.numRecordsDropped.value++
-    if (parcel.holdsTokens) this.#context.settlement.settle(parcel.token(index))
+    if (parcel.holdsTokens) context.settlement.settle(parcel.token(index))
   }
+}
+
+/** A wait that is no number, from a header that could not be read, must neither hold an entry for ever nor repeat it at once. */
+function waitOf(afterMs: number | undefined): number {
+  return afterMs !== undefined && Number.isFinite(afterMs) ? Math.max(0, afterMs) : 0
+}
+
+export function timeoutReason(entryTimeoutMs: number, lastReason: string): Reason {
+  const message = `no outcome within ${entryTimeoutMs} ms of its acceptance (entryTimeoutMs); ${lastReason}`
+  return { code: 'entryTimeout', message }
 }

@@ -55,6 +55,16 @@ export class DueQueue<Entry> {
     for (const waiting of this.#heap) yield waiting.parcel
   }
 
+  /** Puts another parcel, or none, in the place of each. */
+  replaceEach(replacement: (parcel: Parcel<Entry>) => Parcel<Entry> | undefined): void {
+    const before = this.#heap.splice(0)
+    this.#entries = 0
+    for (const { parcel, dueAt } of before.sort((a, b) => a.order - b.order)) {
+      const kept = replacement(parcel)
+      if (kept !== undefined) this.push(kept, dueAt)
+    }
+  }
+
   clear(): void {
     this.#heap.length = 0
     this.#entries = 0

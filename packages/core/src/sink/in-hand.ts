@@ -1,17 +1,7 @@
-import type { Timer } from '../runtime/clock.ts'
-import { DueQueue } from './due-queue.ts'
-import { EntryQueue } from './entry-queue.ts'
+import type { Destination, Lane } from './lane.ts'
 import type { Parcel } from './parcel.ts'
+import type { Request } from './request.ts'
 import type { SinkStatus } from './spi.ts'
-
-export interface Flight<Entry> {
-  readonly parcel: Parcel<Entry>
-  readonly abort: AbortController
-  /** Gives the request up when its answer is overdue. */
-  readonly expiry: Timer
-  /** Resolves when the request ended, in whatever way. */
-  readonly done: Promise<void>
-}
 
 /** An entry whose refusal is being decided: in hand until a dead letter is confirmed. */
 export interface Refusing {
@@ -22,29 +12,43 @@ export interface Refusing {
 
 /** Every place where entries without an outcome lie, and the walks over them. */
 export class InHand<Entry> {
-  readonly queue: EntryQueue<Entry> = new EntryQueue<Entry>()
-  readonly waiting: DueQueue<Entry> = new DueQueue<Entry>()
-  readonly flights: Set<Flight<Entry>> = new Set<Flight<Entry>>()
+  readonly destinations: Map<string, Destination<Entry>> = new Map<string, Destination<Entry>>()
+  readonly requests: Set<Request<Entry>> = new Set<Request<Entry>>()
   readonly refusing: Set<Refusing> = new Set<Refusing>()
   /** Raw bytes and entry bytes of everything in hand. */
   bufferedBytes = 0
+  /**
+   * Entries that count against `maxBufferedRequests`: those to be retried, and those whose refusal is undecided, included. Kept
+   * beside the places themselves, since it is asked for with every value; {@link InHand.count} walks.
+   */
+  bufferedRecords = 0
 
-  /** Entries that count against `maxBufferedRequests`: those to be retried, and those whose refusal is undecided, included. */
-  get bufferedRecords(): number {
-    return this.queue.length + this.waiting.entries + this.refusing.size
+  countQueued(): number {
+    let count = 0
+    for (const { queue } of this.lanes()) count += queue.length
+    return count
+  }
+
+  /** Of one destination, or of all. */
+  countToBeRetried(of?: Destination<Entry>): number {
+    let count = 0
+    for (const { parcel } of this.#parcelsToSend(of)) count += parcel.length
+    return count
+  }
+
+  *lanes(): Generator<Lane<Entry>> {
+    for (const destination of this.destinations.values()) yield* destination.allLanes()
   }
 
   countInFlight(): number {
     let count = 0
-    for (const { parcel } of this.flights) count += parcel.length
+    for (const { parcel } of this.requests) count += parcel.length
     return count
   }
 
   /** Counted by walking, never derived from other counts. */
   count(): number {
-    let waiting = 0
-    for (const parcel of this.waiting.parcels()) waiting += parcel.length
-    return this.queue.length + waiting + this.countInFlight() + this.refusing.size
+    return this.countQueued() + this.countToBeRetried() + this.countInFlight() + this.refusing.size
   }
 
   oldest(now: number): SinkStatus['oldest'] {
@@ -55,28 +59,54 @@ export class InHand<Entry> {
       since = at
       reason = why
     }
+    const considerParcel = (parcel: Parcel<Entry>, why: string): void => {
+      for (let index = 0; index < parcel.length; index++) consider(parcel.enqueuedAt(index), why)
+    }
     for (const refusal of this.refusing) consider(refusal.since, refusal.reason)
-    for (const parcel of this.waiting.parcels()) {
-      for (let index = 0; index < parcel.length; index++) {
-        consider(parcel.enqueuedAt(index), `to be retried, ${parcel.reason}`)
-      }
+    for (const { parcel, at } of this.#parcelsToSend()) considerParcel(parcel, `${at}to be retried, ${parcel.reason}`)
+    for (const { parcel, lane } of this.requests) {
+      considerParcel(parcel, `${placeOf(lane.destination, lane.name)}waiting for the answer of its request`)
     }
-    for (const { parcel } of this.flights) {
-      for (let index = 0; index < parcel.length; index++) {
-        consider(parcel.enqueuedAt(index), 'waiting for the answer of its request')
-      }
+    // Last: whatever left its queue is at least as old as what is in it, and says more about a stall.
+    for (const { queue, destination, name, again } of this.lanes()) {
+      if (queue.oldestAt === undefined) continue
+      const before = again.at(-1)
+      const why = before === undefined ? 'waiting for its batch' : `behind entries to be retried, ${before.reason}`
+      consider(queue.oldestAt, `${placeOf(destination, name)}${why}`)
     }
-    // Last: whatever left the queue is at least as old as what is in it, and says more about a stall.
-    if (this.queue.oldestAt !== undefined) consider(this.queue.oldestAt, 'waiting for its batch')
     return since === Number.POSITIVE_INFINITY ? undefined : { ageMs: now - since, reason }
   }
 
+  /** When the oldest entry was accepted that is not in flight and not refused; undefined if there is none. */
+  oldestToSend(): number | undefined {
+    let oldest = Number.POSITIVE_INFINITY
+    for (const { queue } of this.lanes()) oldest = Math.min(oldest, queue.oldestAt ?? oldest)
+    for (const { parcel } of this.#parcelsToSend()) {
+      for (let index = 0; index < parcel.length; index++) oldest = Math.min(oldest, parcel.enqueuedAt(index))
+    }
+    return oldest === Number.POSITIVE_INFINITY ? undefined : oldest
+  }
+
   clear(): void {
-    this.queue.clear()
-    this.waiting.clear()
-    for (const { expiry } of this.flights) expiry.cancel()
-    this.flights.clear()
+    this.destinations.clear()
+    this.requests.clear()
     this.refusing.clear()
     this.bufferedBytes = 0
+    this.bufferedRecords = 0
   }
+
+  /** What was sent at least once, or is a part of what was, and is not in flight. */
+  *#parcelsToSend(of?: Destination<Entry>): Generator<{ readonly parcel: Parcel<Entry>; readonly at: string }> {
+    for (const destination of of === undefined ? this.destinations.values() : [of]) {
+      for (const parcel of destination.waiting.parcels()) yield { parcel, at: placeOf(destination, '') }
+      for (const { again, name } of destination.allLanes()) {
+        for (const parcel of again) yield { parcel, at: placeOf(destination, name) }
+      }
+    }
+  }
+}
+
+function placeOf({ name }: { readonly name: string }, lane: string): string {
+  const place = [name === '' ? '' : `destination ${name}`, lane].filter((part) => part !== '').join(', ')
+  return place === '' ? '' : `${place}: `
 }

@@ -1,5 +1,6 @@
 import { OptionsCheck } from '../options.ts'
 import type { BackoffOptions } from '../runtime/backoff.ts'
+import { congestionControl, type RateLimitingStrategy } from './rate-limiting.ts'
 
 /** The limits of a sink: FLIP-171's six, under their names, and what FLIP-171 lacks. */
 export interface AsyncSinkOptions {
@@ -21,14 +22,51 @@ export interface AsyncSinkOptions {
   readonly maxBufferedBytes?: number
   /** Milliseconds after which a request without an answer is given up; its outcome is then unknown and it is repeated. At most 2147483647. @default 60000 */
   readonly requestTimeoutMs?: number
+  /** True ends the attempt when a request is not answered in time, instead of repeating it. @default false */
+  readonly failOnTimeout?: boolean
+  /**
+   * Milliseconds after its acceptance at which an entry without an outcome is refused with reason `entryTimeout`; an answer under way
+   * is waited for. @default no limit
+   */
+  readonly entryTimeoutMs?: number
   /** Delays between repeats of an entry. @default from 100 ms to 10 s */
   readonly retry?: BackoffOptions & {
     /** Tries of an entry before it is refused with reason `retriesExhausted`. @default no limit */
     readonly maxAttempts?: number
+    /** Milliseconds after the first failed try of an entry from which it is refused instead of repeated. @default no limit */
+    readonly maxElapsedMs?: number
   }
   /** Requests spent on finding the culprits of one refused batch, at most; the entries left are refused with reason `isolationBudget`. @default 200 */
   readonly maxIsolationRequests?: number
+  /**
+   * Lanes of each destination, where entries have an order key: a lane has one request in flight, so more lanes mean more requests at
+   * a time and emptier batches. At most `maxInFlightRequests`; needs `maxBufferedRequests >= 2 x orderedLanes x maxBatchSize`.
+   *
+   * @default 4, or as many as the other limits allow
+   */
+  readonly orderedLanes?: number
+  /** What throttling does to the number of requests in flight to a destination. @default congestionControl() */
+  readonly rateLimitingStrategy?: RateLimitingStrategy
 }
+
+/** The name of every option above: for connectors that have them beside their own. */
+export const ASYNC_SINK_OPTIONS: readonly (keyof AsyncSinkOptions)[] = [
+  'maxBatchSize',
+  'maxInFlightRequests',
+  'maxBufferedRequests',
+  'maxTimeInBufferMS',
+  'maxBatchSizeInBytes',
+  'maxRecordSizeInBytes',
+  'maxBatchWeight',
+  'maxBufferedBytes',
+  'requestTimeoutMs',
+  'failOnTimeout',
+  'entryTimeoutMs',
+  'retry',
+  'maxIsolationRequests',
+  'orderedLanes',
+  'rateLimitingStrategy',
+]
 
 export type ResolvedSinkOptions = Required<Omit<AsyncSinkOptions, 'retry'>> & {
   readonly retry: Required<NonNullable<AsyncSinkOptions['retry']>>
@@ -41,7 +79,12 @@ const DEFAULTS = {
   maxBufferedBytes: 64 * 1024 * 1024,
   requestTimeoutMs: 60_000,
   maxIsolationRequests: 200,
+  failOnTimeout: false,
+  entryTimeoutMs: Number.POSITIVE_INFINITY,
 } as const
+
+const DEFAULT_ORDERED_LANES = 4
+const DEFAULT_STRATEGY = congestionControl()
 
 /** Limits that may be switched off with Infinity. A request always has a timeout. */
 const OPTIONAL_LIMITS = [
@@ -50,12 +93,18 @@ const OPTIONAL_LIMITS = [
   'maxBatchWeight',
   'maxBufferedBytes',
   'maxIsolationRequests',
+  'entryTimeoutMs',
 ] as const
 
 /** No longer delay fits a timer of Node.js. */
 const MAX_TIMEOUT_MS = 0x7fff_ffff
 
-const RETRY_DEFAULTS = { initialDelayMs: 100, maxDelayMs: 10_000, maxAttempts: Number.POSITIVE_INFINITY } as const
+const RETRY_DEFAULTS = {
+  initialDelayMs: 100,
+  maxDelayMs: 10_000,
+  maxAttempts: Number.POSITIVE_INFINITY,
+  maxElapsedMs: Number.POSITIVE_INFINITY,
+} as const
 
 /** Checks the engine's limits and their relations; problems go to the sink's own check, so that all are reported at once. */
 export function checkSinkOptions(check: OptionsCheck, options: AsyncSinkOptions): void {
@@ -80,14 +129,44 @@ export function checkSinkOptions(check: OptionsCheck, options: AsyncSinkOptions)
     )
   }
   if (options.retry !== undefined) checkRetry(limits, options.retry)
+  limits.boolean('failOnTimeout')
+  checkLanes(limits, options)
+  const strategy: unknown = options.rateLimitingStrategy
+  if (strategy !== undefined && typeof Reflect.get(Object(strategy), 'createLimiter') !== 'function') {
+    limits.refuse('rateLimitingStrategy', 'congestionControl(), fixedRateLimit(), noRateLimit() or one of your own')
+  }
   for (const problem of limits.problems) check.problem(problem)
+}
+
+/** Only lanes that were asked for: the default adapts itself. */
+function checkLanes(limits: OptionsCheck, options: AsyncSinkOptions): void {
+  const { orderedLanes, maxInFlightRequests, maxBufferedRequests, maxBatchSize } = options
+  if (orderedLanes === undefined) return
+  limits.integer('orderedLanes')
+  if (orderedLanes > maxInFlightRequests) {
+    limits.problem(
+      `orderedLanes must be at most maxInFlightRequests, since each has a request in flight, got ${orderedLanes} and ${maxInFlightRequests}`,
+    )
+  }
+  if (maxBufferedRequests < 2 * orderedLanes * maxBatchSize) {
+    limits.problem(
+      `maxBufferedRequests must be at least 2 x orderedLanes x maxBatchSize, or the lanes send emptier batches, got ${maxBufferedRequests}, ${orderedLanes} and ${maxBatchSize}`,
+    )
+  }
+}
+
+function lanesThatFit({ maxInFlightRequests, maxBufferedRequests, maxBatchSize }: AsyncSinkOptions): number {
+  const filled = Math.floor(maxBufferedRequests / (2 * maxBatchSize))
+  return Math.max(1, Math.min(DEFAULT_ORDERED_LANES, maxInFlightRequests, filled))
 }
 
 function checkRetry(limits: OptionsCheck, given: NonNullable<AsyncSinkOptions['retry']>): void {
   const own = new OptionsCheck('', given, Object.keys(RETRY_DEFAULTS))
   own.integer('initialDelayMs')
   own.integer('maxDelayMs')
-  if (given?.maxAttempts !== Number.POSITIVE_INFINITY) own.integer('maxAttempts')
+  for (const name of ['maxAttempts', 'maxElapsedMs'] as const) {
+    if (given?.[name] !== Number.POSITIVE_INFINITY) own.integer(name)
+  }
   const { initialDelayMs, maxDelayMs } = withDefaults(RETRY_DEFAULTS, given)
   if (initialDelayMs > maxDelayMs) {
     own.problem(`initialDelayMs must be at most maxDelayMs, got ${initialDelayMs} and ${maxDelayMs} milliseconds`)
@@ -109,5 +188,10 @@ export function resolveSinkOptions(options: AsyncSinkOptions): ResolvedSinkOptio
   const check = new OptionsCheck('AsyncSinkWriter', options, Object.keys(options))
   checkSinkOptions(check, options)
   check.throwIfAny()
-  return { ...withDefaults(DEFAULTS, options), retry: withDefaults(RETRY_DEFAULTS, options.retry) }
+  return {
+    ...withDefaults(DEFAULTS, options),
+    retry: withDefaults(RETRY_DEFAULTS, options.retry),
+    orderedLanes: options.orderedLanes ?? lanesThatFit(options),
+    rateLimitingStrategy: options.rateLimitingStrategy ?? DEFAULT_STRATEGY,
+  }
 }

@@ -1,27 +1,40 @@
 /** Numbers kept for each entry, in this order. */
-export const COLUMNS = 5
-const TOKEN = 0
-const ENQUEUED_AT = 1
-const SIZE = 2
-const WEIGHT = 3
-const CHARGE = 4
+export const COLUMNS = 6
+export const TOKEN = 0
+export const ENQUEUED_AT = 1
+export const SIZE = 2
+export const WEIGHT = 3
+export const CHARGE = 4
+export const KEY = 5
+
+/** The failed tries of the entries of a parcel: kept only once there was one. */
+interface Failures {
+  readonly tries: number[]
+  /** Monotonic time of the first failed try; NaN for an entry that has not failed. */
+  readonly firstFailedAt: number[]
+}
+
+/** What is left to find the culprits of one refused request, shared by all its parts. */
+export interface Isolation {
+  requestsLeft: number
+}
 
 /**
  * The entries of one request, with what the engine knows of each: parallel arrays, so that an entry costs no object of its own.
  */
 export class Parcel<Entry> {
   entries: Entry[] = []
-  /** Failed tries of each entry so far; undefined while there was none. */
-  attempts: number[] | undefined
   /** Why the last try did not settle it. */
   reason = 'waiting for its batch'
+  /** When it may be sent again. */
+  dueAt = 0
   /** To be sent exactly as it is: a half of a refused or too large request. */
   exact = false
-  /** Requests left for finding the culprits, shared by all parts of one refused request. */
-  isolation: { left: number } | undefined
+  isolation: Isolation | undefined
   /** False once the tokens were settled ahead of the outcome (a sabotage of the campaigns). */
   holdsTokens = true
-  #columns = new Float64Array(0)
+  #columns: Float64Array<ArrayBuffer> = NO_COLUMNS
+  #failures: Failures | undefined
   #sizeInBytes = 0
   #weight = 0
 
@@ -38,6 +51,11 @@ export class Parcel<Entry> {
   /** Sum of the weights. */
   get weight(): number {
     return this.#weight
+  }
+
+  /** What the engine knows of each entry, {@link COLUMNS} numbers for each: for loops over all of them. */
+  get columns(): Float64Array<ArrayBuffer> {
+    return this.#columns
   }
 
   token(index: number): number {
@@ -58,36 +76,67 @@ export class Parcel<Entry> {
     return this.#columns[index * COLUMNS + CHARGE] as number
   }
 
+  /** The order key; meaningless in a writer without order. */
+  key(index: number): number {
+    return this.#columns[index * COLUMNS + KEY] as number
+  }
+
+  /** True if no entry of it has failed yet. */
+  get isFresh(): boolean {
+    return this.#failures === undefined
+  }
+
   /** Failed tries of the entry so far. */
   tries(index: number): number {
-    return this.attempts?.[index] ?? 0
+    return this.#failures?.tries[index] ?? 0
+  }
+
+  /** Monotonic time of its first failed try. */
+  firstFailedAt(index: number): number | undefined {
+    const at = this.#failures?.firstFailedAt[index]
+    return at === undefined || Number.isNaN(at) ? undefined : at
   }
 
   get mostTries(): number {
     let most = 0
-    if (this.attempts !== undefined) for (const tries of this.attempts) most = Math.max(most, tries)
+    if (this.#failures !== undefined) for (const tries of this.#failures.tries) most = Math.max(most, tries)
     return most
+  }
+
+  /** Counts a failed try of the entry, and returns how many there were. */
+  failed(index: number, now: number): number {
+    const failures = (this.#failures ??= this.#noFailures())
+    const tries = (failures.tries[index] ?? 0) + 1
+    failures.tries[index] = tries
+    if (tries === 1) failures.firstFailedAt[index] = now
+    return tries
   }
 
   /** A parcel without entries that is treated as this one: for its parts. */
   emptyPart(): Parcel<Entry> {
     const part = new Parcel<Entry>()
+    part.reason = this.reason
     part.exact = this.exact
     part.isolation = this.isolation
     part.holdsTokens = this.holdsTokens
     return part
   }
 
-  /** Appends new entries: `columns` holds COLUMNS numbers of each and becomes the parcel's own. */
+  /** Appends new entries: `columns` holds {@link COLUMNS} numbers of each, in an array that may be longer, and becomes the parcel's own. */
   append(entries: Entry[], columns: Float64Array<ArrayBuffer>, sizeInBytes: number, weight: number): void {
     if (this.entries.length === 0) {
       this.entries = entries
       this.#columns = columns
     } else {
-      this.#columns = joined(this.#columns.subarray(0, this.entries.length * COLUMNS), columns)
+      const used = this.entries.length * COLUMNS
+      const both = new Float64Array(used + entries.length * COLUMNS)
+      both.set(this.#columns.subarray(0, used))
+      both.set(columns.subarray(0, entries.length * COLUMNS), used)
+      this.#columns = both
       for (const entry of entries) {
         this.entries.push(entry)
-        this.attempts?.push(0)
+        this.#failures?.tries.push(0)
+        this.#failures?.firstFailedAt.push(Number.NaN)
       }
     }
     this.#sizeInBytes += sizeInBytes
@@ -96,9 +145,9 @@ export class Parcel<Entry> {
 
   /** Appends one entry of another parcel, with its tries. */
   move(from: Parcel<Entry>, index: number): void {
-    const tries = from.tries(index)
-    if (tries > 0) this.attempts ??= this.entries.map(() => 0)
-    this.attempts?.push(tries)
+    if (from.tries(index) > 0) this.#failures ??= this.#noFailures()
+    this.#failures?.tries.push(from.tries(index))
+    this.#failures?.firstFailedAt.push(from.firstFailedAt(index) ?? Number.NaN)
     const at = this.entries.length * COLUMNS
     if (at === this.#columns.length) {
       const roomy = new Float64Array(Math.max(8 * COLUMNS, at * 2))
@@ -112,11 +161,10 @@ export class Parcel<Entry> {
     this.#sizeInBytes += from.#columns[start + SIZE] as number
     this.#weight += from.#columns[start + WEIGHT] as number
   }
+
+  #noFailures(): Failures {
+    return { tries: this.entries.map(() => 0), firstFailedAt: this.entries.map(() => Number.NaN) }
+  }
 }
 
-function joined(first: Float64Array, second: Float64Array): Float64Array<ArrayBuffer> {
-  const both = new Float64Array(first.length + second.length)
-  both.set(first)
-  both.set(second, first.length)
-  return both
-}
+const NO_COLUMNS = new Float64Array(0)

@@ -157,6 +157,14 @@ export interface SinkStatus {
   readonly inFlightRecords: number
   readonly inFlightRequests: number
   readonly bufferedBytes: number
+  /** Destinations that the store has slowed down, some of them if there are many. */
+  readonly slowed?: readonly {
+    /** '' where the sink has one only. */
+    readonly destination: string
+    readonly maxInFlightRequests: number
+    /** Milliseconds for which nothing is sent to it, as the store asked. */
+    readonly pausedMs: number
+  }[]
   /** Age of the oldest entry without an outcome, and why it has none. */
   readonly oldest?: { readonly ageMs: number; readonly reason: string }
 }

@@ -43,9 +43,9 @@ describe('backpressure', () => {
 
   test('ready resolves when a timer, not an answer, makes room', async () => {
     const harness = new Harness({ maxBatchSize: 4, maxInFlightRequests: 2, maxBufferedRequests: 5 })
-    harness.offer(...names('a', 4))
-    const request = await harness.only()
-    await request.answer({ retryAll: reason('busy'), afterMs: 5000 })
+    harness.offer(...names('a', 8))
+    const [first] = harness.sent()
+    await first?.answer({ retryAll: reason('busy'), afterMs: 5000, slowDown: false })
     expect(harness.offer('b', 'c')).toBe(1)
     const ready = watch(harness.writer.ready())
     await harness.clock.advance(999)
@@ -53,6 +53,14 @@ describe('backpressure', () => {
     await harness.clock.advance(1)
     expect(harness.requests).toMatchObject([{ names: ['b'] }])
     expect(ready()).toBe(true)
+  })
+
+  test('a buffer that repeats have filled is not waited for: what is new is sent although its batch is not full', async () => {
+    const harness = new Harness({ maxBatchSize: 4, maxInFlightRequests: 2, maxBufferedRequests: 5 })
+    harness.offer(...names('a', 4))
+    await (await harness.only()).answer({ retryAll: reason('busy'), afterMs: 5000, slowDown: false })
+    expect(harness.offer('b', 'c')).toBe(1)
+    expect((await harness.only()).names).toEqual(['b'])
   })
 
   test('a buffer that is full in bytes before its batch is full is sent at once: its age would only stall the stream', async () => {
@@ -76,7 +84,7 @@ describe('backpressure', () => {
     const harness = new Harness({ maxBatchSize: 4, maxInFlightRequests: 1, maxBufferedRequests: 6 })
     harness.offer(...names('a', 8))
     const request = await harness.only()
-    await request.answer({ retryAll: reason('busy'), afterMs: 60_000 })
+    await request.answer({ retryAll: reason('busy'), afterMs: 60_000, slowDown: false })
     await harness.clock.flush()
     // Four wait for their repeat, four went into flight; two more fit.
     expect(harness.writer.status()).toMatchObject({ retryingRecords: 4, bufferedRecords: 4, inFlightRecords: 4 })

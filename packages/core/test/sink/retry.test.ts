@@ -70,10 +70,23 @@ describe('repeats', () => {
     }
   })
 
+  test('a throttle with Retry-After holds back its destination until then', async () => {
+    const harness = new Harness({ maxInFlightRequests: 2 }, least)
+    harness.offer(...names('a', 4))
+    await (await harness.only()).answer({ retryAll: reason('busy'), afterMs: 60_000 })
+    harness.offer(...names('b', 4))
+    harness.writer.hasten()
+    await harness.clock.advance(59_999)
+    expect(harness.sent()).toEqual([])
+    expect(harness.writer.status().slowed).toEqual([{ destination: '', maxInFlightRequests: 1, pausedMs: 1 }])
+    await harness.clock.advance(1)
+    expect((await harness.only()).names).toEqual(names('a', 4))
+  })
+
   test('one that waits long blocks nobody', async () => {
     const harness = new Harness({ maxInFlightRequests: 1 })
     harness.offer(...names('a', 4))
-    await (await harness.only()).answer({ retryAll: reason('busy'), afterMs: 60_000 })
+    await (await harness.only()).answer({ retryAll: reason('busy'), afterMs: 60_000, slowDown: false })
     harness.offer(...names('b', 4))
     const request = await harness.only()
     expect(request.names).toEqual(names('b', 4))
@@ -160,7 +173,7 @@ describe('repeats', () => {
     harness.offer(...names('a', 300))
     await inFlight()
     for (let count = 0; count < 4; count++) {
-      await open.shift()?.answer({ retryAll: reason('throttled'), afterMs: 1_000_000 })
+      await open.shift()?.answer({ retryAll: reason('throttled') })
       await inFlight()
     }
     expect(await inFlight()).toBe(1)
