@@ -13,6 +13,17 @@ export { SINK_METRICS } from './metrics/sink-metrics.ts'
 export { SOURCE_METRICS } from './metrics/source-metrics.ts'
 export { type BackoffOptions, backoffMs, type Random } from './runtime/backoff.ts'
 export { type Clock, deadline, delay, systemClock, type Timer } from './runtime/clock.ts'
+export {
+  type CheckpointMessage,
+  type CheckpointResult,
+  type DeadLetterDeliverMessage,
+  type SinkSubmitMessage,
+  type SinkSubmitResult,
+  type SourceFetchMessage,
+  type SourceFetchResult,
+  TRACING_CHANNELS,
+  type TracingMessage,
+} from './runtime/tracing.ts'
 export { AsyncSinkWriter } from './sink/async-sink-writer.ts'
 export {
   ASYNC_SINK_OPTIONS,

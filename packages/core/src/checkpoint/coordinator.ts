@@ -4,10 +4,13 @@ import { JOB_METRICS } from '../metrics/job-metrics.ts'
 import type { MetricGroup } from '../metrics/registry.ts'
 import { type Clock, deadline, type Timer } from '../runtime/clock.ts'
 import { failpoint } from '../runtime/failpoints.ts'
+import { type CheckpointMessage, type CheckpointResult, traceCheckpoint } from '../runtime/tracing.ts'
 import type { Tracker } from '../tracker/tracker.ts'
 import type { Checkpoint, CheckpointStore } from './storage.ts'
 
 export interface CoordinatorPlan {
+  /** Name of the job: for the tracing channel. */
+  readonly job?: string
   readonly clock: Clock
   readonly logger: Logger
   readonly metrics: MetricGroup
@@ -110,7 +113,7 @@ export class CheckpointCoordinator {
     this.#timer = undefined
     while (this.#open !== undefined) await this.#open.ended
     if (this.#stopped) return
-    await this.#take(Number.POSITIVE_INFINITY)
+    await this.#take(Number.POSITIVE_INFINITY, 'final')
     await this.#acknowledging
   }
 
@@ -139,7 +142,8 @@ export class CheckpointCoordinator {
     if (this.#stopped) return
     this.#timer = this.#plan.clock.after(delayMs, () => {
       this.#timer = undefined
-      if (this.#open === undefined && !this.#stopped) void this.#take(this.#plan.timeoutMs)
+      if (this.#open === undefined && !this.#stopped)
+        void this.#take(this.#plan.timeoutMs, this.#requested ? 'request' : 'interval')
     })
   }
 
@@ -147,16 +151,18 @@ export class CheckpointCoordinator {
     return Math.max(0, this.#lastEndedAt + this.#plan.minPauseMs - this.#plan.clock.now())
   }
 
-  async #take(timeoutMs: number): Promise<void> {
+  async #take(timeoutMs: number, trigger: CheckpointMessage['trigger']): Promise<void> {
     const { promise: ended, resolve } = Promise.withResolvers<void>()
-    const { clock, tracker } = this.#plan
+    const { clock, tracker, job } = this.#plan
+    const barrier = tracker.next
     const startedAt = clock.now()
     this.#requested = false
     this.#id++
     const id = this.#id
-    this.#open = { id, barrier: tracker.next, startedAt, ended }
+    this.#open = { id, barrier, startedAt, ended }
+    const message = { ...(job === undefined ? {} : { job }), id, trigger, covers: barrier - this.#coveredUpTo }
     try {
-      await this.#complete(id, tracker.next, startedAt, timeoutMs)
+      await traceCheckpoint(message, () => this.#complete(id, barrier, startedAt, timeoutMs))
     } catch (error) {
       this.#plan.metrics.counter(JOB_METRICS.numberOfFailedCheckpoints).value++
       this.#plan.fail(SluiceError.from(error, 'SLUICE_STATE_STORAGE', `checkpoint ${id} failed`))
@@ -171,19 +177,19 @@ export class CheckpointCoordinator {
     }
   }
 
-  async #complete(id: number, barrier: number, startedAt: number, timeoutMs: number): Promise<void> {
+  async #complete(id: number, barrier: number, startedAt: number, timeoutMs: number): Promise<CheckpointResult> {
     const { clock, metrics, logger } = this.#plan
     const checkpoint = this.#plan.snapshot(id)
     this.#plan.hasten()
     const settled = await this.#settled(barrier, timeoutMs)
-    if (this.#stopped) return
+    if (this.#stopped) return { outcome: 'stopped' }
     if (!settled) {
       metrics.counter(JOB_METRICS.numberOfFailedCheckpoints).value++
       logger.warn(
         { id, timeoutMs, oldest: this.#plan.oldest() },
         'A checkpoint ran into its timeout; the next one covers it',
       )
-      return
+      return { outcome: 'timedOut' }
     }
     failpoint('checkpoint:settled')
     const bytes = await this.#store(checkpoint)
@@ -194,6 +200,7 @@ export class CheckpointCoordinator {
     metrics.counter(JOB_METRICS.numberOfCompletedCheckpoints).value++
     this.#toAcknowledge = id
     this.#acknowledging ??= this.#acknowledgeNewest()
+    return { outcome: 'stored', bytes }
   }
 
   /** A store that was given up may still end and would overtake any later one: no attempt of this process may follow. */

@@ -4,6 +4,7 @@ import { SOURCE_METRICS } from '../metrics/source-metrics.ts'
 import { delay } from '../runtime/clock.ts'
 import { failpoint } from '../runtime/failpoints.ts'
 import { WakeUp } from '../runtime/signal.ts'
+import { type SourceFetchResult, traceFetch } from '../runtime/tracing.ts'
 import { ByteBudget } from './byte-budget.ts'
 import type { ReaderContext, ReaderStatus, RecordBatch, SourceReader, SourceSplit } from './spi.ts'
 
@@ -185,7 +186,8 @@ export abstract class SourceReaderBase<T, Split extends SourceSplit> implements 
     const reserved = this.#maxBytesPerFetch
     try {
       while (await this.#budget.acquire(reserved, signal)) {
-        const fetched = await fetcher.fetch(signal)
+        const message = { source: this.context.sourceUid, split: splitId }
+        const fetched = await traceFetch(message, () => fetcher.fetch(signal), factsOf)
         if (signal.aborted) return
         const { batch } = fetched
         const bytes = batch === undefined ? 0 : bytesOf(batch)
@@ -212,6 +214,16 @@ export abstract class SourceReaderBase<T, Split extends SourceSplit> implements 
     this.#queue.push(batch)
     failpoint('source:fetched')
     this.#arrived.wake()
+  }
+}
+
+/** What the tracing channel tells of a fetch. */
+function factsOf({ batch, millisBehindLatest }: Fetched<unknown, SourceSplit>): SourceFetchResult {
+  return {
+    records: batch?.values.length ?? 0,
+    bytes: batch === undefined ? 0 : bytesOf(batch),
+    ...(millisBehindLatest === undefined ? {} : { millisBehindLatest }),
+    lastOfSplit: batch?.lastOfSplit ?? false,
   }
 }
 

@@ -1,0 +1,1 @@
+export { exportToOpenTelemetry, type OpenTelemetryOptions } from './metrics/opentelemetry.ts'
