@@ -119,8 +119,12 @@ export function withPlace(error: unknown, file: string, line: number): SluiceErr
 
 function unreadable(path: string, error: unknown): SluiceError {
   if (SluiceError.isInstance(error)) return error
-  return new SluiceError('SLUICE_DEAD_LETTERS_FAILED', `dead letters cannot be read from ${path}: ${messageOf(error)}`, {
-    cause: error,
-    facts: { path },
-  })
+  return new SluiceError(
+    'SLUICE_DEAD_LETTERS_FAILED',
+    `dead letters cannot be read from ${path}: ${messageOf(error)}`,
+    {
+      cause: error,
+      facts: { path },
+    },
+  )
 }
