@@ -353,10 +353,7 @@ describe('the id of a letter', () => {
 })
 
 describe('dead letters that fail', () => {
-  async function failing(given: {
-    readonly onDeliver: Letters['onDeliver']
-    readonly retry?: object
-  }): Promise<{
+  async function failing(given: { readonly onDeliver: Letters['onDeliver']; readonly retry?: object }): Promise<{
     readonly letters: Letters
     readonly job: Job
     readonly source: InMemorySource<number>
