@@ -1,4 +1,3 @@
-import { inspect } from 'node:util'
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { fingerprint, letterId } from '../../src/dead-letters/identity.ts'
@@ -44,7 +43,8 @@ const badJson = {
 }
 
 describe('what JSON has not', () => {
-  test.each<[unknown, unknown]>([
+  // Wrapped: the runner formats what is in a table, and some of these throw then.
+  const cases: readonly (readonly [unknown, unknown])[] = [
     [undefined, '[undefined]'],
     [10n ** 20n, '100000000000000000000'],
     [Number.POSITIVE_INFINITY, 'Infinity'],
@@ -64,7 +64,9 @@ describe('what JSON has not', () => {
     [hostile, '[not readable]'],
     [badJson, '[not readable]'],
     [JSON.parse('{"__proto__": {"x": 1}}'), JSON.parse('{"__proto__": {"x": 1}}')],
-  ])('%o is rendered', (value, shown) => {
+  ]
+  test.each(cases.map((_, index) => index))('is rendered as text (%i)', (index) => {
+    const [value, shown] = cases[index] ?? []
     expect(render(value)).toEqual(shown)
     expect(JSON.parse(JSON.stringify(render(value)))).toEqual(shown)
   })
@@ -121,13 +123,12 @@ describe('a fingerprint', () => {
     expect(fingerprint(one)).not.toBe(fingerprint(other))
   })
 
-  test.each([[circular], [hostile], [badJson], [ownGetter], [() => 1], [deep(5000)]])(
-    'of %o is always the same',
-    (value) => {
+  test('is always the same, also of what cannot be read or has no end', () => {
+    for (const value of [circular, hostile, badJson, ownGetter, () => 1, deep(5000)]) {
       expect(fingerprint(value)).toMatch(/^[0-9a-f]{64}$/)
-      expect(fingerprint(value), inspect(value, { depth: 1 })).toBe(fingerprint(value))
-    },
-  )
+      expect(fingerprint(value)).toBe(fingerprint(value))
+    }
+  })
 })
 
 test('the parts of an id cannot run into each other', () => {
