@@ -25,6 +25,7 @@ export {
   type TracingMessage,
 } from './runtime/tracing.ts'
 export { AsyncSinkWriter } from './sink/async-sink-writer.ts'
+export { type EntryRules, explainEntries } from './sink/explain.ts'
 export {
   ASYNC_SINK_OPTIONS,
   type AsyncSinkOptions,

@@ -1,6 +1,7 @@
 import { messageOf } from '../errors.ts'
 import { OptionsCheck } from '../options.ts'
 import { AsyncSinkWriter } from './async-sink-writer.ts'
+import { explainEntries } from './explain.ts'
 import { type AsyncSinkOptions, checkSinkOptions, withDefaults } from './options.ts'
 import {
   ALL_WRITTEN,
@@ -46,6 +47,7 @@ export function toFunction<T>(fn: SinkFunction<T>, options: ToFunctionOptions = 
     uid,
     repeats: 'duplicated',
     createWriter: (context) => new FunctionWriter(context, limits, fn),
+    explain: (value) => explainEntries({ convert: emitAsIs }, value),
   }
 }
 
@@ -65,6 +67,10 @@ const ENGINE_OPTIONS: readonly (keyof AsyncSinkOptions)[] = [
   'maxIsolationRequests',
 ]
 
+function emitAsIs<T>(value: T, emit: (entry: T) => void): void {
+  emit(value)
+}
+
 const WARNING_INTERVAL_MS = 60_000
 
 class FunctionWriter<T> extends AsyncSinkWriter<T, T> {
@@ -77,7 +83,7 @@ class FunctionWriter<T> extends AsyncSinkWriter<T, T> {
   }
 
   protected convert(value: T, emit: (entry: T) => void): void {
-    emit(value)
+    emitAsIs(value, emit)
   }
 
   protected async submit(batch: Batch<T>, context: SubmitContext): Promise<SubmitOutcome> {

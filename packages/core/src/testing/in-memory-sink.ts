@@ -1,8 +1,10 @@
 import { AsyncSinkWriter } from '../sink/async-sink-writer.ts'
+import { explainEntries } from '../sink/explain.ts'
 import { type AsyncSinkOptions, withDefaults } from '../sink/options.ts'
 import {
   ALL_WRITTEN,
   type Batch,
+  type Explanation,
   type Sink,
   type SinkContext,
   type SinkWriter,
@@ -49,11 +51,11 @@ export class InMemorySink<T> implements Sink<T> {
 
   createWriter(context: SinkContext): SinkWriter<T> {
     const { requests, stored } = this
-    const convert = this.#convert
+    const convert = this.#emitEntries
     const decide: Misbehaviour<T> = (batch, submitContext) => this.onSubmit(batch, submitContext)
     return new (class extends AsyncSinkWriter<T, T> {
       protected convert(value: T, emit: (entry: T) => void): void {
-        for (const entry of convert(value)) emit(entry)
+        convert(value, emit)
       }
       protected async submit(batch: Batch<T>, submitContext: SubmitContext): Promise<SubmitOutcome> {
         requests.push([...batch.entries])
@@ -67,5 +69,13 @@ export class InMemorySink<T> implements Sink<T> {
         return outcome
       }
     })(context, this.#limits)
+  }
+
+  explain(value: T): Explanation {
+    return explainEntries({ convert: this.#emitEntries }, value)
+  }
+
+  readonly #emitEntries = (value: T, emit: (entry: T) => void): void => {
+    for (const entry of this.#convert(value)) emit(entry)
   }
 }
