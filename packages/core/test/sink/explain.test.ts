@@ -104,6 +104,11 @@ function throwing(): never {
   throw boom
 }
 
+/** A function of plain JavaScript. */
+function untyped(fn: unknown): Rules['convert'] {
+  return fn as Rules['convert']
+}
+
 const CASES: readonly (readonly [what: string, rules: Rules, refusals: readonly string[]])[] = [
   ['two entries', { convert: words }, []],
   ['none', { convert: () => {} }, []],
@@ -118,8 +123,12 @@ const CASES: readonly (readonly [what: string, rules: Rules, refusals: readonly 
     },
     ['convertThrew'],
   ],
-  ['an asynchronous conversion', { convert: () => Promise.resolve(1) }, ['convertThrew']],
-  ['an asynchronous conversion that fails', { convert: () => Promise.reject(new Error('unheard')) }, ['convertThrew']],
+  ['an asynchronous conversion', { convert: untyped(() => Promise.resolve(1)) }, ['convertThrew']],
+  [
+    'an asynchronous conversion that fails',
+    { convert: untyped(() => Promise.reject(new Error('unheard'))) },
+    ['convertThrew'],
+  ],
   [
     'one entry that is too large',
     { convert: words, sizeInBytes: (entry) => entry.length, limits: { maxRecordSizeInBytes: 5 } },
