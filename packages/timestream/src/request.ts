@@ -1,5 +1,5 @@
 import type { WriteRecordsRequest } from '@aws-sdk/client-timestream-write'
-import { SluiceError } from '@sluice/core'
+import { messageOf, type Reason, SluiceError } from '@sluice/core'
 import type { BatchConverter, TimestreamRecord } from './options.ts'
 
 interface Destination {
@@ -41,4 +41,9 @@ export function makeRequest(
     DatabaseName: request.DatabaseName ?? databaseName,
     TableName: request.TableName ?? tableName,
   }
+}
+
+/** The reason of a request that could not be made because the converter threw. */
+export function batchConverterThrew(error: unknown): Reason {
+  return { code: 'batchConverterThrew', message: messageOf(error), cause: error }
 }

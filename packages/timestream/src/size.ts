@@ -19,6 +19,16 @@ export function recordSizeInBytes(record: TimestreamRecord): number {
   return bytes
 }
 
+/** Bytes of a request as Timestream meters them: those of its records, and once those of its common attributes. */
+export function requestSizeInBytes({ CommonAttributes, Records }: WriteRecordsRequest): number {
+  const type = CommonAttributes?.MeasureValueType
+  let bytes = CommonAttributes === undefined ? 0 : recordSizeInBytes(CommonAttributes)
+  for (const record of listOf(Records)) {
+    bytes += recordSizeInBytes(type === undefined ? record : { MeasureValueType: type, ...record })
+  }
+  return bytes
+}
+
 /** Measures that a request writes: those of every record, times those of its common attributes. */
 export function countMeasures(request: WriteRecordsRequest): number {
   const common = request.CommonAttributes === undefined ? 1 : Math.max(1, measuresOf(request.CommonAttributes))

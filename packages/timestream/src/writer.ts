@@ -12,12 +12,13 @@ import {
   type SubmitOutcome,
 } from '@sluice/core'
 import { classifyWriteError, type WriteFailure } from './classify.ts'
+import { convertElement } from './convert.ts'
 import { FailureLog } from './failure-log.ts'
 import { fatalError, mayBeDropped } from './failures.ts'
 import { SinkMetrics } from './metrics.ts'
 import type { ResolvedOptions, TimestreamRecord } from './options.ts'
 import { rejectionOutcomes } from './rejections.ts'
-import { type AlignedRequest, makeRequest } from './request.ts'
+import { type AlignedRequest, batchConverterThrew, makeRequest } from './request.ts'
 import { recordSizeInBytes } from './size.ts'
 import type { Discovery, WriteClient } from './write-client.ts'
 
@@ -60,15 +61,7 @@ export class TimestreamSinkWriter<In> extends AsyncSinkWriter<In, TimestreamReco
   }
 
   protected convert(value: In, emit: (record: TimestreamRecord) => void): void {
-    const converted = this.#options.elementConverter(value)
-    if (converted === undefined || converted === null) return
-    if (!Array.isArray(converted)) {
-      emit(checked(converted))
-      return
-    }
-    // All are looked at before the first is taken: a value is refused whole or not at all.
-    for (const record of converted) checked(record)
-    for (const record of converted) emit(record)
+    convertElement(this.#options.elementConverter, value, emit)
   }
 
   protected override sizeInBytes(record: TimestreamRecord): number {
@@ -84,7 +77,7 @@ export class TimestreamSinkWriter<In> extends AsyncSinkWriter<In, TimestreamReco
       request = makeRequest(entries, this.#options, this.#options.batchConverter)
     } catch (error) {
       if (SluiceError.isInstance(error)) return { fail: error }
-      return { isolate: { code: 'batchConverterThrew', message: messageOf(error), cause: error } }
+      return { isolate: batchConverterThrew(error) }
     }
     this.#metrics.sending(request)
     const discovery = this.#client.discovery
@@ -198,13 +191,4 @@ export class TimestreamSinkWriter<In> extends AsyncSinkWriter<In, TimestreamReco
 
 function reasonOf({ code, message, requestId }: WriteFailure): Reason {
   return { code, message, ...(requestId === undefined ? {} : { requestId }) }
-}
-
-function checked(record: unknown): TimestreamRecord {
-  if (typeof record !== 'object' || record === null || Array.isArray(record) || 'then' in record) {
-    const got = record === null ? 'null' : Array.isArray(record) ? 'an array' : typeof record
-    const what = got === 'object' ? 'a promise' : got
-    throw new TypeError(`elementConverter must return a record, a list of records or undefined, got ${what}`)
-  }
-  return record
 }
