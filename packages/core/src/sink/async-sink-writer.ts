@@ -1,10 +1,10 @@
-import { messageOf } from '../errors.ts'
+import { messageOf, SluiceError } from '../errors.ts'
 import { SINK_METRICS, sinkCounters, type SinkCounters } from '../metrics/sink-metrics.ts'
 import { WakeUp } from '../runtime/signal.ts'
 import { Disposition, timeoutReason } from './disposition.ts'
 import { ColumnPool } from './entry-queue.ts'
 import { InHand } from './in-hand.ts'
-import { Destination } from './lane.ts'
+import { Destination, type Lane } from './lane.ts'
 import { type AsyncSinkOptions, resolveSinkOptions, type ResolvedSinkOptions } from './options.ts'
 import { Requests } from './requests.ts'
 import { Scheduler } from './scheduler.ts'
@@ -19,6 +19,13 @@ import type {
   WriteBatch,
 } from './spi.ts'
 import { sinkStatus } from './status.ts'
+
+/** Which of the optional methods a writer has. */
+interface Hooks {
+  readonly sizeInBytes: boolean
+  readonly weight: boolean
+  readonly destination: boolean
+}
 
 /**
  * The sink engine: buffers entries, makes batches by size, weight and age, keeps requests in flight, repeats what is to be
@@ -58,12 +65,15 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
   readonly #room = new WakeUp()
   /** What the conversion under way emitted; its slots are reused, since emptying a list costs more than converting a record. */
   readonly #scratch: (Entry | undefined)[] = []
-  #emitted = 0
+  /** {@link NOT_CONVERTING} while no conversion is under way. */
+  #emitted = NOT_CONVERTING
   readonly #emit = (entry: Entry): void => {
-    this.#scratch[this.#emitted++] = entry
+    if (this.#emitted === NOT_CONVERTING) this.context.fail(emittedLate(this.context.sinkUid))
+    else this.#scratch[this.#emitted++] = entry
   }
-  /** The only destination of a writer that does not choose one. */
-  #single: Destination<Entry> | undefined
+  /** The only lane of a writer that has neither destinations nor order. */
+  #single: Lane<Entry> | undefined
+  #hooks: Hooks | undefined
   #ordered: boolean | undefined
   #closing: Promise<void> | undefined
 
@@ -221,12 +231,14 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
       const returned: unknown = this.convert(value, this.#emit)
       if (returned !== undefined) refuseReturned(returned)
     } catch (error) {
+      this.#emitted = NOT_CONVERTING
       scratch.length = 0
       this.#counters.numRecordsAccepted.value++
       this.#refuse(token, rawBytes, now, { code: 'convertThrew', message: messageOf(error), cause: error }, { value })
       return
     }
     const count = this.#emitted
+    this.#emitted = NOT_CONVERTING
     this.#counters.numRecordsAccepted.value += count
     if (count !== 1) this.context.settlement.became(token, count)
     // Whole bytes: the sum comes back to exactly 0 when everything is settled.
@@ -238,40 +250,53 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
   }
 
   #enqueue(entry: Entry, token: number, rawShare: number, givenKey: number, now: number): void {
+    const { maxBatchSize, maxBatchWeight, maxBatchSizeInBytes, maxRecordSizeInBytes, entryTimeoutMs } = this.limits
+    const hooks = (this.#hooks ??= this.#findHooks())
     let size = 0
     let weight = 1
     let key = givenKey
-    let name = ''
+    let lane = this.#single
     try {
-      if (this.sizeInBytes !== undefined) size = measured('sizeInBytes', this.sizeInBytes(entry))
-      if (this.weight !== undefined) weight = measured('weight', this.weight(entry))
-      if (this.destination !== undefined) name = named(this.destination(entry))
-      if (this.#isOrdered && key === NO_KEY) key = keyed(this.orderKey?.(entry))
+      if (hooks.sizeInBytes) size = measured('sizeInBytes', this.sizeInBytes?.(entry))
+      if (hooks.weight) weight = measured('weight', this.weight?.(entry))
+      if (lane === undefined) {
+        if (key === NO_KEY && this.#isOrdered) key = keyed(this.orderKey?.(entry))
+        lane = this.#destinationOf(hooks.destination ? named(this.destination?.(entry)) : '').laneOf(key)
+      }
     } catch (error) {
       this.#refuse(token, rawShare, now, { code: 'convertThrew', message: messageOf(error), cause: error }, { entry })
       return
     }
     const charge = rawShare + size
-    if (size > this.limits.maxRecordSizeInBytes) {
-      const message = `${size} bytes, allowed are ${this.limits.maxRecordSizeInBytes} (maxRecordSizeInBytes)`
+    if (size > maxRecordSizeInBytes) {
+      const message = `${size} bytes, allowed are ${maxRecordSizeInBytes} (maxRecordSizeInBytes)`
       this.#refuse(token, charge, now, { code: 'recordTooLarge', message }, { entry })
       return
     }
-    const lane = this.#destinationOf(name).laneOf(key)
     const { queue } = lane
     this.#hand.bufferedBytes += charge
     this.#hand.bufferedRecords++
     queue.push(entry, token, now, size, weight, charge, key)
-    const { maxBatchSize, maxBatchWeight, maxBatchSizeInBytes, entryTimeoutMs } = this.limits
     const { length } = queue
     if (length === 1 && entryTimeoutMs !== Number.POSITIVE_INFINITY) this.#scheduler.wakeAt(now + entryTimeoutMs, now)
     // Nothing changes for the lane between its first entry and a full batch.
-    const isFull = length === maxBatchSize || queue.weight >= maxBatchWeight || queue.sizeInBytes >= maxBatchSizeInBytes
+    const isFull =
+      length === maxBatchSize || queue.weight >= maxBatchWeight || queue.sizeInBytes >= maxBatchSizeInBytes
     if (length === 1 || isFull) this.#scheduler.consider(lane, now)
   }
 
+  /** Looked at once: to find out for every entry that a writer has none costs more than everything else here. */
+  #findHooks(): Hooks {
+    const hooks = {
+      sizeInBytes: this.sizeInBytes !== undefined,
+      weight: this.weight !== undefined,
+      destination: this.destination !== undefined,
+    }
+    if (!hooks.destination && !this.#isOrdered) this.#single = this.#destinationOf('').laneOf(NO_KEY)
+    return hooks
+  }
+
   #destinationOf(name: string): Destination<Entry> {
-    if (this.#single !== undefined) return this.#single
     const known = this.#hand.destinations.get(name)
     if (known !== undefined) return known
     const { rateLimitingStrategy, maxInFlightRequests, orderedLanes } = this.limits
@@ -279,13 +304,12 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
     const lanes = this.#isOrdered ? orderedLanes : 1
     const destination = new Destination<Entry>(name, limiter, lanes, this.#isOrdered, this.#pool)
     this.#hand.destinations.set(name, destination)
-    if (this.destination === undefined) this.#single = destination
     return destination
   }
 
   /** Destinations may be many and short-lived; what a limiter has learnt is kept until it is back at its limit. */
   #forgetIfIdle(destination: Destination<Entry>): void {
-    if (destination === this.#single || !destination.isEmpty) return
+    if (this.destination === undefined || !destination.isEmpty) return
     const isAtRest = destination.limiter.limit >= this.limits.maxInFlightRequests
     if (isAtRest && destination.pausedUntil <= this.context.clock.now()) {
       this.#hand.destinations.delete(destination.name)
@@ -376,6 +400,7 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
     this.#counters.numRecordsAbandoned.value += this.#hand.count()
     this.#hand.clear()
     this.#single = undefined
+    this.#hooks = undefined
     this.#room.wake()
   }
 
@@ -389,12 +414,19 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
   }
 }
 
+const NOT_CONVERTING = -1
+
+/** The value counts as filtered out by then: its entry would be lost without a word. */
+function emittedLate(sink: string): SluiceError {
+  return new SluiceError('SLUICE_SINK_FAILED', `sink ${sink}: convert called emit after it had returned`)
+}
+
 /** No order key is negative. */
 const NO_KEY = -1
 
 /** A sum with NaN would never again compare as full or as empty. */
-function measured(what: string, value: number): number {
-  if (value >= 0 && value < Number.POSITIVE_INFINITY) return value
+function measured(what: string, value: number | undefined): number {
+  if (value !== undefined && value >= 0 && value < Number.POSITIVE_INFINITY) return value
   throw new RangeError(`${what} must give a number from 0 up, got ${String(value)}`)
 }
 
