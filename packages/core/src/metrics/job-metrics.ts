@@ -11,6 +11,7 @@ type Name =
   | 'retainedBytes'
   | 'repeatIfKilledNow'
   | 'numLateSettlements'
+  | 'eventLoopDelayP99Ms'
   | 'numDeadLetters'
   | 'numDeadLetterErrors'
   | 'pendingDeadLetters'
@@ -89,5 +90,11 @@ export const JOB_METRICS: Readonly<Record<Name, MetricDefinition>> = {
     kind: 'gauge',
     unit: 'records',
     help: 'Refused records whose dead letter is not confirmed.',
+  },
+  eventLoopDelayP99Ms: {
+    name: 'eventLoopDelayP99Ms',
+    kind: 'gauge',
+    unit: 'milliseconds',
+    help: 'How late the event loop of the process called back, 99th percentile over the last full 10 s.',
   },
 }
