@@ -12,6 +12,7 @@ export {
 export { SINK_METRICS } from './metrics/sink-metrics.ts'
 export { SOURCE_METRICS } from './metrics/source-metrics.ts'
 export { type BackoffOptions, backoffMs, type Random } from './runtime/backoff.ts'
+export { orderKeyOf } from './runtime/order-key.ts'
 export { type Clock, deadline, delay, systemClock, type Timer } from './runtime/clock.ts'
 export {
   type CheckpointMessage,
@@ -114,6 +115,7 @@ export type { DeadLetterOptions } from './dead-letters/options.ts'
 export { fileDeadLetters, type FileDeadLettersOptions } from './dead-letters/file.ts'
 export { readDeadLetters, type ReadDeadLettersOptions, type UnreadableLine } from './dead-letters/read.ts'
 export { drainOnSignals } from './job/signals.ts'
+export type { CallContext, MapAsyncOptions } from './job/operators.ts'
 export { SinkedStream, type SinkToOptions, Stream, stream } from './job/stream.ts'
 export { JOB_METRICS } from './metrics/job-metrics.ts'
 export { prometheusName } from './metrics/prometheus-text.ts'

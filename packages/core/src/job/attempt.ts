@@ -16,7 +16,9 @@ import type {
   SplitEnumerator,
 } from '../source/spi.ts'
 import { Tracker } from '../tracker/tracker.ts'
+import { callSlots } from './call-slots.ts'
 import { Grace } from './grace.ts'
+import { isKeyed } from './operators.ts'
 import type { AnySink, JobPlan } from './plan.ts'
 import { restoredState } from './restore.ts'
 import { Subtask } from './subtask.ts'
@@ -54,6 +56,7 @@ export class Attempt {
   readonly #readers: SourceReader<unknown, SourceSplit>[] = []
   readonly #writers = new Map<string, SinkWriter<unknown>>()
   readonly #subtasks: Subtask[] = []
+  readonly #slots: ReturnType<typeof callSlots>
   /** Splits assigned before the start positions are stored; nothing is read until then. */
   #pendingAssignments: { readonly splits: readonly SourceSplit[]; readonly subtask: number }[] | undefined = []
   #noMoreSplits = false
@@ -68,6 +71,7 @@ export class Attempt {
     const late = plan.metrics.group({ job: plan.name }).counter(JOB_METRICS.numLateSettlements)
     this.#tracker = new Tracker({ maxRetainedBytes: plan.maxRetainedBytes, onLateCall: () => late.value++ })
     this.#delivery = this.#makeDelivery()
+    this.#slots = callSlots(plan.steps)
     // Whoever awaits run() learns of it; without an awaiter yet it must not count as unhandled.
     this.#failed.promise.catch(() => undefined)
   }
@@ -214,11 +218,13 @@ export class Attempt {
       writers: [...this.#writers.values()],
       tracker: this.#tracker,
       steps,
+      slots: this.#slots,
       clock,
       recordsEmitted: group.counter(JOB_METRICS.numRecordsEmitted),
       recordErrors: group.counter(SOURCE_METRICS.numRecordsInErrors),
       splitFinished: (splitId) => this.#enumerator?.splitFinished(splitId, subtask),
       refused: (refusal) => this.#delivery.refused(undefined, refusal),
+      fail: this.#fail,
       openBarrier: () => this.#coordinator?.openBarrier,
     })
     group.gauge(SOURCE_METRICS.currentEmitEventTimeLag, () => task.lastEventTimeLagMs, { subtask: String(subtask) })
@@ -263,13 +269,14 @@ export class Attempt {
   }
 
   #sinkContext(sink: AnySink): SinkContext {
-    const { logger, metrics, clock, random, name } = this.#plan
+    const { logger, metrics, clock, random, name, steps } = this.#plan
     return {
       sinkUid: sink.uid,
       logger,
       metrics: metrics.group({ job: name, sink: sink.uid }),
       clock,
       random,
+      keyed: isKeyed(steps),
       fail: this.#fail,
       requestCheckpoint: this.#requestCheckpoint,
       settlement: {
@@ -368,6 +375,11 @@ export class Attempt {
       if (oldest === undefined || oldest.ageMs <= age) continue
       age = oldest.ageMs
       reason = `${uid}: ${oldest.reason}`
+    }
+    for (const { oldestCall } of this.#subtasks) {
+      if (oldestCall === undefined || oldestCall.ageMs <= age) continue
+      age = oldestCall.ageMs
+      reason = oldestCall.reason
     }
     return reason
   }

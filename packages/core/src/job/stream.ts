@@ -6,12 +6,13 @@ import { OptionsCheck } from '../options.ts'
 import { SPI_VERSION, type Sink } from '../sink/spi.ts'
 import type { Source, SourceSplit } from '../source/spi.ts'
 import { Job } from './job.ts'
-import { filterStep, flatMapStep, mapStep, type Step } from './operators.ts'
+import { asyncStep, type CallContext, type MapAsyncOptions, type Step, syncStep, withStep } from './operators.ts'
 import { type JobOptions, resolveJobOptions } from './options.ts'
 import type { AnySink, AnySource } from './plan.ts'
 
 /**
- * Begins a pipeline. Operators are synchronous and run fused, record by record; a throw in one refuses that record.
+ * Begins a pipeline. Operators run fused, record by record, and at once, except
+ * `mapAsync`; a throw in one refuses that record.
  *
  * @throws SluiceError `SLUICE_SPI_MISMATCH` when the source is made for another version of core.
  * @example
@@ -49,17 +50,61 @@ export class Stream<T> {
 
   /** One value becomes one value. */
   map<U>(fn: (value: T) => U): Stream<U> {
-    return this.#with(mapStep(this.#steps.length + 1, fn))
+    return this.#with(syncStep('map', this.#steps.length + 1, fn))
   }
 
   /** Values for which the predicate is false are settled at once: they reach no sink and hold nothing back. */
   filter(predicate: (value: T) => boolean): Stream<T> {
-    return this.#with(filterStep(this.#steps.length + 1, predicate))
+    return this.#with(syncStep('filter', this.#steps.length + 1, predicate))
   }
 
   /** One value becomes none, one or many. */
   flatMap<U>(fn: (value: T) => Iterable<U>): Stream<U> {
-    return this.#with(flatMapStep(this.#steps.length + 1, fn))
+    return this.#with(syncStep('flatMap', this.#steps.length + 1, fn))
+  }
+
+  /**
+   * Gives values an order key: a string or a finite number; anything else refuses the record. Entries of one key, of the inputs of
+   * one split, are then sent in their order, by the sinks that keep an order. The key should be a function of what the source
+   * partitions by: between splits, order is that of arrival.
+   *
+   * Later steps keep the key, all values of a `flatMap` that of their input; a second `keyBy` replaces it. It wins over the order
+   * key that a sink would choose.
+   *
+   * @throws SluiceError `SLUICE_OPTIONS_INVALID` after a `mapAsync` with `ordered: false`, which has lost the order.
+   * @example
+   * ```ts
+   * stream(source).keyBy((reading) => reading.host).sinkTo(sink)
+   * ```
+   */
+  keyBy(fn: (value: T) => string | number): Stream<T> {
+    return this.#with(syncStep('keyBy', this.#steps.length + 1, fn))
+  }
+
+  /**
+   * As {@link Stream.map} for what must be awaited: a look-up in a database, a request. At most `concurrency` calls are under way
+   * (default 16, in all fetch loops together); at most as many results wait besides, so that a slow sink stops new calls. Results
+   * go on in the order of their inputs unless `ordered: false`; then only values with one order key do, and a sink that has an
+   * order key of its own sees its entries out of order unless `keyBy` comes before.
+   *
+   * An input is settled when all that it became has gone through; a checkpoint waits for it. After a failure it is called again:
+   * a call that changes something must bear that.
+   *
+   * A call that throws or rejects refuses its record. If not the record but the look-up is at fault, reject with a `SluiceError`
+   * that is `restartable`: it ends the attempt. So does a call that lasts longer than `timeoutMs` (default 60000), with
+   * `SLUICE_DEADLINE_EXCEEDED`. The `signal` aborts then, and when the attempt ends.
+   *
+   * @throws SluiceError `SLUICE_OPTIONS_INVALID` with every problem of the options.
+   * @example
+   * ```ts
+   * stream(source).mapAsync(async (order, { signal }) => {
+   *   const response = await fetch(`${customers}/${order.customerId}`, { signal })
+   *   return { ...order, customer: await response.json() }
+   * }, { concurrency: 32, timeoutMs: 5000 })
+   * ```
+   */
+  mapAsync<U>(fn: (value: T, context: CallContext) => Promise<U>, options: MapAsyncOptions = {}): Stream<U> {
+    return this.#with(asyncStep(this.#steps.length + 1, fn, options))
   }
 
   /** Ends the pipeline in a sink; more may follow. A record is settled when it is settled in all. */
@@ -68,7 +113,7 @@ export class Stream<T> {
   }
 
   #with<U>(step: Step): Stream<U> {
-    return new Stream<U>(this.#source, [...this.#steps, step])
+    return new Stream<U>(this.#source, withStep(this.#steps, step))
   }
 }
 

@@ -1,17 +1,21 @@
+import { SluiceError } from '../errors.ts'
 import type { Counter } from '../metrics/registry.ts'
 import { Breather } from '../runtime/breather.ts'
 import type { Clock } from '../runtime/clock.ts'
-import type { Refusal, SinkWriter, WriteBatch } from '../sink/spi.ts'
+import type { Refusal, SinkWriter } from '../sink/spi.ts'
 import type { RecordBatch, SourceReader, SourceSplit } from '../source/spi.ts'
 import type { TrackedBatch } from '../tracker/run.ts'
 import type { Tracker } from '../tracker/tracker.ts'
-import { OperatorChain, type Step } from './operators.ts'
+import { AsyncTail } from './async-tail.ts'
+import type { CallSlots } from './call-slots.ts'
+import { Chunk } from './chunk.ts'
+import { OperatorChain, poisonReason, type Poison } from './operator-chain.ts'
+import { isKeyed, type Step, type SyncStep } from './operators.ts'
 import { kindOf } from './refusal.ts'
+import { SinkOutput } from './sink-output.ts'
 
 /** Inputs that are emitted at one time at most: a barrier never waits for a whole fetched batch. */
 const MAX_INPUTS_PER_CHUNK = 256
-/** Operators run no further ahead of the sinks than this. */
-const MAX_VALUES_PER_CHUNK = 1024
 
 export interface SubtaskPlan {
   readonly sourceUid: string
@@ -19,12 +23,16 @@ export interface SubtaskPlan {
   readonly writers: readonly SinkWriter<unknown>[]
   readonly tracker: Tracker
   readonly steps: readonly Step[]
+  /** For each asynchronous step, shared by all subtasks. */
+  readonly slots: ReadonlyMap<Step, CallSlots>
   readonly clock: Clock
   readonly recordsEmitted: Counter
   readonly recordErrors: Counter
-  /** The last record of the split was emitted. */
+  /** The last record of the split was emitted, and all of them were offered to the sinks. */
   splitFinished(splitId: string): void
   refused(refusal: Refusal): Promise<boolean>
+  /** Ends the attempt. */
+  fail(error: SluiceError): void
   /** Inputs below this token are waited for by an open checkpoint. */
   openBarrier(): number | undefined
 }
@@ -36,14 +44,19 @@ interface CurrentBatch {
   reported: number
 }
 
-/** One fetch loop: takes batches from its reader, runs the operators, and offers the values to every sink. */
+/**
+ * One fetch loop: takes batches from its reader, runs the operators, and offers the values to every sink. What comes after a
+ * `mapAsync` runs beside the loop.
+ */
 export class Subtask {
   readonly #plan: SubtaskPlan
   readonly #chain: OperatorChain
+  readonly #chunk: Chunk
+  readonly #output: SinkOutput
+  readonly #tail: AsyncTail | undefined
+  /** Entries that a value of the chunk becomes: one for each sink, or one while it goes through the tail. */
+  readonly #references: number
   readonly #breather: Breather
-  readonly #values: unknown[] = []
-  #tokens = new Float64Array(MAX_VALUES_PER_CHUNK)
-  #byteLengths = new Uint32Array(MAX_VALUES_PER_CHUNK)
   /** The batch in hand and how many of its records were emitted; told to the reader at barriers and at the end of the batch. */
   #current: CurrentBatch | undefined
   #lastEventTimeLagMs: number = Number.NaN
@@ -52,16 +65,77 @@ export class Subtask {
 
   constructor(plan: SubtaskPlan) {
     this.#plan = plan
-    this.#chain = new OperatorChain(plan.steps)
-    this.#breather = new Breather(plan.clock)
+    const { steps, writers, clock } = plan
+    const found = steps.findIndex(({ kind }) => kind === 'mapAsync')
+    const split = found === -1 ? steps.length : found
+    const head = steps.slice(0, split) as readonly SyncStep[]
+    this.#chunk = new Chunk(isKeyed(head))
+    this.#chain = new OperatorChain(head, this.#chunk, MAX_INPUTS_PER_CHUNK)
+    this.#output = new SinkOutput(plan)
+    this.#tail = found === -1 ? undefined : this.#tailOf(steps.slice(split), isKeyed(head))
+    this.#references = this.#tail === undefined ? writers.length : 1
+    this.#breather = new Breather(clock)
   }
 
   get lastEventTimeLagMs(): number {
     return this.#lastEventTimeLagMs
   }
 
+  /** The oldest call of a `mapAsync` under way: how long, and of which step. */
+  get oldestCall(): { readonly ageMs: number; readonly reason: string } | undefined {
+    const oldest = this.#tail?.oldestCall
+    if (oldest === undefined) return undefined
+    return {
+      ageMs: this.#plan.clock.now() - oldest.startedAt,
+      reason: `${oldest.stage}: waiting for the end of its call`,
+    }
+  }
+
   /** Runs until the reader ended or {@link Subtask.stop} was called; what was emitted is then offered to the sinks. */
   async run(): Promise<void> {
+    const tail = this.#tail
+    if (tail === undefined) return this.#read()
+    await Promise.all([this.#read().then(() => tail.close()), tail.run()])
+  }
+
+  /** Emits nothing more; values that were emitted are still written. The reader must be closed to wake the loop. */
+  stop(): void {
+    this.#stopped = true
+    this.#output.drain()
+    this.#plan.tracker.stopWaiting()
+  }
+
+  /** Writes nothing more either. The writers must be closed to wake the loop. */
+  end(): void {
+    this.#ended = true
+    this.#output.end()
+    this.#tail?.end(new SluiceError('SLUICE_CLOSED', 'the attempt ended', { restartable: true }))
+    this.stop()
+  }
+
+  /** Brings the reader's positions up to what was emitted; a barrier follows in the same turn. */
+  reportEmitted(): void {
+    const current = this.#current
+    if (current === undefined || current.reported === current.emitted) return
+    current.reported = current.emitted
+    this.#plan.reader.emitted(current.batch, current.emitted)
+  }
+
+  #tailOf(steps: readonly Step[], keyed: boolean): AsyncTail {
+    const { clock, tracker, writers, slots } = this.#plan
+    return new AsyncTail(steps, keyed, {
+      clock,
+      tracker,
+      output: this.#output,
+      references: writers.length,
+      slots,
+      splitFinished: (splitId) => this.#plan.splitFinished(splitId),
+      refused: (poison, token) => this.#refuse(poison, token),
+      fail: (error) => this.#plan.fail(error),
+    })
+  }
+
+  async #read(): Promise<void> {
     const { reader } = this.#plan
     while (!this.#stopped) {
       const batch = reader.poll()
@@ -78,26 +152,6 @@ export class Subtask {
     }
   }
 
-  /** Emits nothing more; values that were emitted are still written. The reader must be closed to wake the loop. */
-  stop(): void {
-    this.#stopped = true
-    this.#plan.tracker.stopWaiting()
-  }
-
-  /** Writes nothing more either. The writers must be closed to wake the loop. */
-  end(): void {
-    this.#ended = true
-    this.stop()
-  }
-
-  /** Brings the reader's positions up to what was emitted; a barrier follows in the same turn. */
-  reportEmitted(): void {
-    const current = this.#current
-    if (current === undefined || current.reported === current.emitted) return
-    current.reported = current.emitted
-    this.#plan.reader.emitted(current.batch, current.emitted)
-  }
-
   async #emit(batch: RecordBatch<unknown>): Promise<void> {
     const { tracker, sourceUid } = this.#plan
     const current = { batch, tracked: tracker.track(sourceUid, batch), emitted: 0, reported: -1 }
@@ -106,8 +160,11 @@ export class Subtask {
     while (current.emitted < length) {
       for (let room = this.#roomFor(current); room !== undefined; room = this.#roomFor(current)) await room
       if (this.#stopped) break
+      const first = tracker.next
       this.#prepare(current)
-      await this.#write()
+      const offered =
+        this.#tail === undefined ? this.#output.offer(this.#chunk, first) : this.#tail.offer(this.#chunk, batch.splitId)
+      if (offered !== undefined) await offered
       // No pause after the last chunk: the end of a split must be announced before another barrier passes.
       const pause = current.emitted < length ? this.#breather.turn() : undefined
       if (pause !== undefined) await pause
@@ -115,7 +172,9 @@ export class Subtask {
     if (this.#ended) return
     this.reportEmitted()
     this.#current = undefined
-    if (batch.lastOfSplit && current.emitted === length) this.#plan.splitFinished(batch.splitId)
+    if (!batch.lastOfSplit || current.emitted < length) return
+    if (this.#tail === undefined) this.#plan.splitFinished(batch.splitId)
+    else this.#tail.finish(batch.splitId)
   }
 
   /** Undefined when the next chunk may be emitted in this very turn, or when nothing is to be emitted any more. */
@@ -128,103 +187,85 @@ export class Subtask {
     return room
   }
 
-  /** Gives tokens to the next records and runs the operators over them: from here on they are in hand. */
+  /** Runs the operators over the next records and gives them tokens: from here on they are in hand. */
   #prepare(current: CurrentBatch): void {
-    const { tracker, writers, clock } = this.#plan
-    const { batch, tracked } = current
-    const values = this.#values
-    values.length = 0
+    const chunk = this.#chunk
+    const { batch } = current
+    const { values, eventTimesMs, decodeErrors } = batch
+    const errors = decodeErrors !== undefined && decodeErrors.size > 0 ? decodeErrors : undefined
     const first = current.emitted
-    const end = Math.min(batch.values.length, first + MAX_INPUTS_PER_CHUNK)
+    const end = Math.min(values.length, first + MAX_INPUTS_PER_CHUNK)
+    chunk.length = 0
     let index = first
-    for (; index < end && values.length < MAX_VALUES_PER_CHUNK; index++) {
-      const before = values.length
-      const failure = this.#convert(batch, index)
-      if (failure !== undefined) {
-        this.#refuse(failure, tracker.emit(tracked, index, 1))
-        continue
-      }
-      const produced = values.length - before
-      const token = tracker.emit(tracked, index, produced * writers.length)
-      if (values.length > this.#tokens.length) this.#growTo(values.length)
-      for (let at = before; at < values.length; at++) {
-        this.#tokens[at] = token
-        this.#byteLengths[at] = at === before ? (batch.byteLengths[index] ?? 0) : 0
-      }
+    for (let full = false; index < end && !full;) {
+      const to = errors === undefined ? end : nextError(errors, index, end)
+      const before = chunk.length
+      const stopped = this.#chain.run(values, index, to)
+      this.#emitRecords(current, index, stopped, before)
+      index = stopped
+      const poison = this.#chain.poison
+      if (poison !== undefined) this.#refuse(poison, this.#plan.tracker.emit(current.tracked, index++, 1))
+      else if (index < to) full = true
+      else if (index < end)
+        this.#refuseUndecoded(errors?.get(index), this.#plan.tracker.emit(current.tracked, index++, 1))
     }
     current.emitted = index
     this.#plan.recordsEmitted.value += index - first
-    const eventTime = batch.eventTimesMs?.[index - 1]
-    if (eventTime !== undefined) this.#lastEventTimeLagMs = clock.wallNow() - eventTime
+    const eventTime = eventTimesMs?.[index - 1]
+    if (eventTime !== undefined) this.#lastEventTimeLagMs = this.#plan.clock.wallNow() - eventTime
   }
 
-  /** Appends what the record becomes to the values, or says why it is refused. */
-  #convert(batch: RecordBatch<unknown>, index: number): Omit<Refusal, 'token'> | undefined {
-    if (batch.decodeErrors?.has(index) === true) {
-      const cause = batch.decodeErrors.get(index)
-      return { stage: 'decode', reason: { code: 'decodeThrew', message: kindOf(cause), cause }, attempts: 0 }
-    }
-    try {
-      this.#chain.run(batch.values[index], this.#values)
-      return undefined
-    } catch (error) {
-      const message = `${kindOf(error)} in ${this.#chain.stage}`
-      return { stage: 'operator', reason: { code: 'operatorThrew', message, cause: error }, attempts: 0 }
-    }
-  }
-
-  /** The input stays in hand until core has decided about it. */
-  #refuse(failure: Omit<Refusal, 'token'>, token: number): void {
+  /** Gives tokens to records of which the chain has just made the values from `before` on. */
+  #emitRecords({ batch, tracked }: CurrentBatch, from: number, to: number, before: number): void {
+    if (from === to) return
     const { tracker } = this.#plan
-    this.#plan.recordErrors.value++
-    void this.#plan.refused({ ...failure, token }).then((delivered) => {
-      if (delivered) tracker.settle(token)
-      return delivered
+    const chunk = this.#chunk
+    const { counts, oneToOne } = this.#chain
+    chunk.fit()
+    if (oneToOne) {
+      const token = tracker.emitRun(tracked, from, to - from, this.#references)
+      chunk.describeEach(before, token, batch.byteLengths, from, to)
+      return
+    }
+    let at = before
+    for (let index = from; index < to;) {
+      const count = counts[index - from] as number
+      const runFrom = index
+      do index++
+      while (index < to && counts[index - from] === count)
+      let token = tracker.emitRun(tracked, runFrom, index - runFrom, count * this.#references)
+      for (let record = runFrom; record < index; record++, token++, at += count) {
+        chunk.describe(at, count, token, batch.byteLengths[record] ?? 0)
+      }
+    }
+  }
+
+  #refuseUndecoded(cause: unknown, token: number): void {
+    this.#refused({
+      stage: 'decode',
+      reason: { code: 'decodeThrew', message: kindOf(cause), cause },
+      token,
+      attempts: 0,
     })
   }
 
-  /** Offers the values to every sink, each with its own cursor: what one took it is not offered again while another is full. */
-  async #write(): Promise<void> {
-    const { writers } = this.#plan
-    const batch: WriteBatch<unknown> = { values: this.#values, tokens: this.#tokens, byteLengths: this.#byteLengths }
-    const { length } = this.#values
-    const cursors = writers.map(() => 0)
-    for (;;) {
-      const full: SinkWriter<unknown>[] = []
-      for (const [index, writer] of writers.entries()) {
-        const cursor = cursors[index] ?? 0
-        if (cursor < length) cursors[index] = writer.write(batch, cursor, length)
-        if ((cursors[index] ?? 0) < length) full.push(writer)
-      }
-      if (full.length === 0 || this.#ended) break
-      this.#hastenIfAwaited()
-      const [only] = full
-      await (only !== undefined && full.length === 1
-        ? only.ready()
-        : Promise.race(full.map((writer) => writer.ready())))
-    }
-    this.#hastenIfAwaited()
+  #refuse(poison: Poison, token: number): void {
+    this.#refused({ stage: 'operator', reason: poisonReason(poison), token, attempts: 0 })
   }
 
-  /**
-   * Values that came to a sink after the barrier's hasten, although emitted before it, would wait for their batch's age; so would
-   * those that a drain waits for, or a subtask without room.
-   */
-  #hastenIfAwaited(): void {
-    if (this.#values.length === 0) return
-    const { tracker } = this.#plan
-    const barrier = this.#plan.openBarrier()
-    const first = this.#tokens[0] ?? 0
-    if (!this.#stopped && tracker.waitsFor === undefined && !(barrier !== undefined && first < barrier)) return
-    for (const writer of this.#plan.writers) writer.hasten()
+  /** The input stays in hand until core has decided about it. */
+  #refused(refusal: Refusal): void {
+    const { tracker, recordErrors } = this.#plan
+    recordErrors.value++
+    void this.#plan.refused(refusal).then((delivered) => {
+      if (delivered) tracker.settle(refusal.token)
+      return delivered
+    })
   }
+}
 
-  #growTo(length: number): void {
-    const tokens = new Float64Array(length * 2)
-    tokens.set(this.#tokens)
-    this.#tokens = tokens
-    const byteLengths = new Uint32Array(length * 2)
-    byteLengths.set(this.#byteLengths)
-    this.#byteLengths = byteLengths
-  }
+function nextError(errors: ReadonlyMap<number, unknown>, from: number, to: number): number {
+  let index = from
+  while (index < to && !errors.has(index)) index++
+  return index
 }
