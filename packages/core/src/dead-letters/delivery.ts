@@ -5,6 +5,7 @@ import { JOB_METRICS } from '../metrics/job-metrics.ts'
 import type { MetricGroup } from '../metrics/registry.ts'
 import { backoffMs, type Random } from '../runtime/backoff.ts'
 import { type Clock, deadline, delay } from '../runtime/clock.ts'
+import { type DeadLetterDeliverMessage, traceDeadLetter } from '../runtime/tracing.ts'
 import type { Refusal } from '../sink/spi.ts'
 import type { Origin } from '../tracker/tracker.ts'
 import { composeLetter } from './compose.ts'
@@ -182,7 +183,8 @@ export class Delivery {
     const onEnd = (): void => stop(signal.reason as Error)
     signal.addEventListener('abort', onEnd, { once: true })
     try {
-      const delivered = (async () => target.deliver(letter, { signal: abort.signal, attempt }))().then(
+      const context = { signal: abort.signal, attempt }
+      const delivered = traceDeadLetter(tracingMessage(letter), async () => target.deliver(letter, context)).then(
         () => undefined,
         (error: unknown) => (error instanceof Error ? error : new Error(messageOf(error))),
       )
@@ -291,5 +293,18 @@ export class Delivery {
     if (this.#loggedAt.size >= MAX_LOGGED_KINDS && !this.#loggedAt.has(kind)) return false
     this.#loggedAt.set(kind, now)
     return true
+  }
+}
+
+function tracingMessage({ job, id, sink, stage, reason, origin }: DeadLetter): DeadLetterDeliverMessage {
+  return {
+    job,
+    id,
+    stage,
+    code: reason.code,
+    source: origin.source,
+    split: origin.split,
+    ...(sink === null ? {} : { sink }),
+    ...(origin.position === null ? {} : { position: origin.position }),
   }
 }
