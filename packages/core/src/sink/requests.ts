@@ -124,7 +124,6 @@ export class Requests<Entry> {
     const { context, limits, hand } = this.#plan
     const { requestTimeoutMs, failOnTimeout } = limits
     const now = context.clock.now()
-    this.#expiry = undefined
     const message = `no answer within ${requestTimeoutMs} ms (requestTimeoutMs)`
     const error = new SluiceError('SLUICE_DEADLINE_EXCEEDED', message, { restartable: true })
     for (const request of [...hand.requests]) {
@@ -136,8 +135,10 @@ export class Requests<Entry> {
         failOnTimeout ? { kind: 'fail', error } : { kind: 'all', reason, slowDown: true, unknown: true },
       )
     }
+    // Not before: what was sent meanwhile is due after those that are left.
+    this.#expiry = undefined
     const [oldest] = hand.requests
-    if (oldest !== undefined && this.#expiry === undefined) this.#expireAt(oldest.sentAt + requestTimeoutMs)
+    if (oldest !== undefined) this.#expireAt(oldest.sentAt + requestTimeoutMs)
   }
 
   /** What the fault campaigns must catch: inputs acknowledged when they are sent instead of when they are stored. */

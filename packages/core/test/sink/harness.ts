@@ -26,12 +26,33 @@ export interface Value {
   readonly weight?: number
   /** Bytes of the raw input. */
   readonly rawBytes?: number
+  /** What `keyBy` gives for it, in a harness that is `keyed`. */
+  readonly key?: number
+  /** What the writer's `orderKey` gives for its entries, in a harness that is `ordered`. */
+  readonly order?: unknown
+  /** What the writer's `destination` gives for its entries, in a harness with `destinations`. */
+  readonly to?: unknown
 }
 
 export interface Entry {
   readonly name: string
   readonly size: number
   readonly weight: number
+  readonly order?: unknown
+  readonly to?: unknown
+}
+
+/** What the writer under test has beside `convert` and `submit`. */
+export interface Shape {
+  /** Values come with the keys of `keyBy`. */
+  readonly keyed?: boolean
+  /** It has `orderKey`: an entry's `order`; one that is an Error is thrown. */
+  readonly ordered?: boolean
+  /** It has `destination`: an entry's `to`; one that is an Error is thrown. */
+  readonly destinations?: boolean
+  readonly answers?: 'entry' | 'request'
+  /** Instead of the conversion that values describe. */
+  readonly convert?: (value: Value, emit: (entry: Entry) => void) => unknown
 }
 
 /** A request that waits for the test to answer it. */
@@ -39,7 +60,9 @@ export interface Request {
   readonly names: readonly string[]
   readonly weight: number
   readonly trigger: string
+  readonly destination: string
   readonly attempt: number
+  readonly replaySuspect: boolean
   readonly signal: AbortSignal
   readonly sentAt: number
   answer(outcome: unknown): Promise<void>
@@ -50,6 +73,10 @@ export interface Request {
 export class FakeSettlement implements Settlement {
   readonly references: number[] = []
   readonly settled: number[] = []
+  readonly givenBack: number[] = []
+  /** Tokens of splits that were given back. */
+  readonly released: Set<number> = new Set()
+  readonly suspects: Set<number> = new Set()
   readonly refusals: Refusal[] = []
   readonly violations: string[] = []
   /** What becomes of a refusal. */
@@ -66,8 +93,7 @@ export class FakeSettlement implements Settlement {
 
   settle(token: number): void {
     this.settled.push(token)
-    this.references[token] = (this.references[token] ?? Number.NaN) - 1
-    this.#check(token)
+    this.#lower(token)
   }
 
   settleAll(tokens: Float64Array, count: number): void {
@@ -75,15 +101,17 @@ export class FakeSettlement implements Settlement {
   }
 
   returned(token: number): void {
-    this.settle(token)
+    this.givenBack.push(token)
+    if (!this.released.has(token)) this.violations.push(`token ${token} was returned although its split was not`)
+    this.#lower(token)
   }
 
-  isReleased(): boolean {
-    return false
+  isReleased(token: number): boolean {
+    return this.released.has(token)
   }
 
-  isReplaySuspect(): boolean {
-    return false
+  isReplaySuspect(token: number): boolean {
+    return this.suspects.has(token)
   }
 
   refused(refusal: Refusal): Promise<boolean> {
@@ -95,6 +123,11 @@ export class FakeSettlement implements Settlement {
     return this.references.filter((count) => count > 0).length
   }
 
+  #lower(token: number): void {
+    this.references[token] = (this.references[token] ?? Number.NaN) - 1
+    this.#check(token)
+  }
+
   #check(token: number): void {
     if (!((this.references[token] ?? Number.NaN) >= 0))
       this.violations.push(`token ${token} was settled once too often`)
@@ -103,18 +136,30 @@ export class FakeSettlement implements Settlement {
 
 class TestWriter extends AsyncSinkWriter<Value, Entry> {
   readonly send: (batch: Batch<Entry>, context: SubmitContext) => Promise<SubmitOutcome>
+  protected override readonly answers: 'entry' | 'request'
+  readonly #convert: Shape['convert']
 
   constructor(
     context: ConstructorParameters<typeof AsyncSinkWriter>[0],
     options: AsyncSinkOptions,
+    shape: Shape,
     send: TestWriter['send'],
   ) {
     super(context, options)
     this.send = send
+    this.answers = shape.answers ?? 'entry'
+    this.#convert = shape.convert
+    if (shape.ordered === true) this.orderKey = ({ order }) => given(order) as number
+    if (shape.destinations === true) this.destination = ({ to }) => given(to) as string
   }
 
-  protected convert({ name, parts = 1, throws, size = 0, weight = 1 }: Value, emit: (entry: Entry) => void): void {
-    for (let part = 0; part < parts; part++) emit({ name: parts === 1 ? name : `${name}.${part}`, size, weight })
+  protected convert(value: Value, emit: (entry: Entry) => void): void {
+    if (this.#convert !== undefined) return this.#convert(value, emit) as undefined
+    const { name, parts = 1, throws, size = 0, weight = 1, order, to } = value
+    const rest = { ...(order === undefined ? {} : { order }), ...(to === undefined ? {} : { to }) }
+    for (let part = 0; part < parts; part++) {
+      emit({ name: parts === 1 ? name : `${name}.${part}`, size, weight, ...rest })
+    }
     if (throws !== undefined) throw new Error(throws)
   }
 
@@ -129,6 +174,11 @@ class TestWriter extends AsyncSinkWriter<Value, Entry> {
   protected override weight({ weight }: Entry): number {
     return weight
   }
+}
+
+function given(what: unknown): unknown {
+  if (what instanceof Error) throw what
+  return what
 }
 
 /** A clock whose test may let something arrive in the poll phase that follows the timers. */
@@ -149,11 +199,13 @@ export class Harness {
   readonly failures: SluiceError[] = []
   readonly requests: Request[] = []
   readonly writer: TestWriter
-  /** Answers requests at once, as long as it is set. */
-  autoAnswer: ((names: readonly string[]) => SubmitOutcome) | undefined
+  /** Answers requests at once, as long as it is set; undefined leaves one to the test. */
+  autoAnswer: ((names: readonly string[], request: Request) => SubmitOutcome | undefined) | undefined
+  readonly #keyed: boolean
 
-  constructor(options: Partial<AsyncSinkOptions> = {}, random = seededRandom(1)) {
+  constructor(options: Partial<AsyncSinkOptions> = {}, random = seededRandom(1), shape: Shape = {}) {
     const { clock, settlement, metrics } = this
+    this.#keyed = shape.keyed === true
     const context = {
       sinkUid: 'test',
       logger: silentLogger,
@@ -163,6 +215,7 @@ export class Harness {
       settlement,
       fail: (error: SluiceError): void => void this.failures.push(error),
       requestCheckpoint: () => {},
+      ...(shape.keyed === undefined ? {} : { keyed: shape.keyed }),
     }
     const limits = {
       maxBatchSize: 4,
@@ -171,7 +224,7 @@ export class Harness {
       maxTimeInBufferMS: 1000,
       ...options,
     }
-    this.writer = new TestWriter(context, limits, (batch, submitContext) => this.#send(batch, submitContext))
+    this.writer = new TestWriter(context, limits, shape, (batch, submitContext) => this.#send(batch, submitContext))
   }
 
   /** Offers values; gives back how many were taken. */
@@ -185,6 +238,7 @@ export class Harness {
         values: list,
         tokens: Float64Array.from(list, (_, index) => first + index),
         byteLengths: Uint32Array.from(list, ({ rawBytes = 0 }) => rawBytes),
+        ...(this.#keyed ? { keys: Float64Array.from(list, ({ key = 0 }) => key) } : {}),
       },
       0,
       list.length,
@@ -218,15 +272,17 @@ export class Harness {
     return accepted - written - duplicate - dropped - deadLettered - returned - abandoned - inHand
   }
 
-  #send(batch: Batch<Entry>, { attempt, signal }: SubmitContext): Promise<SubmitOutcome> {
+  #send(batch: Batch<Entry>, { attempt, signal, replaySuspect }: SubmitContext): Promise<SubmitOutcome> {
     const sent = batch.entries.map(({ name }) => name)
     const { promise, resolve, reject } = Promise.withResolvers<SubmitOutcome>()
     const { clock } = this
-    this.requests.push({
+    const request: Request = {
       names: sent,
       weight: batch.weight,
       trigger: batch.trigger,
+      destination: batch.destination,
       attempt,
+      replaySuspect,
       signal,
       sentAt: clock.now(),
       answer(outcome) {
@@ -238,8 +294,10 @@ export class Harness {
         reject(error)
         return clock.flush()
       },
-    })
-    if (this.autoAnswer !== undefined) resolve(this.autoAnswer(sent))
+    }
+    this.requests.push(request)
+    const outcome = this.autoAnswer?.(sent, request)
+    if (outcome !== undefined) resolve(outcome)
     return promise
   }
 }
@@ -254,3 +312,9 @@ export function reason(code: string): { readonly code: string; readonly message:
 }
 
 export const WRITTEN = ALL_WRITTEN
+
+/** A `random` that makes every delay between repeats the shortest: 50, 100, 200 ms and so on with the defaults. */
+export const leastJitter = (): number => 0
+
+/** Numbers as seen from the outside when nothing is in hand any more. */
+export const NOTHING_LEFT = { inHand: 0, bufferedRecords: 0, inFlightRequests: 0, bufferedBytes: 0 }
