@@ -1,6 +1,7 @@
 import type { SubmitOutcome } from '../../src/index.ts'
 import { SluiceError } from '../../src/index.ts'
-import { Harness, reason, type Request, type Value } from './harness.ts'
+import { Tracker } from '../../src/tracker/tracker.ts'
+import { FakeSettlement, Harness, reason, type Request, type Shape, type Value } from './harness.ts'
 
 export type Kind = 'written' | 'duplicate' | 'dropped' | 'retry' | 'retryLater' | 'refuse'
 
@@ -10,11 +11,14 @@ export type Answer =
   | { readonly form: 'retryAll'; readonly afterMs?: number; readonly slowDown?: boolean; readonly unknown?: boolean }
 
 export type Event =
-  | { readonly do: 'write'; readonly values: readonly Omit<Value, 'name'>[] }
+  | { readonly do: 'write'; readonly split: number; readonly values: readonly Omit<Value, 'name'>[] }
   | { readonly do: 'hasten' }
+  | { readonly do: 'barrier' }
   | { readonly do: 'advance'; readonly ms: number }
   | { readonly do: 'answer'; readonly which: number; readonly answer: Answer }
   | { readonly do: 'letter'; readonly which: number; readonly taken: boolean }
+  | { readonly do: 'release'; readonly split: number }
+  | { readonly do: 'restart' }
   | { readonly do: 'close'; readonly deadlineMs: number }
 
 export interface Limits {
@@ -26,30 +30,60 @@ export interface Limits {
   readonly maxBufferedBytes: number
   readonly maxIsolationRequests: number
   readonly maxAttempts: number
+  readonly entryTimeoutMs: number
 }
 
 const REQUEST_TIMEOUT_MS = 2000
 const MAX_RECORD_BYTES = 35
+const LARGEST_VALUE_BYTES = 33 + 3 * 40
 
-type Final = 'written' | 'duplicate' | 'dropped' | 'deadLettered'
+type Final = 'written' | 'duplicate' | 'dropped' | 'deadLettered' | 'returned'
 
 interface Known {
   readonly token: number
   readonly charge: number
+  /** When it was accepted, among all. */
+  readonly order: number
+  readonly key: number
+  readonly destination: string
 }
 
-/** Knows from the outside alone what must be in hand, and compares it with the engine after every event. */
+/** An input that was emitted, and what it was: for a repeat after a restart. */
+interface Emitted {
+  readonly token: number
+  readonly split: number
+  readonly value: Value
+}
+
+/**
+ * Knows from the outside alone what must be in hand, and compares it with the engine and with the tracker after every event. One model
+ * is one attempt; {@link AccountingModel.restart} makes the next, which repeats what is unsettled.
+ */
 export class AccountingModel {
   readonly harness: Harness
+  readonly tracker: Tracker
   /** What was seen in this run: for the coverage of pairs. */
-  readonly seen = new Set<string>()
+  readonly seen: Set<string>
   readonly #limits: Limits
+  readonly #shape: Shape
+  readonly #random: () => number
   /** Entries without an outcome. */
   readonly #inHand = new Map<string, Known>()
-  readonly #finals: Record<Final, number> = { written: 0, duplicate: 0, dropped: 0, deadLettered: 0 }
+  readonly #finals: Record<Final, number> = { written: 0, duplicate: 0, dropped: 0, deadLettered: 0, returned: 0 }
   readonly #sizes = new Map<string, number>()
   readonly #open: Request[] = []
+  /** Requests that ran into their timeout and were looked at. */
+  readonly #givenUp = new Set<Request>()
   readonly #letters: { readonly name: string; readonly resolve: (taken: boolean) => void }[] = []
+  /** Entries whose refusal is being decided: they are not sent again. */
+  readonly #refused = new Set<string>()
+  /** Emitted, and not yet taken by the writer: offered again before anything new. */
+  #offered: Emitted[] = []
+  readonly #inputs = new Map<number, Emitted>()
+  readonly #released = new Set<number>()
+  readonly #barriers: { readonly token: number; isPassed: boolean }[] = []
+  #order = 0
+  #acknowledgeable = 0
   #accepted = 0
   #late = 0
   #sequence = 0
@@ -58,9 +92,13 @@ export class AccountingModel {
   #closing = false
   #closed = false
 
-  constructor(limits: Limits, random: () => number) {
+  constructor(limits: Limits, shape: Shape, random: () => number, seen: Set<string> = new Set()) {
     this.#limits = limits
+    this.#shape = shape
+    this.#random = random
+    this.seen = seen
     const { maxAttempts, ...rest } = limits
+    this.tracker = new Tracker({ acknowledgement: 'individual' })
     this.harness = new Harness(
       {
         ...rest,
@@ -70,11 +108,14 @@ export class AccountingModel {
         retry: { initialDelayMs: 50, maxDelayMs: 1000, maxAttempts },
       },
       random,
+      shape,
     )
+    this.#joinTracker()
     this.harness.settlement.decide = (refusal) => {
       const name = (refusal.entry as { name: string } | undefined)?.name ?? this.#nameOf(refusal.token)
       this.seen.add(refusal.reason.code)
       check(refusal.attempts <= maxAttempts, `${refusal.attempts} tries, ${maxAttempts} are allowed`)
+      this.#refused.add(name)
       return new Promise((resolve) => {
         this.#letters.push({ name, resolve })
       })
@@ -89,18 +130,20 @@ export class AccountingModel {
     return this.#failed
   }
 
-  get inHand(): number {
-    return this.#inHand.size
-  }
-
   async apply(event: Event): Promise<void> {
     switch (event.do) {
       case 'write':
-        this.#write(event.values.map((value) => ({ ...value, name: `v${this.#sequence++}` })))
+        this.#write(
+          event.split,
+          event.values.map((value) => ({ ...value, name: `v${this.#sequence++}` })),
+        )
         break
       case 'hasten':
         this.seen.add('hasten')
         this.harness.writer.hasten()
+        break
+      case 'barrier':
+        this.#takeBarrier()
         break
       case 'advance':
         await this.harness.clock.advance(event.ms)
@@ -110,6 +153,11 @@ export class AccountingModel {
         break
       case 'letter':
         await this.#letter(event.which, event.taken)
+        break
+      case 'release':
+        this.#release(event.split)
+        break
+      case 'restart':
         break
       case 'close':
         this.seen.add('close')
@@ -123,7 +171,8 @@ export class AccountingModel {
 
   /** Every open request is stored, every letter taken, until nothing is left. */
   async drain(): Promise<void> {
-    for (let round = 0; round < 500 && this.#inHand.size > 0; round++) {
+    for (let round = 0; round < 500 && this.#inHand.size + this.#offered.length > 0; round++) {
+      await this.apply({ do: 'write', split: 0, values: [] })
       await this.apply({ do: 'hasten' })
       for (let count = this.#letters.length; count > 0; count--)
         await this.apply({ do: 'letter', which: 0, taken: true })
@@ -135,44 +184,168 @@ export class AccountingModel {
       `${this.#inHand.size} entries never end: ${this.harness.writer.status().oldest?.reason}`,
     )
     // The timer of an age that has become pointless may still run out.
-    await this.apply({ do: 'advance', ms: 5000 })
+    await this.apply({ do: 'advance', ms: 20_000 })
     check(this.harness.clock.pendingTimers === 0, 'a timer is left although nothing is in hand')
     check(this.harness.settlement.unsettled === 0, 'an input is unsettled although nothing is in hand')
+    check(this.tracker.watermark === this.tracker.next, 'the tracker waits for an input although nothing is in hand')
+    check(
+      this.#barriers.every(({ isPassed }) => isPassed),
+      'a barrier was not passed although nothing is in hand',
+    )
+    const settled = this.tracker.takeSettled().flatMap(({ indexes }) => indexes)
+    check(
+      settled.length === this.#acknowledgeable,
+      `${settled.length} inputs to acknowledge, not ${this.#acknowledgeable}`,
+    )
+    const { returnedInputs } = this.tracker
+    const returned = new Set(this.harness.settlement.givenBack).size
+    check(returnedInputs === returned, `${returnedInputs} inputs are returned, not ${returned}`)
   }
 
-  async close(): Promise<void> {
+  /** @returns what is unsettled, in its order: what the next attempt has to repeat. */
+  async close(): Promise<readonly Emitted[]> {
     await this.apply({ do: 'close', deadlineMs: 3000 })
     await this.apply({ do: 'advance', ms: 3000 })
     check(this.#closed, 'close did not end at its deadline')
     const settlements = this.harness.settlement.settled.length
+    const unsettled = [...this.#inputs.values()].filter(
+      ({ token }) => (this.harness.settlement.references[token] ?? 0) > 0,
+    )
     for (let count = this.#letters.length; count > 0; count--) await this.apply({ do: 'letter', which: 0, taken: true })
     while (this.#open.length > 0) await this.apply({ do: 'answer', which: 0, answer: { form: 'written' } })
     await this.apply({ do: 'advance', ms: 100_000 })
     check(this.harness.settlement.settled.length === settlements, 'an input was settled after close had ended')
+    return unsettled
   }
 
-  #write(values: readonly Value[]): void {
-    const { writer, settlement } = this.harness
+  /** Ends this attempt; the next one begins with what is unsettled in this. */
+  async restart(): Promise<AccountingModel> {
+    this.seen.add('restart')
+    const unsettled = await this.close()
+    const next = new AccountingModel(this.#limits, this.#shape, this.#random, this.seen)
+    for (const { split, value } of unsettled) {
+      if (this.#released.has(split)) continue
+      await next.apply({ do: 'write', split, values: [value] })
+    }
+    return next
+  }
+
+  /** Whatever the engine tells its settlement, the tracker is told too: it throws when an input is settled too often. */
+  #joinTracker(): void {
+    const { settlement } = this.harness
+    const { tracker } = this
+    const fake = FakeSettlement.prototype
+    // An input of a split that was given back may have been stored, but is not this attempt's to acknowledge.
+    const noteEnd = (token: number): void => {
+      const isReturned = settlement.released.has(token) || settlement.givenBack.includes(token)
+      if (settlement.references[token] === 0 && !isReturned) this.#acknowledgeable++
+    }
+    settlement.settle = (token) => {
+      fake.settle.call(settlement, token)
+      tracker.settle(token)
+      noteEnd(token)
+    }
+    settlement.returned = (token) => {
+      fake.returned.call(settlement, token)
+      tracker.returned(token)
+    }
+    settlement.became = (token, entries) => {
+      fake.became.call(settlement, token, entries)
+      tracker.add(token, entries - 1)
+      noteEnd(token)
+    }
+    settlement.isReleased = (token) => tracker.isReleased(token)
+  }
+
+  #write(split: number, values: readonly Value[]): void {
+    const { writer } = this.harness
+    this.#emit(split, values)
     const before = writer.status()
-    const first = settlement.references.length
+    const offered = this.#offered
     // Before the call, since conversion may refuse at once.
-    for (const [index, value] of values.entries()) this.#expect(value, first + index)
-    const taken = this.harness.offer(...values)
-    for (const [index, value] of values.entries()) {
+    for (const { token, value } of offered) this.#expect(value, token)
+    const taken = writer.write(
+      {
+        values: offered.map(({ value }) => value),
+        tokens: Float64Array.from(offered, ({ token }) => token),
+        byteLengths: Uint32Array.from(offered, ({ value }) => value.rawBytes ?? 0),
+        ...(this.#shape.keyed === true ? { keys: Float64Array.from(offered, ({ value }) => value.key ?? 0) } : {}),
+      },
+      0,
+      offered.length,
+    )
+    for (const [index, { value }] of offered.entries()) {
       if (index >= taken) this.#forget(value)
       else this.#accepted += entriesOf(value).length
     }
-    if (taken < values.length) this.seen.add(this.#closing ? 'writeAfterClose' : 'full')
+    this.#offered = offered.slice(taken)
+    if (taken < offered.length) this.seen.add(this.#closing ? 'writeAfterClose' : 'full')
     const { maxBufferedRequests, maxBufferedBytes } = this.#limits
     const full = before.bufferedRecords >= maxBufferedRequests || before.bufferedBytes >= maxBufferedBytes
     check(!full || taken === 0, `${taken} values were admitted above the limit`)
     check(!this.#closing || taken === 0, `${taken} values were admitted after close`)
-    check(full || this.#closing || taken > 0, 'no value was admitted although there is room')
+    check(full || this.#closing || taken > 0 || offered.length === 0, 'no value was admitted although there is room')
   }
 
-  async #answer(which: number, answer: Answer): Promise<void> {
+  #emit(split: number, values: readonly Value[]): void {
+    if (values.length === 0 || this.#closing) return
+    this.#released.delete(split)
+    const batch = {
+      splitId: String(split),
+      values,
+      byteLengths: Uint32Array.from(values, ({ rawBytes = 0 }) => rawBytes),
+      lastOfSplit: false,
+      raw: () => undefined,
+    }
+    const tracked = this.tracker.track('model', batch)
+    const first = this.tracker.emitRun(tracked, 0, values.length, 1)
+    for (const [index, value] of values.entries()) {
+      const token = this.harness.settlement.token()
+      check(token === first + index, 'tokens are not dense')
+      const emitted = { token, split, value }
+      this.#inputs.set(token, emitted)
+      this.#offered.push(emitted)
+    }
+  }
+
+  #takeBarrier(): void {
+    this.seen.add('barrier')
+    const barrier = { token: this.tracker.next, isPassed: false }
+    this.#barriers.push(barrier)
+    void this.tracker.settledUpTo(barrier.token).then(() => (barrier.isPassed = true))
+    this.harness.writer.hasten()
+  }
+
+  #release(split: number): void {
+    const { settlement, writer } = this.harness
+    if (this.#closing) {
+      check(writer.release(String(split)) === 0, 'something was returned after close')
+      return
+    }
+    this.seen.add('release')
+    this.#released.add(split)
+    this.tracker.release(String(split))
+    for (const { token, split: of } of this.#inputs.values()) if (of === split) settlement.released.add(token)
+    // What no writer has yet is the caller's to return.
+    for (const { token } of this.#offered.filter((each) => each.split === split)) settlement.returned(token)
+    this.#offered = this.#offered.filter((each) => each.split !== split)
+    const inFlight = new Set(this.#open.filter((request) => !this.#timedOut(request)).flatMap(({ names }) => names))
+    let expected = 0
+    for (const [name, { token }] of [...this.#inHand]) {
+      if (!settlement.released.has(token) || inFlight.has(name) || this.#refused.has(name)) continue
+      this.#end(name, 'returned')
+      expected++
+    }
+    if (expected > 0) this.seen.add('returned')
+    // After a failure nothing is sent again, so it may lie where it is until the attempt ends.
+    const returned = writer.release(String(split))
+    check(returned === expected, `${returned} entries were returned, not ${expected}`)
+  }
+
+  async #answer(which: number, given: Answer): Promise<void> {
     const [request] = this.#open.splice(which % Math.max(1, this.#open.length), 1)
     if (request === undefined) return
+    const answer = this.#possible(given)
     const isLate = this.#closed || this.#timedOut(request)
     this.seen.add(isLate ? 'late' : answer.form)
     if (isLate) this.#late++
@@ -182,10 +355,29 @@ export class AccountingModel {
         const kind = kindAt(answer.kinds, index)
         this.seen.add(kind)
         if (kind === 'written' || kind === 'duplicate' || kind === 'dropped') this.#end(name, kind)
+        else if (kind !== 'refuse') this.#returnReleased([name])
       }
-    } else if (answer.form === 'fail' && !this.#closing) this.#failed = true
+    } else if (answer.form === 'fail') this.#failed ||= !this.#closing
+    else this.#returnReleased(request.names)
     if (answer.form === 'throw') await request.reject(new Error('thrown'))
     else await request.answer(outcomeOf(answer, request.names.length))
+  }
+
+  /** A store that answers for whole requests repeats all of them or none. */
+  #possible(answer: Answer): Answer {
+    if (answer.form !== 'entries' || !this.#isOrdered || this.#shape.answers !== 'request') return answer
+    return { form: 'entries', kinds: answer.kinds.map((kind) => (kind.startsWith('retry') ? 'written' : kind)) }
+  }
+
+  /** Of a request that has to be repeated, what was released meanwhile goes back instead. */
+  #returnReleased(names: readonly string[]): void {
+    if (this.#closing) return
+    for (const name of names) {
+      const known = this.#inHand.get(name)
+      if (known === undefined || !this.harness.settlement.released.has(known.token)) continue
+      this.seen.add('returnedInFlight')
+      this.#end(name, 'returned')
+    }
   }
 
   async #letter(which: number, taken: boolean): Promise<void> {
@@ -198,6 +390,7 @@ export class AccountingModel {
   }
 
   #look(): void {
+    this.#lookAtTimeouts()
     this.#takeRequests()
     const { writer, settlement, clock, failures } = this.harness
     const status = writer.status()
@@ -217,7 +410,12 @@ export class AccountingModel {
       this.#closed || this.#closing || status.bufferedBytes === this.#bytes(),
       `${status.bufferedBytes} bytes in hand, not ${this.#bytes()}`,
     )
+    check(
+      this.harness.metric('bufferedRecords') === status.bufferedRecords,
+      `bufferedRecords is kept as ${this.harness.metric('bufferedRecords')} and counted as ${status.bufferedRecords}`,
+    )
     this.#checkTokens()
+    this.#checkBarriers()
     this.#checkBounds()
     check(settlement.violations.length === 0, settlement.violations.join())
     check(this.harness.metric('numLateAnswers') === this.#late, 'late answers are counted wrongly')
@@ -226,6 +424,15 @@ export class AccountingModel {
     check(status.inHand === 0, `${status.inHand} entries are in hand after close`)
     check(clock.pendingTimers === 0, `${clock.pendingTimers} timers are left after close`)
     check(status.bufferedBytes === 0, `${status.bufferedBytes} bytes are held after close`)
+  }
+
+  #lookAtTimeouts(): void {
+    for (const request of this.#open) {
+      if (!this.#timedOut(request) || this.#givenUp.has(request)) continue
+      this.#givenUp.add(request)
+      this.seen.add('timeout')
+      this.#returnReleased(request.names)
+    }
   }
 
   #takeRequests(): void {
@@ -240,9 +447,10 @@ export class AccountingModel {
       const bytes = request.names.reduce((total, name) => total + (this.#sizes.get(name) ?? 0), 0)
       check(!several || bytes <= maxBatchSizeInBytes, `a batch of ${bytes} bytes`)
       check(request.attempt <= maxAttempts, `attempt ${request.attempt}`)
+      this.#checkDestination(request)
+      if (this.#isOrdered && !this.#closing) this.#checkOrder(request)
     }
     const live = this.#open.filter((request) => !this.#timedOut(request))
-    for (const request of this.#open) if (this.#timedOut(request)) this.seen.add('timeout')
     const inFlight = live.flatMap((request) => request.names)
     check(new Set(inFlight).size === inFlight.length, 'one entry is in two requests at a time')
     for (const name of inFlight) check(this.#inHand.has(name), `${name} was sent although it had its outcome`)
@@ -253,15 +461,51 @@ export class AccountingModel {
     check(live.length <= this.#limits.maxInFlightRequests, `${live.length} requests in flight`)
   }
 
+  #checkDestination({ names, destination }: Request): void {
+    for (const name of names) {
+      const known = this.#inHand.get(name)
+      check(known === undefined || known.destination === destination, `${name} was sent to ${destination}`)
+    }
+  }
+
+  /** Nothing is sent while an entry of its key that was accepted before has no outcome, but for what goes before it in the request. */
+  #checkOrder({ names }: Request): void {
+    for (const [index, name] of names.entries()) {
+      const entry = this.#inHand.get(name)
+      // One that timed out and was answered in one turn of the event loop.
+      if (entry === undefined) continue
+      const before = names.slice(0, index)
+      for (const [other, { key, destination, order }] of this.#inHand) {
+        if (key !== entry.key || destination !== entry.destination || order >= entry.order) continue
+        const isRepeatedWithIt = this.#shape.answers === 'request' && before.includes(other)
+        check(isRepeatedWithIt || this.#refused.has(other), `${name} overtook ${other}, both have the key ${key}`)
+      }
+    }
+    this.seen.add('ordered')
+  }
+
+  get #isOrdered(): boolean {
+    return this.#shape.keyed === true
+  }
+
   /** Exactly what is in hand holds its token: a token settled early or late differs. */
   #checkTokens(): void {
     const held = new Map<number, number>()
     for (const { token } of this.#inHand.values()) held.set(token, (held.get(token) ?? 0) + 1)
+    for (const { token } of this.#offered) held.set(token, 1)
     for (const [token, count] of this.harness.settlement.references.entries()) {
       check(
         count === (held.get(token) ?? 0),
         `token ${token} has ${count} references and ${held.get(token) ?? 0} entries`,
       )
+    }
+    check(this.tracker.unsettled === held.size, `${this.tracker.unsettled} inputs are unsettled, not ${held.size}`)
+  }
+
+  #checkBarriers(): void {
+    for (const { token, isPassed } of this.#barriers) {
+      const waits = [...this.#inHand.values(), ...this.#offered].some((each) => each.token < token)
+      check(isPassed === !waits, `the barrier at ${token} was ${isPassed ? 'passed too early' : 'not passed'}`)
     }
   }
 
@@ -288,11 +532,12 @@ export class AccountingModel {
   #expect(value: Value, token: number): void {
     if (value.throws !== undefined) this.seen.add('throws')
     else if (value.parts !== 1) this.seen.add(value.parts === 0 ? 'none' : 'many')
-    const { rawBytes = 0, size = 0 } = value
+    const { rawBytes = 0, size = 0, key = 0, to = '' } = value
     const list = entriesOf(value)
     for (const name of list) {
       const charge = value.throws === undefined ? Math.ceil(rawBytes / list.length) + size : rawBytes
-      this.#inHand.set(name, { token, charge })
+      const destination = this.#shape.destinations === true ? String(to) : ''
+      this.#inHand.set(name, { token, charge, key, destination, order: this.#order++ })
       this.#sizes.set(name, size)
     }
   }
@@ -309,13 +554,14 @@ export class AccountingModel {
 
   #end(name: string, outcome: Final): void {
     check(this.#inHand.delete(name), `${name} got a second outcome`)
+    this.#refused.delete(name)
     this.#finals[outcome]++
+    if (outcome === 'returned') return
     this.#settlements++
     check(this.harness.settlement.settled.length < this.#settlements, `${name} was settled before its outcome`)
   }
 }
 
-const LARGEST_VALUE_BYTES = 33 + 3 * 40
 function entriesOf({ name, parts = 1, throws }: Value): readonly string[] {
   if (throws !== undefined || parts === 1) return [name]
   return Array.from({ length: parts }, (_, part) => `${name}.${part}`)
