@@ -10,6 +10,7 @@ import {
   installAlone,
   installBeside,
   installed,
+  optionalPeers,
   typeCheck,
   unasked,
   type Consumer,
@@ -42,6 +43,7 @@ describe.each(publishedPackages())('$name, installed alone', ({ name, path, mani
   let consumer: Consumer
   let example: ReadmeExample
   let brought: Installed
+  const besides = publicEntries(manifest).filter(({ subpath }) => subpath !== '.')
 
   beforeAll(async () => {
     example = readmeExample(readFileSync(join(path, 'README.md'), 'utf8'))
@@ -61,22 +63,21 @@ describe.each(publishedPackages())('$name, installed alone', ({ name, path, mani
   })
 
   test('resolves no module outside what it may stand on', { timeout: 2 * MINUTE_MS }, async () => {
-    const { result, packages, outside } = await execute(consumer, 'import.mjs', `import '${name}'\n`)
+    const { result, modules, packages, outside } = await execute(consumer, 'import.mjs', `import '${name}'\n`)
     expect(result.output).toBe('')
     expect(result.code).toBe(0)
     expect(packages).toContain(name)
     expect(unasked(name, packages)).toEqual([])
     expect(outside).toEqual([])
+    expect(modules.filter((url) => besides.some(({ types }) => url.endsWith(moduleOf(types))))).toEqual([])
   })
 
-  test.each(COMPILERS)('type checks under %s, declarations included', { timeout: 2 * MINUTE_MS }, async (compiler) => {
-    const entries = publicEntries(manifest).map(({ subpath }) => `export * from '${name}${subpath.slice(1)}'\n`)
-    writeFileSync(join(consumer.folder, 'entries.ts'), entries.join(''))
-    writeFileSync(join(consumer.folder, 'example.ts'), example.code)
-    writeFileSync(join(consumer.folder, 'wrong.ts'), `import { nothing } from '${name}'\n\nnothing()\n`)
-    // The one error shows that the compiler did look.
-    const { output } = await typeCheck(consumer, compiler, ['entries.ts', 'example.ts', 'wrong.ts'])
-    expect(output).toMatch(/^wrong\.ts\(1,10\): error TS2305: [^\n]* has no exported member 'nothing'\.\n$/)
+  test('imports every entry without the packages that are optional', { timeout: 2 * MINUTE_MS }, async () => {
+    for (const { subpath } of besides) {
+      const { result, packages } = await execute(consumer, 'import.mjs', `import '${name}${subpath.slice(1)}'\n`)
+      expect(result).toMatchObject({ code: 0, output: '' })
+      expect(unasked(name, packages)).toEqual([])
+    }
   })
 
   test("runs its README's example", { timeout: 2 * MINUTE_MS }, async () => {
@@ -86,7 +87,52 @@ describe.each(publishedPackages())('$name, installed alone', ({ name, path, mani
     expect(packages).toContain(name)
     expect(outside).toEqual([])
   })
+
+  test('type checks its main entry without the packages that are optional', { timeout: 2 * MINUTE_MS }, async () => {
+    expect(await typeErrors(consumer, 'typescript-7', [{ subpath: '.' }], example)).toMatch(ONLY_WRONG)
+  })
+
+  describe('with the packages that are optional', () => {
+    beforeAll(async () => {
+      const peers = optionalPeers(consumer).filter((peer) => !brought.names.includes(peer))
+      await installBeside(
+        consumer,
+        peers.map((peer) => `${peer}@${versionUsedBy(path, peer)}`),
+      )
+    }, 5 * MINUTE_MS)
+
+    test.each(COMPILERS)(
+      'type checks under %s, declarations included',
+      { timeout: 2 * MINUTE_MS },
+      async (compiler) => {
+        expect(await typeErrors(consumer, compiler, publicEntries(manifest), example)).toMatch(ONLY_WRONG)
+      },
+    )
+  })
 })
+
+/** The one error that shows that the compiler did look. */
+const ONLY_WRONG = /^wrong\.ts\(1,10\): error TS2305: [^\n]* has no exported member 'nothing'\.\n$/
+
+async function typeErrors(
+  consumer: Consumer,
+  compiler: (typeof COMPILERS)[number],
+  entries: readonly { readonly subpath: string }[],
+  { code }: ReadmeExample,
+): Promise<string> {
+  const { folder, subject } = consumer
+  const exported = entries.map(({ subpath }) => `export * from '${subject}${subpath.slice(1)}'\n`)
+  writeFileSync(join(folder, 'entries.ts'), exported.join(''))
+  writeFileSync(join(folder, 'example.ts'), code)
+  writeFileSync(join(folder, 'wrong.ts'), `import { nothing } from '${subject}'\n\nnothing()\n`)
+  const { output } = await typeCheck(consumer, compiler, ['entries.ts', 'example.ts', 'wrong.ts'])
+  return output
+}
+
+/** `./dist/testing.d.ts` declares `dist/testing.js`. */
+function moduleOf(types: string): string {
+  return types.slice(1).replace(/\.d\.ts$/, '.js')
+}
 
 describe('a changeset for one package', () => {
   test('at the end of the arrows releases that package only', { timeout: MINUTE_MS }, async () => {

@@ -10,6 +10,10 @@ interface Lockfile {
   readonly packages: Readonly<Record<string, { readonly hasInstallScript?: boolean }>>
 }
 
+interface PeerManifest {
+  readonly peerDependenciesMeta?: Readonly<Record<string, { readonly optional?: boolean }>>
+}
+
 /** An empty project that installs one package. */
 export interface Consumer {
   readonly folder: string
@@ -45,6 +49,13 @@ async function npmInstall(folder: string, ...packages: readonly string[]): Promi
   await runOrThrow('npm', ['install', ...flags, ...packages], { cwd: folder, timeoutMs: 240_000 })
 }
 
+/** Packages that the subject can work with and does not bring, as its published manifest says. */
+export function optionalPeers({ folder, subject }: Consumer): string[] {
+  const path = join(folder, 'node_modules', subject, 'package.json')
+  const { peerDependenciesMeta = {} }: PeerManifest = JSON.parse(readFileSync(path, 'utf8'))
+  return Object.keys(peerDependenciesMeta).filter((peer) => peerDependenciesMeta[peer]?.optional === true)
+}
+
 /** What the install brought, nested copies included, and which of it wants to run a script at install time. */
 export function installed(consumer: Consumer): Installed {
   const lock: Lockfile = JSON.parse(readFileSync(join(consumer.folder, 'package-lock.json'), 'utf8'))
@@ -63,13 +74,24 @@ export function unasked(subject: string, names: readonly string[]): string[] {
   return names.filter((name) => !allowed.has(name) && !rule.thirdParty.some((pattern) => pattern.test(name)))
 }
 
-/** Writes a file of the project and runs it; also returns the packages whose modules were resolved on the way. */
+/** What a run showed. */
+export interface Execution {
+  readonly result: RunResult
+  /** Addresses of the modules of installed packages that were resolved. */
+  readonly modules: readonly string[]
+  /** The packages that they are of. */
+  readonly packages: readonly string[]
+  /** Addresses of modules outside the project. */
+  readonly outside: readonly string[]
+}
+
+/** Writes a file of the project and runs it. */
 export async function execute(
   consumer: Consumer,
   file: string,
   code: string,
   env: Readonly<Record<string, string>> = {},
-): Promise<{ result: RunResult; packages: string[]; outside: string[] }> {
+): Promise<Execution> {
   writeFileSync(join(consumer.folder, file), code)
   const trace = join(consumer.folder, `${file}.modules`)
   writeFileSync(trace, '')
@@ -86,6 +108,7 @@ export async function execute(
   const modules = urls.filter((url) => url.startsWith(inside))
   return {
     result,
+    modules,
     packages: [...new Set(modules.map((url) => packageOf(fileURLToPath(url))))].toSorted(),
     outside: urls.filter((url) => !url.startsWith(pathToFileURL(`${consumer.folder}/`).href)),
   }
