@@ -84,7 +84,7 @@ export type {
 export type { CheckpointStatus } from './checkpoint/coordinator.ts'
 export { fileCheckpoints, type FileCheckpointsOptions } from './checkpoint/file.ts'
 export { memoryCheckpoints } from './checkpoint/memory.ts'
-export type { Checkpoint, CheckpointStorage, CheckpointStore, SourceState } from './checkpoint/storage.ts'
+export type { Checkpoint, CheckpointStorage, CheckpointStore, EmittedHint, SourceState } from './checkpoint/storage.ts'
 export { type Job } from './job/job.ts'
 export type { JobEnd, JobStatus } from './job/status.ts'
 export type { AdminOptions, CheckpointOptions, JobOptions } from './job/options.ts'
@@ -113,6 +113,13 @@ export {
 } from './dead-letters/letter.ts'
 export type { DeadLetterOptions } from './dead-letters/options.ts'
 export { fileDeadLetters, type FileDeadLettersOptions } from './dead-letters/file.ts'
+export {
+  deadLetterSource,
+  type DeadLetterSourceOptions,
+  type DeadLetterSourceState,
+  type DeadLetterSplit,
+} from './dead-letters/source.ts'
+export type { DeadLetterRecord } from './dead-letters/record.ts'
 export { readDeadLetters, type ReadDeadLettersOptions, type UnreadableLine } from './dead-letters/read.ts'
 export { drainOnSignals } from './job/signals.ts'
 export type { CallContext, MapAsyncOptions } from './job/operators.ts'

@@ -25,7 +25,7 @@ export function composeLetter(
   const { raw } = origin
   if (raw === undefined && value === undefined && entry === undefined) return undefined
   const content = contentOf(refusal)
-  const position = raw?.position ?? null
+  const position = raw === undefined ? null : String(raw.position)
   const occurrence = occurrences.next(token, `${sink ?? ''} ${content}`)
   return {
     v: 1,
@@ -33,14 +33,14 @@ export function composeLetter(
     job,
     sink: sink ?? null,
     stage,
-    reason: { code: reason.code, message: shortened(fullMessage(reason), MAX_MESSAGE) },
-    origin: originOf(origin),
+    reason: { code: String(reason.code), message: shortened(fullMessage(reason), MAX_MESSAGE) },
+    origin: originOf(origin, position),
     raw: raw === undefined ? null : base64(raw.bytes),
     ...(value === undefined ? {} : { value: render(value) }),
     ...(entry === undefined ? {} : { entry: render(entry) }),
     attempts,
     firstFailedAt: isoTime(firstFailedAt, clock),
-    ...(reason.requestId === undefined ? {} : { requestId: reason.requestId }),
+    ...(reason.requestId === undefined ? {} : { requestId: String(reason.requestId) }),
   }
 }
 
@@ -50,19 +50,27 @@ function contentOf({ entry, value }: Refusal): string {
   return value === undefined ? '' : fingerprint(value)
 }
 
-function originOf({ source, splitId, raw }: Origin): DeadLetterOrigin {
+/** As the format has it, also where a connector in JavaScript gives other types: a letter must be readable again. */
+function originOf({ source, splitId, raw }: Origin, position: string | null): DeadLetterOrigin {
+  const { key, headers, timestampMs } = raw ?? {}
   return {
     source,
     split: splitId,
-    position: raw?.position ?? null,
-    ...(raw?.key === undefined ? {} : { key: raw.key }),
-    ...(raw?.headers === undefined ? {} : { headers: { ...raw.headers } }),
-    ...(raw?.timestampMs === undefined ? {} : { timestampMs: raw.timestampMs }),
+    position,
+    ...(key === undefined ? {} : { key: String(key) }),
+    ...(headers === undefined ? {} : { headers: strings(headers) }),
+    ...(Number.isFinite(timestampMs) ? { timestampMs: timestampMs as number } : {}),
   }
 }
 
+function strings(given: Readonly<Record<string, unknown>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(given).map(([name, value]) => [name, String(value)]))
+}
+
 /** A letter, unlike logs and errors, may quote the record, as what was thrown does. */
-function fullMessage({ message, cause }: Reason): string {
+function fullMessage(reason: Reason): string {
+  const message = String(reason.message)
+  const { cause } = reason
   if (cause === undefined) return message
   let thrown: string
   try {
@@ -75,7 +83,7 @@ function fullMessage({ message, cause }: Reason): string {
 
 /** Refusals carry monotonic time. */
 function isoTime(monotonicMs: number | undefined, clock: Clock): string {
-  const ageMs = monotonicMs === undefined ? 0 : clock.now() - monotonicMs
+  const ageMs = monotonicMs === undefined || Number.isNaN(monotonicMs) ? 0 : clock.now() - monotonicMs
   return new Date(clock.wallNow() - ageMs).toISOString()
 }
 

@@ -4,8 +4,7 @@ import type { Logger } from '../logger.ts'
 import { JOB_METRICS } from '../metrics/job-metrics.ts'
 import type { MetricGroup } from '../metrics/registry.ts'
 import { backoffMs, type Random } from '../runtime/backoff.ts'
-import { type Clock, deadline, delay } from '../runtime/clock.ts'
-import { type DeadLetterDeliverMessage, traceDeadLetter } from '../runtime/tracing.ts'
+import { type Clock, delay } from '../runtime/clock.ts'
 import type { Refusal } from '../sink/spi.ts'
 import type { Origin } from '../tracker/tracker.ts'
 import { composeLetter } from './compose.ts'
@@ -14,6 +13,7 @@ import { Occurrences } from './identity.ts'
 import { type DeadLetter, REFUSAL_STAGES } from './letter.ts'
 import { shortened } from './render.ts'
 import { STORM_WINDOW, StormWindow } from './storm.ts'
+import { tryDelivery } from './try-delivery.ts'
 
 /** Letters that are made and not confirmed: enough for sinks that send batches, few enough to hold in memory twice. */
 const MAX_LETTERS_IN_FLIGHT = 64
@@ -129,8 +129,12 @@ export class Delivery {
   #compose({ sink, refusal }: Pending): DeadLetter | undefined {
     const { job, clock } = this.#plan
     const origin = this.#origin(refusal.token)
-    const letter =
-      origin === undefined ? undefined : composeLetter(job, sink, refusal, origin, clock, this.#occurrences)
+    let letter: DeadLetter | undefined
+    try {
+      if (origin !== undefined) letter = composeLetter(job, sink, refusal, origin, clock, this.#occurrences)
+    } catch (error) {
+      this.#plan.logger.error({ job, error: messageOf(error) }, 'A dead letter could not be made')
+    }
     if (letter === undefined) void this.#giveUp(refusalError(sink, refusal, origin, NO_CONTENT))
     return letter
   }
@@ -150,7 +154,7 @@ export class Delivery {
     const { clock, random, retry, metrics } = this.#plan
     const { signal } = this.#ended
     for (let attempt = 1; ; attempt++) {
-      const tried = this.#try(target, letter, attempt)
+      const tried = tryDelivery(target, letter, attempt, retry.timeoutMs, clock, signal)
       if (this.#plan.isAwaited(refusal.token)) this.#hastenSoon(target)
       const error = await tried
       if (error === undefined) {
@@ -163,35 +167,6 @@ export class Delivery {
       if (attempt >= retry.maxAttempts) return this.#giveUp(this.#failure(letter, attempt, error))
       await delay(clock, backoffMs(attempt, random, retry), signal)
       if (signal.aborted) return false
-    }
-  }
-
-  /** Undefined when the letter is confirmed. */
-  async #try(target: DeadLetters, letter: DeadLetter, attempt: number): Promise<Error | undefined> {
-    const { clock, retry } = this.#plan
-    const abort = new AbortController()
-    const { promise: over, resolve } = Promise.withResolvers<Error>()
-    const stop = (error: Error): void => {
-      resolve(error)
-      abort.abort(error)
-    }
-    const expiry = deadline(clock, retry.timeoutMs, () => {
-      const message = `no answer within ${retry.timeoutMs} ms (deadLetterRetry.timeoutMs)`
-      stop(new SluiceError('SLUICE_DEADLINE_EXCEEDED', message, { restartable: true }))
-    })
-    const { signal } = this.#ended
-    const onEnd = (): void => stop(signal.reason as Error)
-    signal.addEventListener('abort', onEnd, { once: true })
-    try {
-      const context = { signal: abort.signal, attempt }
-      const delivered = traceDeadLetter(tracingMessage(letter), async () => target.deliver(letter, context)).then(
-        () => undefined,
-        (error: unknown) => (error instanceof Error ? error : new Error(messageOf(error))),
-      )
-      return await Promise.race([delivered, over])
-    } finally {
-      expiry.cancel()
-      signal.removeEventListener('abort', onEnd)
     }
   }
 
@@ -293,18 +268,5 @@ export class Delivery {
     if (this.#loggedAt.size >= MAX_LOGGED_KINDS && !this.#loggedAt.has(kind)) return false
     this.#loggedAt.set(kind, now)
     return true
-  }
-}
-
-function tracingMessage({ job, id, sink, stage, reason, origin }: DeadLetter): DeadLetterDeliverMessage {
-  return {
-    job,
-    id,
-    stage,
-    code: reason.code,
-    source: origin.source,
-    split: origin.split,
-    ...(sink === null ? {} : { sink }),
-    ...(origin.position === null ? {} : { position: origin.position }),
   }
 }
