@@ -1,4 +1,4 @@
-import { mkdir, open, readdir, readFile, rename, unlink } from 'node:fs/promises'
+import { mkdir, open, readdir, readFile, rename, unlink, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve as resolvePath } from 'node:path'
 import { messageOf, SluiceError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
@@ -6,7 +6,8 @@ import { OptionsCheck } from '../options.ts'
 import { failpoint } from '../runtime/failpoints.ts'
 import { decodeCheckpoint, encodeCheckpoint } from './format.ts'
 import { type Owner, takeOwnership } from './owner.ts'
-import type { Checkpoint, CheckpointStorage, CheckpointStore } from './storage.ts'
+import { decodeHint, encodeHint, HINT_FILE } from './hint.ts'
+import type { Checkpoint, CheckpointStorage, CheckpointStore, EmittedHint } from './storage.ts'
 
 export interface FileCheckpointsOptions {
   /** How many checkpoints stay: an older whole one is used when the newest is damaged. @default 3 */
@@ -91,6 +92,19 @@ class FileStore implements CheckpointStore {
     }
     await this.#removeOlderThan(name)
     return bytes.length
+  }
+
+  /** Not synced: after a crash of the machine the hint may be old, which it may be anyway. */
+  async storeHint(hint: EmittedHint): Promise<void> {
+    await this.#owner.verify()
+    const aside = join(this.#folder, `${HINT_FILE}.part`)
+    await writeFile(aside, encodeHint(hint), { mode: 0o600 })
+    await rename(aside, join(this.#folder, HINT_FILE))
+  }
+
+  async loadHint(): Promise<EmittedHint | undefined> {
+    const text = await readFile(join(this.#folder, HINT_FILE), 'utf8').catch(() => undefined)
+    return text === undefined ? undefined : decodeHint(text)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

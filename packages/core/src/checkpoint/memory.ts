@@ -1,5 +1,5 @@
 import { decodeCheckpoint, encodeCheckpoint } from './format.ts'
-import type { CheckpointStorage } from './storage.ts'
+import type { CheckpointStorage, EmittedHint } from './storage.ts'
 
 /**
  * Keeps the newest checkpoint of each job in memory: enough for restarts within the process, lost with it. It is kept as the
@@ -12,6 +12,7 @@ import type { CheckpointStorage } from './storage.ts'
  */
 export function memoryCheckpoints(): CheckpointStorage {
   const newest = new Map<string, Buffer>()
+  const hints = new Map<string, EmittedHint>()
   return {
     open: (job) =>
       Promise.resolve({
@@ -25,6 +26,11 @@ export function memoryCheckpoints(): CheckpointStorage {
           newest.set(job, bytes)
           return Promise.resolve(bytes.length)
         },
+        storeHint(hint) {
+          hints.set(job, hint)
+          return Promise.resolve()
+        },
+        loadHint: () => Promise.resolve(hints.get(job)),
         [Symbol.asyncDispose]: () => Promise.resolve(),
       }),
   }

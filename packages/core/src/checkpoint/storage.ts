@@ -16,6 +16,14 @@ export interface Checkpoint {
   readonly sources: Readonly<Record<string, SourceState>>
 }
 
+/** How far records were emitted after a checkpoint: which of them a restart may repeat. A hint that may be old or missing. */
+export interface EmittedHint {
+  /** The checkpoint that was the newest when it was noted. */
+  readonly checkpointId: number
+  /** By split, inputs emitted since the barrier of that checkpoint. */
+  readonly emitted: Readonly<Record<string, number>>
+}
+
 /** Where checkpoints of a job are kept. Made by {@link fileCheckpoints} or {@link memoryCheckpoints}. */
 export interface CheckpointStorage {
   /**
@@ -40,4 +48,8 @@ export interface CheckpointStore extends AsyncDisposable {
    * @throws SluiceError `SLUICE_STATE_STORAGE`, `SLUICE_STATE_FENCED` when another owner took over.
    */
   store(checkpoint: Checkpoint): Promise<number>
+  /** Keeps a hint beside the checkpoints, at most once a second; it need not be durable. Without it no repeat is recognised. */
+  storeHint?(hint: EmittedHint): Promise<void>
+  /** The hint that was kept last; undefined if there is none that can be read. */
+  loadHint?(): Promise<EmittedHint | undefined>
 }

@@ -1,0 +1,123 @@
+import type { CheckpointStore, EmittedHint } from '../checkpoint/storage.ts'
+import { messageOf } from '../errors.ts'
+import type { Logger } from '../logger.ts'
+import type { Clock, Timer } from '../runtime/clock.ts'
+import type { Tracker } from '../tracker/tracker.ts'
+
+const INTERVAL_MS = 1_000
+/** Inputs of each split that may be emitted until the next note, at least. */
+const LEAST_AHEAD = 1_000
+
+export interface ReplayHintsPlan {
+  readonly job: string
+  readonly store: CheckpointStore
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly tracker: Tracker
+  /** The newest checkpoint that is stored; 0 while there is none. */
+  completed(): number
+}
+
+/**
+ * Notes beside the checkpoint how far each split has been emitted, so that the next attempt, or process, knows which inputs may have
+ * been written already. A hint, no state: best effort, and a little more than the truth rather than less.
+ */
+export class ReplayHints {
+  readonly #plan: ReplayHintsPlan
+  /** Inputs emitted before the barrier of each checkpoint that is open, and of the newest one that is stored. */
+  readonly #barriers = new Map<number, ReadonlyMap<string, number>>()
+  #notedUpTo = -1
+  #emittedBefore: ReadonlyMap<string, number> = new Map()
+  #timer: Timer | undefined
+  #writing: Promise<void> | undefined
+  #warned = false
+  #stopped = false
+
+  constructor(plan: ReplayHintsPlan) {
+    this.#plan = plan
+  }
+
+  /** @param last - what the attempt before this one in the same process had emitted; it knows better than any note. */
+  async restore(checkpointId: number, last: EmittedHint | undefined): Promise<void> {
+    this.#barriers.set(checkpointId, new Map())
+    const hint = last ?? (await this.#load())
+    if (hint === undefined || checkpointId === 0) return
+    for (const [splitId, count] of Object.entries(hint.emitted)) this.#plan.tracker.expectRepeats(splitId, count)
+  }
+
+  /** A snapshot is being taken: what was emitted so far lies before its barrier. */
+  barrier(checkpointId: number): void {
+    this.#barriers.set(checkpointId, this.#plan.tracker.emittedBySplit())
+  }
+
+  start(): void {
+    this.#note()
+  }
+
+  /** @returns what was emitted since the newest stored checkpoint, for the next attempt. */
+  stop(): EmittedHint {
+    this.#stopped = true
+    this.#timer?.cancel()
+    return this.#hint(() => 0)
+  }
+
+  /** Nothing is written any more once it resolves. */
+  async written(): Promise<void> {
+    await this.#writing
+  }
+
+  #note(): void {
+    if (this.#stopped) return
+    const { tracker, clock } = this.#plan
+    if (tracker.next !== this.#notedUpTo && this.#writing === undefined) {
+      this.#notedUpTo = tracker.next
+      const before = this.#emittedBefore
+      const emitted = tracker.emittedBySplit()
+      this.#emittedBefore = emitted
+      // Until the next note as much again may be emitted.
+      const ahead = (splitId: string): number =>
+        Math.max(LEAST_AHEAD, (emitted.get(splitId) ?? 0) - (before.get(splitId) ?? 0))
+      this.#writing = this.#store(this.#hint(ahead)).finally(() => {
+        this.#writing = undefined
+      })
+    }
+    this.#timer = clock.after(INTERVAL_MS, () => this.#note())
+  }
+
+  #hint(ahead: (splitId: string) => number): EmittedHint {
+    const checkpointId = this.#plan.completed()
+    const covered = this.#barriers.get(checkpointId) ?? new Map<string, number>()
+    for (const id of this.#barriers.keys()) if (id < checkpointId) this.#barriers.delete(id)
+    const emitted = [...this.#plan.tracker.emittedBySplit()].map(
+      ([splitId, count]) => [splitId, count - (covered.get(splitId) ?? 0) + ahead(splitId)] as const,
+    )
+    return { checkpointId, emitted: Object.fromEntries(emitted) }
+  }
+
+  async #store(hint: EmittedHint): Promise<void> {
+    try {
+      await this.#plan.store.storeHint?.(hint)
+    } catch (error) {
+      this.#warn(error)
+    }
+  }
+
+  async #load(): Promise<EmittedHint | undefined> {
+    try {
+      return await this.#plan.store.loadHint?.()
+    } catch (error) {
+      this.#warn(error)
+      return undefined
+    }
+  }
+
+  #warn(error: unknown): void {
+    if (this.#warned) return
+    this.#warned = true
+    const { logger, job } = this.#plan
+    logger.warn(
+      { job, error: messageOf(error) },
+      'How far records were emitted could not be noted or read: repeats after a restart are not recognised as such',
+    )
+  }
+}
