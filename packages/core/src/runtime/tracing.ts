@@ -56,7 +56,7 @@ export interface TracingMessage<Result> {
   readonly error?: unknown
 }
 
-/** Message of `sluice:sink:submit`. */
+/** Message of `sluice:sink:submit`. It ends when `submit` does, which may be after `requestTimeoutMs`: the request is repeated by then. */
 export interface SinkSubmitMessage extends TracingMessage<SinkSubmitResult> {
   /** The sink's uid. */
   readonly sink: string
