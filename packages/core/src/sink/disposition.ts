@@ -139,7 +139,7 @@ export class Disposition<Entry> {
         const key = this.#plan.isOrdered() ? '' : `${reason.code} ${afterMs ?? ''}`
         const known = groups.get(key)
         const again = known?.parcel ?? parcel.emptyPart()
-        const longest = Math.max(known?.afterMs ?? 0, afterMs ?? 0)
+        const longest = Math.max(known?.afterMs ?? 0, waitOf(afterMs))
         groups.set(key, { parcel: again, reason, ...(longest === 0 ? {} : { afterMs: longest }) })
         again.move(parcel, index)
       } else if (outcome.kind === 'refuse') this.#refuseEntry(parcel, index, reasonOf(outcome.reason))

@@ -16,6 +16,8 @@ export class Lane<Entry> {
   /** What comes before the queue, the next one last. Only in a serial lane. */
   readonly again: Parcel<Entry>[] = []
   inFlight = 0
+  /** Place of its last request among all; 0 before the first. */
+  servedAt = 0
 
   constructor(destination: Destination<Entry>, name: string, isSerial: boolean, pool: ColumnPool) {
     this.destination = destination

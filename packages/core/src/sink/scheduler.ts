@@ -30,6 +30,7 @@ export class Scheduler<Entry> {
   readonly #plan: SchedulerPlan<Entry>
   /** Lanes that may send, first come, first served; what keeps them from it may have come since. */
   readonly #ready = new Set<Lane<Entry>>()
+  #served = 0
   #timer: { readonly dueAt: number; readonly timer: Timer } | undefined
 
   constructor(plan: SchedulerPlan<Entry>) {
@@ -48,8 +49,14 @@ export class Scheduler<Entry> {
   }
 
   considerAll(destination: Destination<Entry>, now: number): void {
-    for (const lane of destination.lanes) this.consider(lane, now)
-    for (const lane of destination.isolating) this.consider(lane, now)
+    const [first] = destination.lanes
+    if (first !== undefined && destination.lanes.length === 1 && destination.isolating.size === 0) {
+      this.consider(first, now)
+      return
+    }
+    // Who was served last comes last: where few requests may be in flight, a lane that always has a full batch would take them all.
+    const inTurn = [...destination.allLanes()].sort((a, b) => a.servedAt - b.servedAt)
+    for (const lane of inTurn) this.consider(lane, now)
   }
 
   /** What is to be sent now; undefined if nothing is. The caller sends it and considers its lane again. */
@@ -61,7 +68,9 @@ export class Scheduler<Entry> {
         continue
       }
       const outgoing = this.#take(lane, now)
-      if (outgoing !== undefined) return outgoing
+      if (outgoing === undefined) continue
+      lane.servedAt = ++this.#served
+      return outgoing
     }
     return undefined
   }
