@@ -24,7 +24,7 @@ export const FILTER_HELP = `  --job <name>       letters of this job only
 
 export interface Selection {
   readonly limit: number
-  matches(letter: DeadLetter): boolean
+  readonly matches: (letter: DeadLetter) => boolean
 }
 
 /** @throws UsageError */

@@ -25,7 +25,7 @@ export function composeLetter(
   const { raw } = origin
   if (raw === undefined && value === undefined && entry === undefined) return undefined
   const content = contentOf(refusal)
-  const position = raw === undefined ? null : String(raw.position)
+  const position = raw === undefined ? null : text(raw.position)
   const occurrence = occurrences.next(token, `${sink ?? ''} ${content}`)
   return {
     v: 1,
@@ -33,14 +33,14 @@ export function composeLetter(
     job,
     sink: sink ?? null,
     stage,
-    reason: { code: String(reason.code), message: shortened(fullMessage(reason), MAX_MESSAGE) },
+    reason: { code: text(reason.code), message: shortened(fullMessage(reason), MAX_MESSAGE) },
     origin: originOf(origin, position),
     raw: raw === undefined ? null : base64(raw.bytes),
     ...(value === undefined ? {} : { value: render(value) }),
     ...(entry === undefined ? {} : { entry: render(entry) }),
     attempts,
     firstFailedAt: isoTime(firstFailedAt, clock),
-    ...(reason.requestId === undefined ? {} : { requestId: String(reason.requestId) }),
+    ...(reason.requestId === undefined ? {} : { requestId: text(reason.requestId) }),
   }
 }
 
@@ -50,26 +50,25 @@ function contentOf({ entry, value }: Refusal): string {
   return value === undefined ? '' : fingerprint(value)
 }
 
-/** As the format has it, also where a connector in JavaScript gives other types: a letter must be readable again. */
 function originOf({ source, splitId, raw }: Origin, position: string | null): DeadLetterOrigin {
   const { key, headers, timestampMs } = raw ?? {}
   return {
     source,
     split: splitId,
     position,
-    ...(key === undefined ? {} : { key: String(key) }),
+    ...(key === undefined ? {} : { key: text(key) }),
     ...(headers === undefined ? {} : { headers: strings(headers) }),
     ...(Number.isFinite(timestampMs) ? { timestampMs: timestampMs as number } : {}),
   }
 }
 
 function strings(given: Readonly<Record<string, unknown>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(given).map(([name, value]) => [name, String(value)]))
+  return Object.fromEntries(Object.entries(given).map(([name, value]) => [name, text(value)]))
 }
 
 /** A letter, unlike logs and errors, may quote the record, as what was thrown does. */
 function fullMessage(reason: Reason): string {
-  const message = String(reason.message)
+  const message = text(reason.message)
   const { cause } = reason
   if (cause === undefined) return message
   let thrown: string
@@ -89,4 +88,9 @@ function isoTime(monotonicMs: number | undefined, clock: Clock): string {
 
 function base64(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64')
+}
+
+/** Also where a connector in JavaScript gives something else: a letter must be readable again. */
+function text(given: unknown): string {
+  return typeof given === 'string' ? given : String(given)
 }

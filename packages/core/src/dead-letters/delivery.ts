@@ -46,7 +46,7 @@ interface Pending {
   readonly target: DeadLetters
   readonly sink: string | undefined
   readonly refusal: Refusal
-  resolve(confirmed: boolean): void
+  readonly resolve: (confirmed: boolean) => void
 }
 
 /**

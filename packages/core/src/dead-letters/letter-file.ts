@@ -8,8 +8,8 @@ const MAX_GROUP_BYTES = 8 * 1024 * 1024
 interface Waiting {
   readonly bytes: Buffer
   readonly signal: AbortSignal
-  resolve(): void
-  reject(error: unknown): void
+  readonly resolve: () => void
+  readonly reject: (error: unknown) => void
 }
 
 export interface LetterFileOptions {

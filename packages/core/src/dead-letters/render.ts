@@ -22,20 +22,10 @@ class Renderer {
   readonly #above = new Set<object>()
 
   render(value: unknown, depth: number): unknown {
-    switch (typeof value) {
-      case 'string':
-        return this.#text(value)
-      case 'number':
-        return Number.isFinite(value) ? value : String(value)
-      case 'boolean':
-        return value
-      case 'bigint':
-        return this.#text(value.toString())
-      case 'object':
-        return value === null ? null : this.#object(value, depth)
-      default:
-        return `[${typeof value}]`
-    }
+    if (typeof value === 'string' || typeof value === 'bigint') return this.#text(String(value))
+    if (typeof value === 'number') return Number.isFinite(value) ? value : String(value)
+    if (value === null || typeof value === 'boolean') return value
+    return typeof value === 'object' ? this.#object(value, depth) : `[${typeof value}]`
   }
 
   #object(value: object, depth: number): unknown {

@@ -44,6 +44,11 @@ function refusing<T>(bad: (value: T) => boolean, uid = 'memory'): InMemorySink<T
   })
 }
 
+const convertAllButTwo = (value: number): number[] => {
+  if (value === 2) throw new TypeError('two')
+  return [value]
+}
+
 describe('a refused record', () => {
   test('of decode becomes a letter, and the others are written', async () => {
     const clock = new VirtualClock(Date.UTC(2026, 10, 22))
@@ -96,11 +101,7 @@ describe('a refused record', () => {
     const source = new InMemorySource<number>()
     source.push('0', 1, 2, 3)
     source.end()
-    const convert = (value: number): number[] => {
-      if (value === 2) throw new TypeError('two')
-      return [value]
-    }
-    const sink = new InMemorySink<number>({ uid: 'store', convert })
+    const sink = new InMemorySink<number>({ uid: 'store', convert: convertAllButTwo })
     const deadLetters = new Letters()
     await ended(clock, start(source, sink, clock, { deadLetters }))
     expect(sink.stored).toEqual([1, 3])
@@ -265,34 +266,37 @@ function withoutRaw<T>(source: InMemorySource<T>): InMemorySource<T> {
   return source
 }
 
+interface Run {
+  readonly letters: Letters
+  readonly sink: InMemorySink<string>
+}
+
+/** Dead letters are confirmed, then the process dies before a checkpoint; everything is read again by the next. */
+async function killedThenRepeated(sink: InMemorySink<string>): Promise<Run> {
+  const letters = new Letters()
+  const storage = memoryCheckpoints()
+  const source = new InMemorySource<number>({ splits: ['a', 'b'] })
+  source.push('a', 1, 2)
+  source.push('b', 1, 2)
+  const run = async (expected: number): Promise<Job> => {
+    const clock = new VirtualClock()
+    const job = stream(source)
+      .flatMap((value) => [`${value}x`, `${value}y`, `${value}x`, `${value}z`])
+      .sinkTo(sink)
+      .start(options(clock, { deadLetters: letters, checkpoints: { storage } }))
+    await until(clock, () => letters.stored.length === expected, 100)
+    return job
+  }
+  // Never drained nor closed: a killed process says nothing.
+  await run(16)
+  await run(32)
+  return { letters, sink }
+}
+
+const byEntry = (part: readonly DeadLetter[]): string[] =>
+  part.map(({ id, entry, origin }) => `${origin.split} ${String(entry)} ${id}`).toSorted()
+
 describe('the id of a letter', () => {
-  interface Run {
-    readonly letters: Letters
-    readonly sink: InMemorySink<string>
-  }
-
-  /** Dead letters are confirmed, then the process dies before a checkpoint; everything is read again by the next. */
-  async function killedThenRepeated(sink: InMemorySink<string>): Promise<Run> {
-    const letters = new Letters()
-    const storage = memoryCheckpoints()
-    const source = new InMemorySource<number>({ splits: ['a', 'b'] })
-    source.push('a', 1, 2)
-    source.push('b', 1, 2)
-    const run = async (expected: number): Promise<Job> => {
-      const clock = new VirtualClock()
-      const job = stream(source)
-        .flatMap((value) => [`${value}x`, `${value}y`, `${value}x`, `${value}z`])
-        .sinkTo(sink)
-        .start(options(clock, { deadLetters: letters, checkpoints: { storage } }))
-      await until(clock, () => letters.stored.length === expected, 100)
-      return job
-    }
-    // Never drained nor closed: a killed process says nothing.
-    await run(16)
-    await run(32)
-    return { letters, sink }
-  }
-
   test('is the same when the process was killed after the delivery, for every entry of every input', async () => {
     const { letters } = await killedThenRepeated(refusing<string>(() => true))
     const [first, second] = [letters.ids.slice(0, 16), letters.ids.slice(16)]
@@ -314,8 +318,6 @@ describe('the id of a letter', () => {
       }),
     })
     const { letters } = await killedThenRepeated(sink)
-    const byEntry = (part: readonly DeadLetter[]): string[] =>
-      part.map(({ id, entry, origin }) => `${origin.split} ${String(entry)} ${id}`).toSorted()
     expect(byEntry(letters.stored.slice(16))).toEqual(byEntry(letters.stored.slice(0, 16)))
     expect(letters.stored.slice(16).map(({ entry }) => entry)).not.toEqual(
       letters.stored.slice(0, 16).map(({ entry }) => entry),
@@ -352,35 +354,35 @@ describe('the id of a letter', () => {
   })
 })
 
-describe('dead letters that fail', () => {
-  async function failing(given: { readonly onDeliver: Letters['onDeliver']; readonly retry?: object }): Promise<{
-    readonly letters: Letters
-    readonly job: Job
-    readonly source: InMemorySource<number>
-    readonly clock: VirtualClock
-    readonly lines: ReturnType<typeof recorder>['lines']
-  }> {
-    const clock = new VirtualClock()
-    const source = new InMemorySource<number>()
-    source.push('0', ...range(6))
-    source.end()
-    const letters = new Letters()
-    letters.onDeliver = given.onDeliver
-    const { lines, logger } = recorder()
-    const job = start(
-      source,
-      refusing<number>((value) => value % 2 === 1),
-      clock,
-      {
-        logger,
-        deadLetters: letters,
-        restartGraceMs: 10,
-        deadLetterRetry: { maxAttempts: 4, timeoutMs: 1000, initialDelayMs: 100, maxDelayMs: 250, ...given.retry },
-      },
-    )
-    return { letters, job, source, clock, lines }
-  }
+async function failing(given: { readonly onDeliver: Letters['onDeliver']; readonly retry?: object }): Promise<{
+  readonly letters: Letters
+  readonly job: Job
+  readonly source: InMemorySource<number>
+  readonly clock: VirtualClock
+  readonly lines: ReturnType<typeof recorder>['lines']
+}> {
+  const clock = new VirtualClock()
+  const source = new InMemorySource<number>()
+  source.push('0', ...range(6))
+  source.end()
+  const letters = new Letters()
+  letters.onDeliver = given.onDeliver
+  const { lines, logger } = recorder()
+  const job = start(
+    source,
+    refusing<number>((value) => value % 2 === 1),
+    clock,
+    {
+      logger,
+      deadLetters: letters,
+      restartGraceMs: 10,
+      deadLetterRetry: { maxAttempts: 4, timeoutMs: 1000, initialDelayMs: 100, maxDelayMs: 250, ...given.retry },
+    },
+  )
+  return { letters, job, source, clock, lines }
+}
 
+describe('dead letters that fail', () => {
   test('are tried again with growing delays until they take the letter', async () => {
     const at: number[] = []
     let fails = 3

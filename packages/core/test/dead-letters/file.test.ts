@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { appendFileSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test, type TestContext } from 'vitest'
 import {
   type DeadLetter,
   type DeadLetters,
@@ -207,9 +207,8 @@ describe('a folder that cannot take letters', () => {
     },
   )
 
-  test('because the disk is full rejects, settles nothing, and takes letters whole again once there is room', async (test) => {
-    const path = tinyDisk(64)
-    if (path === undefined) return test.skip('tmpfs may not be mounted here')
+  test('because the disk is full rejects, settles nothing, and takes letters whole again once there is room', async (tested) => {
+    const path = tinyDisk(64, tested)
     const deadLetters = made(path)
     const filler = join(path, 'filler')
     await deadLetters.deliver(letter({ id: 'before' }), context())
@@ -226,9 +225,8 @@ describe('a folder that cannot take letters', () => {
     expect(ids(await read(path))).toEqual(['before', 'large', 'after'])
   })
 
-  test('because the disk is full fails the job beyond its budget, and nothing is acknowledged', async (test) => {
-    const path = tinyDisk(32)
-    if (path === undefined) return test.skip('tmpfs may not be mounted here')
+  test('because the disk is full fails the job beyond its budget, and nothing is acknowledged', async (tested) => {
+    const path = tinyDisk(32, tested)
     const source = new InMemorySource<string>()
     source.push('0', 'good')
     source.pushUndecodable('0', 'x'.repeat(60_000))
@@ -252,13 +250,13 @@ describe('a folder that cannot take letters', () => {
   })
 })
 
-/** A file system of a few KiB; undefined where it may not be made. */
-function tinyDisk(kib: number): string | undefined {
+/** A file system of a few KiB; skips the test where it may not be made. */
+function tinyDisk(kib: number, tested: TestContext): string {
   const path = folder()
   try {
     execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${kib}k`, 'tmpfs', path], { stdio: 'ignore' })
   } catch {
-    return undefined
+    return tested.skip('tmpfs may not be mounted here')
   }
   onTestFinished(() => void execFileSync('umount', ['-l', path]))
   return path
@@ -291,14 +289,14 @@ describe('a process that is killed while it writes', () => {
   })
 })
 
-describe('reading', () => {
-  function filled(...lines: readonly string[]): string {
-    const path = folder()
-    writeFileSync(join(path, '20260101T000000000Z.hosts.1-00000000.ndjson'), lines.join('\n'))
-    return path
-  }
-  const line = (id: string): string => encodeDeadLetter(letter({ id }))
+function filled(...lines: readonly string[]): string {
+  const path = folder()
+  writeFileSync(join(path, '20260101T000000000Z.hosts.1-00000000.ndjson'), lines.join('\n'))
+  return path
+}
+const line = (id: string): string => encodeDeadLetter(letter({ id }))
 
+describe('reading', () => {
   test('passes over a torn last line, and says so', async () => {
     const path = filled(line('a'), line('b'), line('c').slice(0, 40))
     expect(ids(await read(path))).toEqual(['a', 'b'])

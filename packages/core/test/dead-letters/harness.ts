@@ -12,10 +12,10 @@ export class Letters implements DeadLetters {
   /** A rejection is a failed try. */
   onDeliver: (letter: DeadLetter, context: DeliveryContext) => Promise<void> | void = () => {}
 
-  async deliver(letter: DeadLetter, context: DeliveryContext): Promise<void> {
-    this.tries.push({ letter, context })
-    await this.onDeliver(letter, context)
-    this.stored.push(letter)
+  async deliver(given: DeadLetter, context: DeliveryContext): Promise<void> {
+    this.tries.push({ letter: given, context })
+    await this.onDeliver(given, context)
+    this.stored.push(given)
   }
 
   hasten(): void {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { resolveJobOptions } from '../../src/job/options.ts'
-import { type DeadLetters, fromIterable, type JobOptions, type SinkToOptions, stream } from '../../src/index.ts'
+import { type DeadLetters, fromIterable, type SinkToOptions, stream } from '../../src/index.ts'
 import { InMemorySink } from '../job/harness.ts'
 
 const says = (run: () => unknown): string => {
@@ -12,10 +12,9 @@ const says = (run: () => unknown): string => {
   return ''
 }
 
-describe('the dead-letter options of start()', () => {
-  const resolve = (given: object): ReturnType<typeof resolveJobOptions> =>
-    resolveJobOptions({ name: 'x', ...given } as JobOptions)
+const resolve = (given: object): ReturnType<typeof resolveJobOptions> => resolveJobOptions({ name: 'x', ...given })
 
+describe('the dead-letter options of start()', () => {
   test('have the documented defaults', () => {
     expect(resolve({})).toMatchObject({
       deadLetters: undefined,
@@ -61,10 +60,10 @@ describe('the dead-letter options of start()', () => {
   })
 })
 
-describe('the options of sinkTo()', () => {
-  const sinkTo = (options: unknown): unknown =>
-    stream(fromIterable([1])).sinkTo(new InMemorySink<number>({ uid: 'a' }), options as SinkToOptions)
+const sinkTo = (options: unknown): unknown =>
+  stream(fromIterable([1])).sinkTo(new InMemorySink<number>({ uid: 'a' }), options as SinkToOptions)
 
+describe('the options of sinkTo()', () => {
   test.each([
     [{ deadLetters: {} }, 'sinkTo(a): 1 invalid option(s):\n  - deadLetters must have the method(s) deliver'],
     [{ deadLetter: {} }, "unknown option 'deadLetter'; did you mean 'deadLetters'?"],

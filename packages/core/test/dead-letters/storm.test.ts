@@ -105,11 +105,11 @@ describe('a job', () => {
   })
 })
 
-describe('the window', () => {
-  /** By definition: some 1000 consecutive inputs have more than allowed. */
-  const isStorm = (tokens: readonly number[], allowed: number): boolean =>
-    tokens.some((first) => tokens.filter((token) => token >= first && token < first + 1000).length > allowed)
+/** By definition: some 1000 consecutive inputs have more than allowed. */
+const isStorm = (tokens: readonly number[], allowed: number): boolean =>
+  tokens.some((first) => tokens.filter((token) => token >= first && token < first + 1000).length > allowed)
 
+describe('the window', () => {
   test('sees a storm when it is one, in whatever order the refusals come', () => {
     fc.assert(
       fc.property(
