@@ -19,7 +19,7 @@ export interface AsyncTailPlan {
   /** All records of the split that was said to be finished were offered to the sinks. */
   splitFinished(splitId: string): void
   /** The value holds its reference until core has decided. */
-  refused(poison: Poison, token: number): void
+  refused(poison: Poison, token: number, value?: unknown): void
   fail(error: SluiceError): void
 }
 
@@ -172,8 +172,10 @@ export class AsyncTail {
     }
     const count = rejected === undefined ? chain.runOne(item.value, item.key) : -1
     if (count === -1) {
-      const poison = rejected === undefined ? chain.poison : { stage: stage.step.stage, error: rejected.error }
-      if (poison !== undefined) this.#plan.refused(poison, token)
+      // What a call was given tells the refusals of one input apart; what it gave may be another after a restart.
+      if (rejected !== undefined) {
+        this.#plan.refused({ stage: stage.step.stage, error: rejected.error }, token, item.value)
+      } else if (chain.poison !== undefined) this.#plan.refused(chain.poison, token)
       this.#leave(split, 1)
       return
     }

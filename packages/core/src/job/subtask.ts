@@ -130,7 +130,7 @@ export class Subtask {
       references: writers.length,
       slots,
       splitFinished: (splitId) => this.#plan.splitFinished(splitId),
-      refused: (poison, token) => this.#refuse(poison, token),
+      refused: (poison, token, value) => this.#refuse(poison, token, value),
       fail: (error) => this.#plan.fail(error),
     })
   }
@@ -249,8 +249,9 @@ export class Subtask {
     })
   }
 
-  #refuse(poison: Poison, token: number): void {
-    this.#refused({ stage: 'operator', reason: poisonReason(poison), token, attempts: 0 })
+  #refuse(poison: Poison, token: number, value?: unknown): void {
+    const refusal = { stage: 'operator', reason: poisonReason(poison), token, attempts: 0 } as const
+    this.#refused(value === undefined ? refusal : { ...refusal, value })
   }
 
   /** The input stays in hand until core has decided about it. */
