@@ -1,8 +1,8 @@
 import type { Reason } from './spi.ts'
 
 /** A sum with NaN would never again compare as full or as empty. */
-export function measured(what: string, value: number): number {
-  if (value >= 0 && value < Number.POSITIVE_INFINITY) return value
+export function measured(what: string, value: number | undefined): number {
+  if (value !== undefined && value >= 0 && value < Number.POSITIVE_INFINITY) return value
   throw new RangeError(`${what} must give a number from 0 up, got ${String(value)}`)
 }
 

@@ -4,6 +4,7 @@ import { SINK_METRICS, type SinkCounters } from '../metrics/sink-metrics.ts'
 import { deadline, type Timer } from '../runtime/clock.ts'
 import { failpoint } from '../runtime/failpoints.ts'
 import { WakeUp } from '../runtime/signal.ts'
+import { type SinkSubmitMessage, traceSubmit } from '../runtime/tracing.ts'
 import type { Disposition } from './disposition.ts'
 import type { InHand } from './in-hand.ts'
 import type { Lane } from './lane.ts'
@@ -62,7 +63,7 @@ export class Requests<Entry> {
     const batch: Batch<Entry> = { entries, destination: lane.destination.name, weight: parcel.weight, trigger }
     let outcome: Promise<SubmitOutcome>
     try {
-      outcome = this.#plan.submit(batch, request)
+      outcome = traceSubmit(this.#factsOf(request), () => this.#plan.submit(batch, request))
     } catch (error) {
       outcome = Promise.reject(error as Error)
     }
@@ -139,6 +140,12 @@ export class Requests<Entry> {
     this.#expiry = undefined
     const [oldest] = hand.requests
     if (oldest !== undefined) this.#expireAt(oldest.sentAt + requestTimeoutMs)
+  }
+
+  #factsOf({ parcel, lane, attempt, trigger }: Request<Entry>): SinkSubmitMessage {
+    const { name: destination } = lane.destination
+    const { sinkUid: sink } = this.#plan.context
+    return { sink, destination, entries: parcel.length, bytes: parcel.sizeInBytes, attempt, trigger }
   }
 
   /** What the fault campaigns must catch: inputs acknowledged when they are sent instead of when they are stored. */
