@@ -3,6 +3,7 @@ import { SINK_METRICS, sinkCounters, type SinkCounters } from '../metrics/sink-m
 import { WakeUp } from '../runtime/signal.ts'
 import { Disposition, timeoutReason } from './disposition.ts'
 import { ColumnPool } from './entry-queue.ts'
+import { keyed, measured, named, recordTooLarge, refuseReturned } from './entry-rules.ts'
 import { InHand } from './in-hand.ts'
 import { Destination, type Lane } from './lane.ts'
 import { type AsyncSinkOptions, resolveSinkOptions, type ResolvedSinkOptions } from './options.ts'
@@ -110,7 +111,9 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
       submit: (batch, submitContext) => this.submit(batch, submitContext),
       isClosing: () => this.#closing !== undefined,
       onAnswered: (lane) => {
-        this.#scheduler.considerAll(lane.destination, context.clock.now())
+        const now = context.clock.now()
+        this.#scheduler.considerAll(lane.destination, now)
+        this.#wakeForTimeout(now)
         this.#forgetIfIdle(lane.destination)
         this.#pump()
       },
@@ -199,7 +202,7 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
   }
 
   status(): SinkStatus {
-    return sinkStatus(this.#counters, this.#hand, this.limits, this.context.clock.now())
+    return sinkStatus(this.#counters, this.#hand, this.context.clock.now())
   }
 
   get #isOrdered(): boolean {
@@ -269,8 +272,7 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
     }
     const charge = rawShare + size
     if (size > maxRecordSizeInBytes) {
-      const message = `${size} bytes, allowed are ${maxRecordSizeInBytes} (maxRecordSizeInBytes)`
-      this.#refuse(token, charge, now, { code: 'recordTooLarge', message }, { entry })
+      this.#refuse(token, charge, now, recordTooLarge(size, maxRecordSizeInBytes), { entry })
       return
     }
     const { queue } = lane
@@ -280,8 +282,7 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
     const { length } = queue
     if (length === 1 && entryTimeoutMs !== Number.POSITIVE_INFINITY) this.#scheduler.wakeAt(now + entryTimeoutMs, now)
     // Nothing changes for the lane between its first entry and a full batch.
-    const isFull =
-      length === maxBatchSize || queue.weight >= maxBatchWeight || queue.sizeInBytes >= maxBatchSizeInBytes
+    const isFull = length === maxBatchSize || queue.weight >= maxBatchWeight || queue.sizeInBytes >= maxBatchSizeInBytes
     if (length === 1 || isFull) this.#scheduler.consider(lane, now)
   }
 
@@ -310,10 +311,8 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
   /** Destinations may be many and short-lived; what a limiter has learnt is kept until it is back at its limit. */
   #forgetIfIdle(destination: Destination<Entry>): void {
     if (this.destination === undefined || !destination.isEmpty) return
-    const isAtRest = destination.limiter.limit >= this.limits.maxInFlightRequests
-    if (isAtRest && destination.pausedUntil <= this.context.clock.now()) {
-      this.#hand.destinations.delete(destination.name)
-    }
+    if (destination.isSlowed || destination.pausedUntil > this.context.clock.now()) return
+    this.#hand.destinations.delete(destination.name)
   }
 
   #refuse(token: number, bytes: number, now: number, reason: Reason, what: { value?: In; entry?: Entry }): void {
@@ -362,6 +361,13 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
       },
     )
     this.#removeWaiting(now)
+    this.#wakeForTimeout(now)
+  }
+
+  /** An entry in flight has no timer of its own: its answer may put it among those that wait, for longer than its time. */
+  #wakeForTimeout(now: number): void {
+    const { entryTimeoutMs } = this.limits
+    if (entryTimeoutMs === Number.POSITIVE_INFINITY) return
     const oldest = this.#hand.oldestToSend()
     if (oldest !== undefined) this.#scheduler.wakeAt(oldest + entryTimeoutMs, now)
   }
@@ -389,6 +395,7 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
         const kept = again.flatMap((parcel) => this.#disposition.withoutLeaving(parcel, now) ?? [])
         again.splice(0, again.length, ...kept)
       }
+      for (const lane of destination.isolating) if (lane.isEmpty) destination.isolating.delete(lane)
       hand.bufferedRecords -= before - hand.countToBeRetried(destination)
       this.#scheduler.considerAll(destination, now)
     }
@@ -423,27 +430,3 @@ function emittedLate(sink: string): SluiceError {
 
 /** No order key is negative. */
 const NO_KEY = -1
-
-/** A sum with NaN would never again compare as full or as empty. */
-function measured(what: string, value: number | undefined): number {
-  if (value !== undefined && value >= 0 && value < Number.POSITIVE_INFINITY) return value
-  throw new RangeError(`${what} must give a number from 0 up, got ${String(value)}`)
-}
-
-function named(destination: unknown): string {
-  if (typeof destination === 'string') return destination
-  throw new TypeError(`destination must give a string, got ${typeof destination}`)
-}
-
-function keyed(key: unknown): number {
-  if (typeof key === 'number' && Number.isSafeInteger(key) && key >= 0) return key
-  throw new RangeError(`orderKey must give an integer from 0 to 2^53 - 1, got ${String(key)}`)
-}
-
-/** An asynchronous conversion would emit after its value was counted: its entries would belong to another. */
-function refuseReturned(returned: unknown): void {
-  if (typeof returned !== 'object' || returned === null || !('then' in returned)) return
-  // Its failure has no other reader.
-  Promise.resolve(returned).catch(() => undefined)
-  throw new TypeError('convert is asynchronous: it must emit before it returns; use mapAsync for look-ups')
-}

@@ -35,6 +35,8 @@ export class Lane<Entry> {
 export class Destination<Entry> {
   readonly name: string
   readonly limiter: RateLimiter
+  /** Of the limiter before the store said anything. */
+  readonly initialLimit: number
   /** Chosen by order key; one without order. */
   readonly lanes: readonly Lane<Entry>[]
   /** Each holds the parts of one refused request, which are sent in their order; gone when they have ended. */
@@ -49,6 +51,7 @@ export class Destination<Entry> {
   constructor(name: string, limiter: RateLimiter, lanes: number, isOrdered: boolean, pool: ColumnPool) {
     this.name = name
     this.limiter = limiter
+    this.initialLimit = limiter.limit
     this.#pool = pool
     this.lanes = Array.from(
       { length: lanes },
@@ -71,6 +74,11 @@ export class Destination<Entry> {
   *allLanes(): Generator<Lane<Entry>> {
     yield* this.lanes
     yield* this.isolating
+  }
+
+  /** True when the store has made its limiter lower the requests in flight. */
+  get isSlowed(): boolean {
+    return this.limiter.limit < this.initialLimit
   }
 
   /** True when nothing of it is in hand. */

@@ -1,22 +1,16 @@
 import type { SinkCounters } from '../metrics/sink-metrics.ts'
 import type { InHand } from './in-hand.ts'
-import type { ResolvedSinkOptions } from './options.ts'
 import type { SinkStatus } from './spi.ts'
 
 /** As many slowed destinations are named. */
 const MAX_NAMED = 10
 
 /** What a writer has done and has in hand, counted where it lies. */
-export function sinkStatus<Entry>(
-  counters: SinkCounters,
-  hand: InHand<Entry>,
-  { maxInFlightRequests }: ResolvedSinkOptions,
-  now: number,
-): SinkStatus {
+export function sinkStatus<Entry>(counters: SinkCounters, hand: InHand<Entry>, now: number): SinkStatus {
   const oldest = hand.oldest(now)
   const retryingRecords = hand.countToBeRetried()
   const slowed = [...hand.destinations.values()]
-    .filter(({ limiter, pausedUntil }) => limiter.limit < maxInFlightRequests || pausedUntil > now)
+    .filter(({ isSlowed, pausedUntil }) => isSlowed || pausedUntil > now)
     .slice(0, MAX_NAMED)
     .map(({ name, limiter, pausedUntil }) => ({
       destination: name,

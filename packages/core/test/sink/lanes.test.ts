@@ -18,6 +18,14 @@ function keyed(prefix: string, key: number, count: number, from = 0): readonly V
   return Array.from({ length: count }, (_, index) => ({ name: `${prefix}${from + index}`, order: key, key }))
 }
 
+function to(destination: string, list: readonly Value[]): readonly Value[] {
+  return list.map((value) => ({ ...value, to: destination }))
+}
+
+function sized(list: readonly Value[]): readonly Value[] {
+  return list.map((value) => ({ ...value, size: 10 }))
+}
+
 async function sentNames(harness: Harness): Promise<readonly (readonly string[])[]> {
   await harness.clock.flush()
   return harness.sent().map((request) => request.names)
@@ -194,8 +202,8 @@ describe('a store that answers for each entry', () => {
   test('repeats with different waits are repeated together, in order, after the longest', async () => {
     const harness = ordered()
     harness.offer(...keyed('a', 0, 1), ...keyed('b', 2, 1), ...keyed('c', 4, 1), ...keyed('d', 6, 1))
-    const later = (afterMs: number): object => ({ ...retry, afterMs })
-    await (await harness.only()).answer({ entries: [later(300), written, later(900), later(Number.NaN)] })
+    const waits = [300, 900, Number.NaN].map((afterMs) => ({ ...retry, afterMs }))
+    await (await harness.only()).answer({ entries: [waits[0], written, waits[1], waits[2]] })
     await harness.clock.advance(899)
     expect(harness.sent()).toEqual([])
     await harness.clock.advance(1)
@@ -303,7 +311,6 @@ describe('order keys', () => {
 describe('lanes', () => {
   test('share the requests in flight of the writer', async () => {
     const harness = ordered({ orderedLanes: 2, maxInFlightRequests: 2 }, { answers: 'request', destinations: true })
-    const to = (name: string, list: readonly Value[]): Value[] => list.map((value) => ({ ...value, to: name }))
     harness.offer(...to('x', keyed('a', 0, 4)), ...to('x', keyed('b', 1, 4)), ...to('y', keyed('c', 0, 4)))
     const open = harness.sent()
     expect(open.map(({ names }) => names[0])).toEqual(['a0', 'b0'])
@@ -402,7 +409,6 @@ describe('lanes', () => {
   test('a full buffer is sent although no lane has a full batch', async () => {
     const limits = { maxBatchSize: 4, maxBufferedRequests: 16, maxBufferedBytes: 60, maxTimeInBufferMS: 1_000_000 }
     const harness = ordered({ ...limits, orderedLanes: 2 }, { answers: 'request' })
-    const sized = (list: readonly Value[]): Value[] => list.map((value) => ({ ...value, size: 10 }))
     const taken = harness.offer(...sized(keyed('a', 0, 3)), ...sized(keyed('b', 1, 3)))
     expect(taken).toBe(6)
     const [first] = harness.sent()
