@@ -1,5 +1,6 @@
-import { messageOf, SluiceError } from '../errors.ts'
+import { SluiceError } from '../errors.ts'
 import { AsyncSinkWriter } from '../sink/async-sink-writer.ts'
+import { explainEntries } from '../sink/explain.ts'
 import { type AsyncSinkOptions, withDefaults } from '../sink/options.ts'
 import {
   ALL_WRITTEN,
@@ -71,18 +72,14 @@ export class ScriptedSink<In, Entry> implements Sink<In> {
 
   explain(value: In): Explanation {
     const { convert, destination, sizeInBytes } = this.#hooks
-    try {
-      const entries = [...convert(value)].map((entry) => ({
-        entry,
-        sizeInBytes: sizeInBytes?.(entry) ?? 0,
-        weight: 1,
-        ...(destination === undefined ? {} : { destination: destination(entry) }),
-        refusals: [],
-      }))
-      return { entries }
-    } catch (error) {
-      return { entries: [], refusal: { code: 'convertThrew', message: messageOf(error), cause: error } }
+    const rules = {
+      convert: (from: In, emit: (entry: Entry) => void): void => {
+        for (const entry of convert(from)) emit(entry)
+      },
+      ...(destination === undefined ? {} : { destination }),
+      ...(sizeInBytes === undefined ? {} : { sizeInBytes }),
     }
+    return explainEntries(rules, value)
   }
 }
 

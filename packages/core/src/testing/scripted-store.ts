@@ -80,6 +80,11 @@ export interface StoreRequest<E> {
 export interface ScriptedStoreOptions<E> {
   /** Time of the journal, in milliseconds. @default the monotonic time of the process */
   readonly now?: () => number
+  /**
+   * Requests that are answered; later ones are held. A sink that repeats without a pause would otherwise keep the process from
+   * everything else. @default no limit
+   */
+  readonly maxRequests?: number
   /** Told when a request arrives, before it is answered. */
   readonly onRequest?: (request: StoreRequest<E>) => void
   /** Told when a request is answered, before the sink sees the answer. */
@@ -192,6 +197,8 @@ export class ScriptedStore<E> {
     }
     this.#journal.push(line)
     this.#options.onRequest?.(line)
+    const { maxRequests = Number.POSITIVE_INFINITY } = this.#options
+    if (this.#journal.length > maxRequests) return promise
     const command = this.#commands.shift() ?? this.decide?.(line) ?? this.otherwise
     this.#act(line, command)
     if (command === 'throwsAtOnce') throw new TypeError('the store throws at once')

@@ -51,17 +51,16 @@ export const ADMISSION_CASES: readonly SinkCase[] = [
     promises: [4],
     async run(open) {
       const stand = await open()
-      let ready = 0
-      const wait = (): void => void stand.writer.ready().then(() => ready++)
-      wait()
-      await stand.until('a writer with room is ready', () => ready === 1, 10)
+      const wait = (): { readonly done: boolean } => stand.watch('ready', stand.writer.ready())
+      const first = wait()
+      await stand.until('a writer with room is ready', () => first.done, 10)
       await fill(stand)
-      for (let waiter = 0; waiter < 3; waiter++) wait()
+      const waiters = [wait(), wait(), wait()]
       await stand.flush()
       stand.writer.hasten()
       await stand.flush()
       stand.store.answerAll()
-      await stand.until('everyone who waits is told of room', () => ready === 4, 5000)
+      await stand.until('everyone who waits is told of room', () => waiters.every(({ done }) => done), 5000)
       stand.store.otherwise = 'stored'
       stand.store.answerAll()
       stand.take(1)
@@ -77,9 +76,8 @@ export const ADMISSION_CASES: readonly SinkCase[] = [
       const stand = await open({ limits: { maxBatchSize: 8, maxBufferedRequests: 64, maxBufferedBytes: 1000 } })
       stand.take(1, { byteLength: 600 })
       stand.take(1, { byteLength: 600 })
-      let isReady = false
-      void stand.writer.ready().then(() => (isReady = true))
-      await stand.until('the writer is ready again', () => isReady, 5000)
+      const ready = stand.watch('ready', stand.writer.ready())
+      await stand.until('the writer is ready again', () => ready.done, 5000)
       stand.take(1)
       await stand.drain()
     },

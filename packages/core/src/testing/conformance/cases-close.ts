@@ -93,13 +93,13 @@ export const CLOSE_CASES: readonly SinkCase[] = [
       stand.take(4)
       stand.writer.hasten()
       await stand.flush()
-      let ended = 0
-      for (const deadlineMs of [1000, 500]) void stand.writer.close(deadlineMs).then(() => ended++)
+      stand.startClose(1000)
+      const second = stand.watch('close', stand.writer.close(500))
       await stand.close(1000)
-      await stand.until('both calls of close end', () => ended === 2, 10)
-      void stand.writer.close(1000).then(() => ended++)
-      void stand.writer[Symbol.asyncDispose]().then(() => ended++)
-      await stand.until('a call of close after the end ends', () => ended === 4, 10)
+      await stand.until('the second call of close ends', () => second.done, 10)
+      const later = stand.watch('close', stand.writer.close(1000))
+      const disposed = stand.watch('asyncDispose', stand.writer[Symbol.asyncDispose]())
+      await stand.until('calls of close after the end end', () => later.done && disposed.done, 10)
       expectAbandoned(stand, 4)
     },
   },
@@ -109,9 +109,9 @@ export const CLOSE_CASES: readonly SinkCase[] = [
     async run(open) {
       const stand = await open()
       stand.take(2)
-      const closed = stand.close(1000)
+      stand.startClose(1000)
       stand.expect(stand.offer(stand.make(3)) === 0, 'values were taken by a writer that is being closed')
-      await closed
+      await stand.close(1000)
       const { length } = stand.store.requests
       stand.expect(stand.offer(stand.make(3)) === 0, 'values were taken by a writer that is closed')
       stand.writer.hasten()
@@ -129,10 +129,9 @@ export const CLOSE_CASES: readonly SinkCase[] = [
       const taken = stand.offer(inputs)
       await stand.flush()
       stand.offer(inputs, taken)
-      let isWoken = false
-      void stand.writer.ready().then(() => (isWoken = true))
+      const ready = stand.watch('ready', stand.writer.ready())
       await stand.close(1000)
-      await stand.until('whoever waited for room is woken', () => isWoken, 10)
+      await stand.until('whoever waited for room is woken', () => ready.done, 10)
     },
   },
   {

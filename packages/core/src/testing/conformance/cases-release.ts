@@ -109,11 +109,10 @@ export const RELEASE_CASES: readonly SinkCase[] = [
       const taken = stand.offer(inputs)
       await stand.flush()
       stand.offer(inputs, taken)
-      let isReady = false
-      void stand.writer.ready().then(() => (isReady = true))
+      const ready = stand.watch('ready', stand.writer.ready())
       await stand.flush()
       release(stand, 'given')
-      await stand.until('the writer is ready again', () => isReady, 1000)
+      await stand.until('the writer is ready again', () => ready.done, 1000)
       stand.take(4, { splitId: 'kept' })
       stand.store.otherwise = 'stored'
       stand.store.answerAll()

@@ -1,4 +1,4 @@
-import type { SluiceError } from '../../errors.ts'
+import { messageOf, type SluiceError } from '../../errors.ts'
 import { silentLogger } from '../../logger.ts'
 import { MetricRegistry } from '../../metrics/registry.ts'
 import type { Timer } from '../../runtime/clock.ts'
@@ -46,7 +46,10 @@ const LIMITS: SinkLimits = {
 }
 
 /** A sink that sets timer after timer would keep virtual time from going on. */
-const MAX_TIMERS = 100_000
+const MAX_TIMERS = 20_000
+
+/** And one that repeats without a pause, the process from everything else. No case needs a tenth of it. */
+const MAX_REQUESTS = 5000
 
 /** Virtual time that can be stopped for good, so that nothing of an ended case goes on. */
 class StandClock extends VirtualClock {
@@ -84,7 +87,7 @@ export class Stand {
   readonly #ends: (() => void | Promise<void>)[]
   readonly #keys = new Map<string, number>()
   #sequence = 0
-  #closing: Promise<void> | undefined
+  #closing: { readonly done: boolean } | undefined
 
   private constructor(parts: Parts) {
     this.abilities = parts.subject.abilities
@@ -110,6 +113,7 @@ export class Stand {
     const book = new Book(subject.abilities, limits)
     const store: ScriptedStore<SentEntry> = new ScriptedStore({
       now: () => clock.now(),
+      maxRequests: MAX_REQUESTS,
       onRequest: (request) => book.onRequest(request, store.open),
       onAnswer: (request) => book.onAnswer(request),
     })
@@ -188,9 +192,8 @@ export class Stand {
   async offerAll(inputs: readonly Input[], withinMs = 60_000): Promise<void> {
     const end = this.clock.now() + withinMs
     for (let from = this.offer(inputs); from < inputs.length; from += this.offer(inputs, from)) {
-      let isReady = false
-      void this.writer.ready().then(() => (isReady = true))
-      await this.until('the writer is ready for more', () => isReady, end - this.clock.now())
+      const ready = this.watch('ready', this.writer.ready())
+      await this.until('the writer is ready for more', () => ready.done, end - this.clock.now())
     }
   }
 
@@ -250,15 +253,29 @@ export class Stand {
     return report
   }
 
+  /** Begins to close the writer. */
+  startClose(deadlineMs: number): void {
+    this.#closing ??= this.watch('close', this.writer.close(deadlineMs))
+  }
+
   /** Closes the writer; ends when it is closed, or fails when its time is over. */
   async close(deadlineMs = 5000): Promise<void> {
-    this.#closing ??= this.writer.close(deadlineMs)
-    let isClosed = false
-    void this.#closing.then(() => (this.book.closed = isClosed = true))
+    this.startClose(deadlineMs)
     // The deadline is judged one poll phase after its timer.
-    await this.until(`close(${deadlineMs}) ends`, () => isClosed, deadlineMs + 1)
+    await this.until(`close(${deadlineMs}) ends`, () => this.#closing?.done === true, deadlineMs + 1)
+    this.book.closed = true
     const { inHand } = this.writer.status()
     this.expect(inHand === 0, `${inHand} entries are in hand after close`)
+  }
+
+  /** Looks on while a promise of the writer settles, which none may do with an error. */
+  watch(what: string, promise: PromiseLike<unknown>): { readonly done: boolean } {
+    const watched = { done: false }
+    promise.then(
+      () => (watched.done = true),
+      (error: unknown) => this.book.violations.push(`${what} was rejected: ${messageOf(error)}`),
+    )
+    return watched
   }
 
   /** Ends the case: the writer closes and leaves nothing running. */
@@ -278,6 +295,8 @@ export class Stand {
 
   /** What must hold after every event. */
   check(): void {
+    const { length } = this.store.requests
+    this.expect(length <= MAX_REQUESTS, `${length} requests were sent: repeats have no pauses`)
     const [violation] = this.book.violations
     if (violation !== undefined) throw new Error(violation)
     const [failure] = this.failures
