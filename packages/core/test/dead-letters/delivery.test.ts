@@ -482,6 +482,22 @@ describe('dead letters that fail', () => {
     expect(job.status().sinks['memory']).toMatchObject({ deadLettered: 0, abandoned: 1, inHand: 0 })
   })
 
+  test('are not tried again after the attempt has ended', async () => {
+    const { job, letters, clock } = await failing({
+      onDeliver: () => {
+        throw new Error('busy')
+      },
+      retry: { maxAttempts: 1000 },
+    })
+    await until(clock, () => letters.tries.length >= 6, 50)
+    void job.close()
+    await ended(clock, job)
+    const tries = letters.tries.length
+    await clock.advance(60_000)
+    expect(letters.tries).toHaveLength(tries)
+    expect(clock.pendingTimers).toBe(0)
+  })
+
   test('tell the log that they fail and what to turn, once, without content', async () => {
     const { job, lines, clock } = await failing({
       onDeliver: () => {

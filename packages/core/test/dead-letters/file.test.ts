@@ -222,7 +222,9 @@ describe('a folder that cannot take letters', () => {
     rmSync(filler)
     await deadLetters.deliver(large, context())
     await deadLetters.deliver(letter({ id: 'after' }), context())
-    expect(ids(await read(path))).toEqual(['before', 'large', 'after'])
+    const unreadable: UnreadableLine[] = []
+    expect(ids(await read(path, unreadable))).toEqual(['before', 'large', 'after'])
+    expect(unreadable).toEqual([])
   })
 
   test('because the disk is full fails the job beyond its budget, and nothing is acknowledged', async (tested) => {
