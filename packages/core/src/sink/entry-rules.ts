@@ -16,9 +16,14 @@ export function keyed(key: unknown): number {
   throw new RangeError(`orderKey must give an integer from 0 to 2^53 - 1, got ${String(key)}`)
 }
 
-/** An asynchronous conversion would emit after its value was counted: its entries would belong to another. */
+/**
+ * An asynchronous conversion would emit after its value was counted: its entries would belong to another. A generator does nothing
+ * until it is asked, so that its value would count as filtered out.
+ */
 export function refuseReturned(returned: unknown): void {
-  if (typeof returned !== 'object' || returned === null || !('then' in returned)) return
+  if (typeof returned !== 'object' || returned === null) return
+  if ('next' in returned) throw new TypeError('convert is a generator: it must call emit instead of yielding')
+  if (!('then' in returned)) return
   // Its failure has no other reader.
   Promise.resolve(returned).catch(() => undefined)
   throw new TypeError('convert is asynchronous: it must emit before it returns; use mapAsync for look-ups')
