@@ -1,4 +1,5 @@
 import type { DeadLetter, DeadLetters, DeliveryContext } from '../../src/index.ts'
+import { InMemorySink } from '../../src/testing.ts'
 
 /** Dead letters in memory that behave as a test says. They outlive every job and attempt. */
 export class Letters implements DeadLetters {
@@ -59,4 +60,23 @@ export function letter(given: Partial<DeadLetter> = {}): DeadLetter {
 
 export function content(of: DeadLetter): string {
   return Buffer.from(of.raw ?? '', 'base64').toString('utf8')
+}
+
+/** A store's outcome for one entry that it refuses for itself. */
+export const refuse = (
+  code: string,
+  message = 'no',
+): { readonly kind: 'refuse'; readonly reason: { code: string; message: string } } => ({
+  kind: 'refuse',
+  reason: { code, message },
+})
+
+/** A store that refuses these values for themselves. */
+export function refusing<T>(bad: (value: T) => boolean, uid = 'memory'): InMemorySink<T> {
+  return new InMemorySink<T>({
+    uid,
+    onSubmit: ({ entries }) => ({
+      entries: entries.map((entry) => (bad(entry) ? refuse('outOfRange', 'too old') : { kind: 'written' })),
+    }),
+  })
 }
