@@ -6,7 +6,7 @@ export type EntryAnswer = 'stored' | 'busy' | 'refused' | 'conflict'
  * sink.
  *
  * - `stored`: every entry was stored.
- * - `entries`: one answer for every entry; `short`: one too few.
+ * - `entries`: one answer for every entry, and not for all that it was stored; `short`: one too few.
  * - `throttled`: fewer requests, and none before `afterMs` have passed, if given.
  * - `unavailable`: nothing was stored, the same request may succeed later (5xx).
  * - `cut`: the connection ended without an answer; the request may have been applied.
@@ -238,7 +238,8 @@ export class ScriptedStore<E> {
   #answerTo({ entries }: Line<E>, command: Exclude<StoreCommand<E>, 'hold'>): StoreAnswer {
     if (typeof command === 'object') {
       if ('throttledForMs' in command) return { kind: 'throttled', afterMs: command.throttledForMs }
-      return { kind: 'entries', outcomes: entries.map((entry, index) => command.entries(entry, index)) }
+      const outcomes = entries.map((entry, index) => command.entries(entry, index))
+      return outcomes.every((outcome) => outcome === 'stored') ? { kind: 'stored' } : { kind: 'entries', outcomes }
     }
     switch (command) {
       case 'stored':

@@ -109,7 +109,7 @@ export interface SinkStage {
   readonly limits: SinkLimits
   readonly clock: Clock
   /** Runs when the case has ended: for what the fake opened. */
-  defer(end: () => void | Promise<void>): void
+  readonly defer: (end: () => void | Promise<void>) => void
 }
 
 /**

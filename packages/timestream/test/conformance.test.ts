@@ -1,0 +1,114 @@
+import { describeSink, type SentEntry, type SinkRecord, type SinkStage, type StoreAnswer } from '@sluice/core/testing'
+import { afterAll, describe, test } from 'vitest'
+
+import type { TimestreamRecord } from '../src/options.ts'
+import { TimestreamSink } from '../src/sink.ts'
+import { type Answer, exception, FakeService, STORED } from './fake-service.ts'
+
+/** The time-out that a client of the caller gets: 11 tries of 20 s and their pauses, and a discovery before the first. */
+const REQUEST_TIMEOUT_MS = 440_000
+
+function toRecords({ key, sequence, entries, conversionThrows }: SinkRecord): readonly TimestreamRecord[] {
+  if (conversionThrows) throw new TypeError('a value that cannot be converted')
+  return Array.from({ length: entries }, (_, part) => ({
+    Dimensions: [{ Name: 'key', Value: key }],
+    MeasureName: `part${part}`,
+    MeasureValue: String(sequence * 1.5),
+    Time: String(1_700_000_000_000 + sequence),
+    Version: 1,
+  }))
+}
+
+/** A record as it was sent: what the service recognises a repeat by are its coordinates and its version. */
+function decode(record: TimestreamRecord): SentEntry {
+  const { Dimensions = [], MeasureName = '', Time = '', Version } = record
+  return {
+    key: Dimensions[0]?.Value ?? '',
+    sequence: Number(Time) - 1_700_000_000_000,
+    part: Number(MeasureName.slice('part'.length)),
+    content: JSON.stringify(record),
+    identity: JSON.stringify([Dimensions, MeasureName, Time, Version]),
+  }
+}
+
+function toAnswer(answer: StoreAnswer): Answer {
+  switch (answer.kind) {
+    case 'stored':
+      return STORED
+    case 'entries':
+      return rejected(
+        answer.outcomes.flatMap((outcome, index) =>
+          outcome === 'stored'
+            ? []
+            : [{ RecordIndex: index, Reason: outcome, ...(outcome === 'conflict' ? { ExistingVersion: 2 } : {}) }],
+        ),
+      )
+    case 'short':
+      // The nearest that the service could say: a record that the request does not have.
+      return rejected([{ RecordIndex: answer.outcomes.length + 1, Reason: 'beyond the last record' }])
+    case 'throttled':
+      return exception('ThrottlingException', 429, 'Too many ActiveMagneticStorePartitions')
+    case 'unavailable':
+      return exception('InternalServerException', 500, 'try again')
+    case 'cut':
+      return { error: Object.assign(new Error('socket hang up'), { code: 'ECONNRESET' }) }
+    case 'refused':
+      return exception('ValidationException', 400, 'a record is invalid')
+    case 'denied':
+      return exception('AccessDeniedException', 403, 'not authorized')
+    case 'threw':
+      return { error: new TypeError('the client is broken') }
+    case 'meaningless':
+      return rejected([])
+    case 'conflict':
+    case 'tooLarge':
+      break
+  }
+  throw new Error(`the service has no answer for ${answer.kind}`)
+}
+
+function rejected(list: readonly Readonly<Record<string, unknown>>[]): Answer {
+  return exception('RejectedRecordsException', 419, 'records were rejected', { RejectedRecords: list })
+}
+
+function serviceOf({ store, defer }: SinkStage): FakeService {
+  const service = new FakeService(async ({ body }) => toAnswer(await store.receive((body.Records ?? []).map(decode))))
+  defer(() => service.client.destroy())
+  return service
+}
+
+describeSink<SinkRecord>(
+  { describe, test, afterAll },
+  {
+    name: 'TimestreamSink',
+    abilities: {
+      answers: 'entry',
+      repeats: 'idempotent',
+      orderKey: 'keyed',
+      destinations: false,
+      entryRetries: false,
+      namedRefusals: true,
+      wholeRefusals: true,
+      conflicts: true,
+      tooLarge: false,
+      throttling: 'slowsDown',
+      callerFaults: true,
+      conversionRefusals: true,
+      fanOut: true,
+      explain: true,
+    },
+    requestTimeoutMs: REQUEST_TIMEOUT_MS,
+    valueFor: (record) => record,
+    create: (stage) => {
+      const { requestTimeoutMs: _, ...limits } = stage.limits
+      return new TimestreamSink<SinkRecord>({
+        ...limits,
+        databaseName: 'metrics',
+        tableName: 'hosts',
+        elementConverter: toRecords,
+        client: serviceOf(stage).client,
+      })
+    },
+    decodeExplained: (entry) => decode(entry as TimestreamRecord),
+  },
+)
