@@ -1,25 +1,19 @@
 import { CheckpointCoordinator, type CheckpointStatus } from '../checkpoint/coordinator.ts'
-import type { Checkpoint } from '../checkpoint/storage.ts'
+import type { Checkpoint, EmittedHint } from '../checkpoint/storage.ts'
 import type { DeadLetterStatus } from '../dead-letters/dead-letters.ts'
 import { Delivery } from '../dead-letters/delivery.ts'
 import { distinct } from '../dead-letters/lifecycle.ts'
 import { SluiceError } from '../errors.ts'
 import { JOB_METRICS } from '../metrics/job-metrics.ts'
 import { SOURCE_METRICS } from '../metrics/source-metrics.ts'
-import type { SinkContext, SinkStatus, SinkWriter } from '../sink/spi.ts'
-import type {
-  EnumeratorContext,
-  ReaderStatus,
-  SourceContext,
-  SourceReader,
-  SourceSplit,
-  SplitEnumerator,
-} from '../source/spi.ts'
+import type { SinkStatus, SinkWriter } from '../sink/spi.ts'
+import type { EnumeratorContext, ReaderStatus, SourceReader, SourceSplit, SplitEnumerator } from '../source/spi.ts'
 import { Tracker } from '../tracker/tracker.ts'
 import { callSlots } from './call-slots.ts'
+import { type Lent, sinkContext, sourceContext } from './contexts.ts'
 import { Grace } from './grace.ts'
-import { isKeyed } from './operators.ts'
 import type { AnySink, JobPlan } from './plan.ts'
+import { ReplayHints } from './replay-hints.ts'
 import { restoredState } from './restore.ts'
 import { Subtask } from './subtask.ts'
 
@@ -57,21 +51,43 @@ export class Attempt {
   readonly #writers = new Map<string, SinkWriter<unknown>>()
   readonly #subtasks: Subtask[] = []
   readonly #slots: ReturnType<typeof callSlots>
+  readonly #lent: Lent
+  readonly #hints: ReplayHints
+  readonly #emittedBefore: EmittedHint | undefined
   /** Splits assigned before the start positions are stored; nothing is read until then. */
   #pendingAssignments: { readonly splits: readonly SourceSplit[]; readonly subtask: number }[] | undefined = []
   #noMoreSplits = false
   #enumerator: SplitEnumerator<unknown> | undefined
   #coordinator: CheckpointCoordinator | undefined
   #failure: SluiceError | undefined
+  /** The checkpoint that this attempt began with; 0 if there was none. */
+  #restoredId = 0
+  #emitted: EmittedHint | undefined
   #closed = false
   #ended = false
 
-  constructor(plan: JobPlan) {
+  /** @param emittedBefore - what the attempt before this one in the same process had emitted. */
+  constructor(plan: JobPlan, emittedBefore?: EmittedHint) {
     this.#plan = plan
+    this.#emittedBefore = emittedBefore
     const late = plan.metrics.group({ job: plan.name }).counter(JOB_METRICS.numLateSettlements)
     this.#tracker = new Tracker({ maxRetainedBytes: plan.maxRetainedBytes, onLateCall: () => late.value++ })
     this.#delivery = this.#makeDelivery()
     this.#slots = callSlots(plan.steps)
+    this.#lent = {
+      plan,
+      tracker: this.#tracker,
+      delivery: this.#delivery,
+      signal: this.#abort.signal,
+      fail: this.#fail,
+      requestCheckpoint: this.#requestCheckpoint,
+    }
+    this.#hints = new ReplayHints({
+      ...plan,
+      job: plan.name,
+      tracker: this.#tracker,
+      completed: () => this.#coordinator?.status().last?.id ?? this.#restoredId,
+    })
     // Whoever awaits run() learns of it; without an awaiter yet it must not count as unhandled.
     this.#failed.promise.catch(() => undefined)
   }
@@ -157,8 +173,10 @@ export class Attempt {
     const { source, sinks, parallelism, name, store } = this.#plan
     const restored = await store.load()
     const state = restoredState(source, restored, name)
+    this.#restoredId = restored?.id ?? 0
+    await this.#hints.restore(this.#restoredId, this.#emittedBefore)
     // Before the parts that may ask it for a checkpoint.
-    const coordinator = this.#makeCoordinator(restored?.id ?? 0)
+    const coordinator = this.#makeCoordinator(this.#restoredId)
     this.#coordinator = coordinator
     for (const sink of sinks) {
       if (this.#ended) return
@@ -168,7 +186,7 @@ export class Attempt {
     const enumerator = source.createEnumerator(this.#enumeratorContext(), state)
     this.#enumerator = enumerator
     for (let subtask = 0; subtask < parallelism; subtask++) {
-      const reader = source.createReader({ ...this.#sourceContext(), subtask })
+      const reader = source.createReader({ ...sourceContext(this.#lent), subtask })
       this.#readers.push(reader)
       this.#subtasks.push(this.#subtask(reader, subtask))
     }
@@ -179,12 +197,13 @@ export class Attempt {
     if (this.#ended || this.#failure !== undefined) return
     this.#release()
     coordinator.start()
+    this.#hints.start()
   }
 
   async #makeWriter(sink: AnySink): Promise<void> {
     let writer: SinkWriter<unknown>
     try {
-      writer = await sink.createWriter(this.#sinkContext(sink))
+      writer = await sink.createWriter(sinkContext(this.#lent, sink))
     } catch (error) {
       throw SluiceError.from(error, 'SLUICE_SINK_FAILED', sink.uid)
     }
@@ -234,6 +253,7 @@ export class Attempt {
   #makeCoordinator(lastId: number): CheckpointCoordinator {
     const { clock, logger, metrics, store, intervalMs, minPauseMs, timeoutMs, name } = this.#plan
     return new CheckpointCoordinator({
+      job: name,
       clock,
       logger,
       metrics: metrics.group({ job: name }),
@@ -257,6 +277,7 @@ export class Attempt {
   #snapshot(id: number): Checkpoint {
     const { source, name, clock } = this.#plan
     for (const subtask of this.#subtasks) subtask.reportEmitted()
+    this.#hints.barrier(id)
     const splits = this.#readers.flatMap((reader) => [...reader.snapshotState(id)])
     for (const pending of this.#pendingAssignments ?? []) splits.push(...pending.splits)
     const enumerator = this.#enumerator?.snapshotState(id)
@@ -268,46 +289,9 @@ export class Attempt {
     }
   }
 
-  #sinkContext(sink: AnySink): SinkContext {
-    const { logger, metrics, clock, random, name, steps } = this.#plan
-    return {
-      sinkUid: sink.uid,
-      logger,
-      metrics: metrics.group({ job: name, sink: sink.uid }),
-      clock,
-      random,
-      keyed: isKeyed(steps),
-      fail: this.#fail,
-      requestCheckpoint: this.#requestCheckpoint,
-      settlement: {
-        became: (token, entries) => this.#tracker.add(token, entries - 1),
-        settle: (token) => this.#tracker.settle(token),
-        settleAll: (tokens, count) => this.#tracker.settleAll(tokens, count),
-        returned: (token) => this.#tracker.returned(token),
-        isReleased: (token) => this.#tracker.isReleased(token),
-        isReplaySuspect: (token) => this.#tracker.isReplaySuspect(token),
-        refused: (refusal) => this.#delivery.refused(sink.uid, refusal),
-      },
-    }
-  }
-
-  #sourceContext(): SourceContext {
-    const { source, logger, metrics, clock, random, name } = this.#plan
-    return {
-      sourceUid: source.uid,
-      logger,
-      metrics: metrics.group({ job: name, source: source.uid }),
-      clock,
-      random,
-      signal: this.#abort.signal,
-      fail: this.#fail,
-      requestCheckpoint: this.#requestCheckpoint,
-    }
-  }
-
   #enumeratorContext(): EnumeratorContext<SourceSplit> {
     return {
-      ...this.#sourceContext(),
+      ...sourceContext(this.#lent),
       parallelism: this.#plan.parallelism,
       assign: (splits, subtask) => {
         if (this.#pendingAssignments === undefined) this.#assign(splits, subtask)
@@ -341,6 +325,11 @@ export class Attempt {
     await Promise.all(this.#readers.map((reader) => reader.close(this.#plan.restartGraceMs)))
   }
 
+  /** What this attempt had emitted beyond its newest stored checkpoint; undefined before it ended. */
+  get emitted(): EmittedHint | undefined {
+    return this.#emitted
+  }
+
   /** What is emitted and not settled; after a failure it is repeated by the next attempt. */
   leftover(): Leftover {
     const { unsettled } = this.#tracker
@@ -355,13 +344,14 @@ export class Attempt {
     this.#delivery.end()
     this.#abort.abort(new SluiceError('SLUICE_CLOSED', 'the attempt ended', { restartable: true }))
     const stored = this.#coordinator?.stop()
+    this.#emitted = this.#hints.stop()
     const grace = new Grace(clock, logger, name, restartGraceMs)
     await grace.spend(this.#readers.map((reader) => () => reader.close(grace.leftMs)))
     await grace.spend([...this.#writers.values()].map((writer) => () => writer.close(grace.leftMs)))
     await grace.spend([async () => this.#enumerator?.[Symbol.asyncDispose]()])
     // A store under way must not overtake one of the next attempt; only when none follows is it given up.
     if (this.#failure?.restartable !== false) await Promise.race([stored, this.#closeAsked()])
-    await grace.spend([() => stored])
+    await grace.spend([() => stored, () => this.#hints.finish()])
     const leftover = this.leftover()
     this.#tracker.end()
     return leftover

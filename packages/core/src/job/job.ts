@@ -1,11 +1,12 @@
 import { type AdminServer, startAdminServer } from '../admin/server.ts'
-import type { CheckpointStore } from '../checkpoint/storage.ts'
-import type { DeadLetters, DeadLetterStatus } from '../dead-letters/dead-letters.ts'
+import type { CheckpointStore, EmittedHint } from '../checkpoint/storage.ts'
+import type { DeadLetters } from '../dead-letters/dead-letters.ts'
 import { distinct, openDeadLetters } from '../dead-letters/lifecycle.ts'
 import { SluiceError } from '../errors.ts'
 import { JOB_METRICS } from '../metrics/job-metrics.ts'
 import type { MetricRegistry } from '../metrics/registry.ts'
 import { delay } from '../runtime/clock.ts'
+import { watchEventLoopDelay } from '../runtime/event-loop-delay.ts'
 import { Attempt, type Leftover } from './attempt.ts'
 import { Grace } from './grace.ts'
 import type { ResolvedJobOptions } from './options.ts'
@@ -96,7 +97,7 @@ export class Job implements AsyncDisposable {
     return this.#admin?.url
   }
 
-  status(): JobStatus & { readonly deadLetters: DeadLetterStatus } {
+  status(): JobStatus {
     const attempt = this.#attempt?.status()
     return {
       name: this.#options.name,
@@ -120,6 +121,12 @@ export class Job implements AsyncDisposable {
   async #run(): Promise<JobEnd> {
     const { name, logger, checkpoints, admin, durable } = this.#options
     let store: CheckpointStore | undefined
+    const watch = watchEventLoopDelay({
+      job: name,
+      logger,
+      metrics: this.metrics.group({ job: name }),
+      steps: this.#pipeline.steps.map(({ stage }) => stage),
+    })
     try {
       // The caller has the job in hand before anything of it runs.
       await Promise.resolve()
@@ -144,6 +151,7 @@ export class Job implements AsyncDisposable {
       logger.error({ job: name, err: failure }, 'The job failed')
       throw failure
     } finally {
+      watch[Symbol.dispose]()
       await this.#release(store)
       await this.#admin?.close()
     }
@@ -184,12 +192,13 @@ export class Job implements AsyncDisposable {
     const { clock, restart, random, logger, metrics, name } = this.#options
     const restarts = metrics.group({ job: name }).counter(JOB_METRICS.numRestarts)
     let left = NOTHING_LEFT
+    let emitted: EmittedHint | undefined
     for (;;) {
       if (this.#asked !== undefined) return left
       if (this.#attempts > 0) restarts.value++
       const startedAt = clock.now()
       this.#attempts++
-      const attempt = new Attempt(plan)
+      const attempt = new Attempt(plan, emitted)
       this.#attempt = attempt
       try {
         return await attempt.run(
@@ -205,6 +214,7 @@ export class Job implements AsyncDisposable {
         if (wait === undefined) throw failure
         logger.warn({ job: name, delayMs: Math.round(wait), strategy: restart.name }, 'The job restarts')
         left = attempt.leftover()
+        emitted = attempt.emitted
         await delay(clock, wait, this.#stopping.signal)
       }
     }

@@ -61,9 +61,10 @@ export class ReplayHints {
     return this.#hint(() => 0)
   }
 
-  /** Nothing is written any more once it resolves. */
-  async written(): Promise<void> {
+  /** Notes the exact figures, after {@link ReplayHints.stop}. Nothing is written any more once it resolves. */
+  async finish(): Promise<void> {
     await this.#writing
+    if (this.#notedUpTo >= 0) await this.#store(this.#hint(() => 0))
   }
 
   #note(): void {

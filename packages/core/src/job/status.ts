@@ -1,4 +1,5 @@
 import type { CheckpointStatus } from '../checkpoint/coordinator.ts'
+import type { DeadLetterStatus } from '../dead-letters/dead-letters.ts'
 import type { SinkStatus } from '../sink/spi.ts'
 import type { ReaderStatus } from '../source/spi.ts'
 
@@ -31,6 +32,7 @@ export interface JobStatus {
   readonly waitingFor?: string
   readonly readers: readonly ReaderStatus[]
   readonly sinks: Readonly<Record<string, SinkStatus>>
+  readonly deadLetters: DeadLetterStatus
   readonly checkpoints: CheckpointStatus | undefined
   readonly lastError?: { readonly code: string; readonly message: string; readonly attempt: number }
 }

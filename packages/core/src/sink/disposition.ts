@@ -85,7 +85,9 @@ export class Disposition<Entry> {
     const { context, hand, counters } = this.#plan
     const { settlement } = context
     const { reason, token } = refusal
-    const held = { since, reason: `refused, ${reason.code}: ${reason.message}` }
+    // What a converter threw may quote the record.
+    const why = refusal.stage === 'convert' && reason.cause !== undefined ? '' : `: ${reason.message}`
+    const held = { since, reason: `refused, ${reason.code}${why}` }
     hand.refusing.add(held)
     hand.bufferedRecords++
     hand.bufferedBytes += bytes

@@ -9,7 +9,7 @@ test.each(Object.entries({ ...SINK_METRICS, ...SOURCE_METRICS, ...JOB_METRICS })
   '%s is listed under its own name, with unit and meaning',
   (name, definition) => {
     expect(definition.name).toBe(name)
-    expect(definition.name).toMatch(/^[a-z][a-zA-Z]+$/)
+    expect(definition.name).toMatch(/^[a-z][a-zA-Z0-9]+$/)
     expect(definition.help).toMatch(/^[A-Z].*\.$/)
   },
 )
