@@ -253,7 +253,7 @@ export function expectedOf({ record }: Input): number {
   return record.conversionThrows ? 1 : record.entries
 }
 
-export function leftOf(input: Input): number {
+function leftOf(input: Input): number {
   return expectedOf(input) - input.settled - input.returned
 }
 
@@ -261,7 +261,7 @@ export function nameOf({ record }: Input): string {
   return idOf(record)
 }
 
-export function partOf({ key, sequence, part }: Pick<SentEntry, 'key' | 'sequence' | 'part'>): string {
+function partOf({ key, sequence, part }: Pick<SentEntry, 'key' | 'sequence' | 'part'>): string {
   return `${key}/${sequence}.${part}`
 }
 

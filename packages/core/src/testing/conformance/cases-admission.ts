@@ -83,6 +83,26 @@ export const ADMISSION_CASES: readonly SinkCase[] = [
     },
   },
   {
+    name: 'ready resolves when room comes from letters that were taken',
+    promises: [4, 9],
+    needs: { conversionRefusals: [true] },
+    async run(open) {
+      const stand = await open()
+      const letters = Promise.withResolvers<boolean>()
+      stand.book.decide = () => letters.promise
+      const inputs = stand.make(100, { conversionThrows: true })
+      const taken = stand.offer(inputs)
+      stand.expect(taken <= 56, `${taken} refused values are in hand, allowed are 56`)
+      const ready = stand.watch('ready', stand.writer.ready())
+      await stand.advance(5000)
+      stand.expect(!ready.done || stand.offer(inputs, taken) === 0, 'values were taken above the limit')
+      letters.resolve(true)
+      await stand.until('the writer is ready again', () => ready.done, 1000)
+      await stand.offerAll(inputs.filter(({ state }) => state === 'new'))
+      await stand.drain()
+    },
+  },
+  {
     name: 'entries to be sent again count against the buffer',
     promises: [4],
     async run(open) {

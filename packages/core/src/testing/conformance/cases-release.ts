@@ -13,7 +13,7 @@ export const RELEASE_CASES: readonly SinkCase[] = [
       const [given, kept] = await twoSplits(stand)
       const inFlight = new Set(stand.inFlight().flatMap(({ entries }) => entries.map(({ sequence }) => sequence)))
       const returnable = given.filter(({ record }) => !inFlight.has(record.sequence))
-      const count = release(stand, 'given')
+      const count = releaseSplit(stand, 'given')
       stand.expect(
         count === returnable.length,
         `release returned ${count} entries, ${returnable.length} are not in flight`,
@@ -42,7 +42,7 @@ export const RELEASE_CASES: readonly SinkCase[] = [
       await stand.advance(40)
       const settledBefore = given.filter(({ returned }) => returned > 0).length
       stand.expect(settledBefore === 0, 'entries were returned before their split was released')
-      release(stand, 'given')
+      releaseSplit(stand, 'given')
       await stand.advance(20_000)
       stand.expect(
         given.every(({ returned }) => returned === 1),
@@ -64,7 +64,7 @@ export const RELEASE_CASES: readonly SinkCase[] = [
         const kept = stand.take(2, { splitId: 'kept' })
         stand.writer.hasten()
         await stand.until('requests are in flight', () => inFlightOf(stand) === 4, 1000)
-        const count = release(stand, 'given')
+        const count = releaseSplit(stand, 'given')
         stand.expect(count === 0, `release returned ${count} entries, all are in flight`)
         stand.store.otherwise = 'stored'
         stand.store.answerAll(command)
@@ -89,7 +89,7 @@ export const RELEASE_CASES: readonly SinkCase[] = [
       const given = stand.take(4, { splitId: 'given' })
       stand.writer.hasten()
       await stand.until('requests are in flight', () => inFlightOf(stand) === 4, 1000)
-      release(stand, 'given')
+      releaseSplit(stand, 'given')
       stand.store.answerAll()
       await stand.drain()
       stand.expect(
@@ -111,7 +111,7 @@ export const RELEASE_CASES: readonly SinkCase[] = [
       stand.offer(inputs, taken)
       const ready = stand.watch('ready', stand.writer.ready())
       await stand.flush()
-      release(stand, 'given')
+      releaseSplit(stand, 'given')
       await stand.until('the writer is ready again', () => ready.done, 1000)
       stand.take(4, { splitId: 'kept' })
       stand.store.otherwise = 'stored'
@@ -125,17 +125,18 @@ export const RELEASE_CASES: readonly SinkCase[] = [
     promises: [1],
     async run(open) {
       const stand = await open()
-      stand.expect(release(stand, 'unknown') === 0, 'entries were returned of a split that has none')
+      stand.expect(releaseSplit(stand, 'unknown') === 0, 'entries were returned of a split that has none')
       stand.take(4)
-      stand.expect(release(stand, 'unknown') === 0, 'entries were returned of a split that has none')
+      stand.expect(releaseSplit(stand, 'unknown') === 0, 'entries were returned of a split that has none')
       await stand.drain()
       stand.expectStored()
-      stand.expect(release(stand, 'split-0') === 0, 'entries were returned that are stored')
+      stand.expect(releaseSplit(stand, 'split-0') === 0, 'entries were returned that are stored')
     },
   },
 ]
 
-function release(stand: Stand, splitId: string): number {
+/** Releases a split as core does, and compares what the writer says with what it returned. */
+export function releaseSplit(stand: Stand, splitId: string): number {
   stand.book.releasedSplits.add(splitId)
   const before = stand.book.inHand
   const count = stand.writer.release(splitId)

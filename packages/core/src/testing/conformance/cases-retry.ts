@@ -89,7 +89,8 @@ export const RETRY_CASES: readonly SinkCase[] = [
       stand.writer.hasten()
       await stand.until('a request is answered', () => stand.store.requests[0]?.answer !== undefined, 1000)
       const { number, answeredAt = 0 } = stand.store.requests.at(-1) ?? { number: 0 }
-      stand.take(12)
+      // More than fits: a full buffer is no reason to press the store.
+      stand.offer(stand.make(100))
       stand.writer.hasten()
       await stand.drain()
       const [next] = stand.store.requests.slice(number + 1)

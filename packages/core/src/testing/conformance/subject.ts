@@ -40,7 +40,7 @@ export interface SinkAbilities {
 }
 
 /** The closed list: each ability with its values. */
-export const SINK_ABILITIES: { readonly [Name in keyof SinkAbilities]: readonly SinkAbilities[Name][] } = {
+const SINK_ABILITIES: { readonly [Name in keyof SinkAbilities]: readonly SinkAbilities[Name][] } = {
   answers: ['entry', 'request'],
   repeats: ['idempotent', 'versioned', 'duplicated'],
   orderKey: ['none', 'keyed', 'own'],

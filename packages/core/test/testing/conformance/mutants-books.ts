@@ -132,6 +132,16 @@ export const BOOK_MUTANTS: readonly Mutant[] = [
     },
   },
   {
+    fault: 'letters that are taken wake nobody',
+    caughtBy: 'ready resolves when room comes from letters that were taken',
+    alone: true,
+    writer: class extends PlainWriter {
+      protected override wake(): void {
+        if (this.isClosed || this.counts.deadLettered === 0) super.wake()
+      }
+    },
+  },
+  {
     fault: 'hasten sends nothing',
     caughtBy: 'hasten sends what is not a full batch',
     writer: class extends PlainWriter {

@@ -133,4 +133,14 @@ export const REPEAT_MUTANTS: readonly Mutant[] = [
       }
     },
   },
+  {
+    fault: 'a full buffer lifts Retry-After',
+    caughtBy: 'a store that says for how long it wants no request gets none',
+    writer: class extends PlainWriter {
+      protected override dueAt(lane: Lane): number {
+        const at = super.dueAt(lane)
+        return this.hasRoom() || at === Number.POSITIVE_INFINITY ? at : 0
+      }
+    },
+  },
 ]
