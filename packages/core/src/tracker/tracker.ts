@@ -174,12 +174,14 @@ export class Tracker {
     for (let index = 0; index < count;) {
       const run = this.#runOf(tokens[index] as number)
       if (run === undefined) throw settledTooOften(tokens[index] as number)
-      const { firstToken, endToken } = run
+      const { endToken } = run
+      // Below the watermark lie counts of later tokens: one that was settled before must not lower theirs.
+      const firstToken = Math.max(run.firstToken, this.#watermark)
       let ended = 0
       // Tokens of one request mostly lie in one run.
       for (; index < count; index++) {
         const token = tokens[index] as number
-        if (token < firstToken || token >= endToken) break
+        if (!(token >= firstToken && token < endToken)) break
         const place = token & mask
         const left = (counts[place] as number) - 1
         if (left < 0) throw settledTooOften(token)
@@ -222,7 +224,8 @@ export class Tracker {
 
   /** The next `count` inputs of the split were emitted before the last restart, as far as is known. */
   expectRepeats(splitId: string, count: number): void {
-    this.#split(splitId).suspects = count
+    const split = this.#split(splitId)
+    split.suspects = split.emitted + count
     this.#hasSuspects ||= count > 0
   }
 
@@ -246,7 +249,8 @@ export class Tracker {
     const prefixes = this.emittedBySplit()
     for (const run of this.#runs.live()) {
       if (run.tracked.split.released) continue
-      let token = run.firstToken
+      // Below the watermark lie counts of later tokens.
+      let token = Math.max(run.firstToken, this.#watermark)
       while (this.#counts[token & this.#mask] === 0) token++
       const { splitId } = run.tracked.split
       prefixes.set(splitId, Math.min(prefixes.get(splitId) ?? Number.POSITIVE_INFINITY, ordinalOf(run, token)))
@@ -308,7 +312,8 @@ export class Tracker {
   /** The run of an input in hand. */
   #runOf(token: number): Run | undefined {
     const place = token & this.#mask
-    if (token < this.#watermark || token >= this.#next || this.#counts[place] === 0) return undefined
+    // So written that it holds for no number either.
+    if (!(token >= this.#watermark && token < this.#next) || this.#counts[place] === 0) return undefined
     return this.#runs.at(this.#slots[place] as number)
   }
 
