@@ -21,6 +21,10 @@ const ENGINE_OPTIONS = [
   'maxRecordSizeInBytes',
   'maxBufferedBytes',
   'maxIsolationRequests',
+  'entryTimeoutMs',
+  'failOnTimeout',
+  'orderedLanes',
+  'rateLimitingStrategy',
   'retry',
 ] as const
 

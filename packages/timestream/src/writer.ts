@@ -37,6 +37,8 @@ interface Failed {
 
 /** Writes batches of records with WriteRecords and gives each record the outcome that the service names. */
 export class TimestreamSinkWriter<In> extends AsyncSinkWriter<In, TimestreamRecord> {
+  /** What WriteRecords says of single records is final; what is repeated is the whole request. */
+  protected override readonly answers = 'request'
   readonly #options: ResolvedOptions<In>
   readonly #client: WriteClient
   readonly #metrics: SinkMetrics

@@ -173,7 +173,7 @@ test.for([
   await settled(started, 3)
   await until('the refusal', () => started.harness.settlement.refusals.length === 1)
   expect(inOrder(started.harness.settlement.settled)).toEqual([0, 2, 3])
-  expect(started.service.sizes).toEqual([4, 2, 2, 1, 1])
+  expect(started.service.sizes).toEqual([4, 2, 1, 1, 2])
   expect(started.harness.settlement.refusals[0]?.token).toBe(1)
 })
 
