@@ -2,7 +2,7 @@ import { messageOf } from '../errors.ts'
 import { OptionsCheck } from '../options.ts'
 import { AsyncSinkWriter } from './async-sink-writer.ts'
 import { explainEntries } from './explain.ts'
-import { type AsyncSinkOptions, checkSinkOptions, withDefaults } from './options.ts'
+import { ASYNC_SINK_OPTIONS, type AsyncSinkOptions, checkSinkOptions, withDefaults } from './options.ts'
 import {
   ALL_WRITTEN,
   type Batch,
@@ -37,7 +37,7 @@ export interface ToFunctionOptions extends Partial<AsyncSinkOptions> {
 export function toFunction<T>(fn: SinkFunction<T>, options: ToFunctionOptions = {}): Sink<T> {
   const { uid = 'function', ...given } = options
   const limits = withDefaults(DEFAULTS, given)
-  const check = new OptionsCheck('toFunction', { ...options, fn }, ['fn', 'uid', ...ENGINE_OPTIONS])
+  const check = new OptionsCheck('toFunction', { ...options, fn }, ['fn', 'uid', ...ASYNC_SINK_OPTIONS])
   check.function('fn', true)
   check.string('uid')
   checkSinkOptions(check, limits)
@@ -53,20 +53,6 @@ export function toFunction<T>(fn: SinkFunction<T>, options: ToFunctionOptions = 
 
 const DEFAULTS = { maxBatchSize: 100, maxInFlightRequests: 1, maxBufferedRequests: 1000, maxTimeInBufferMS: 1000 }
 
-const ENGINE_OPTIONS: readonly (keyof AsyncSinkOptions)[] = [
-  'maxBatchSize',
-  'maxInFlightRequests',
-  'maxBufferedRequests',
-  'maxTimeInBufferMS',
-  'maxBatchSizeInBytes',
-  'maxRecordSizeInBytes',
-  'maxBatchWeight',
-  'maxBufferedBytes',
-  'requestTimeoutMs',
-  'retry',
-  'maxIsolationRequests',
-]
-
 function emitAsIs<T>(value: T, emit: (entry: T) => void): void {
   emit(value)
 }
@@ -74,6 +60,7 @@ function emitAsIs<T>(value: T, emit: (entry: T) => void): void {
 const WARNING_INTERVAL_MS = 60_000
 
 class FunctionWriter<T> extends AsyncSinkWriter<T, T> {
+  protected override readonly answers = 'request'
   readonly #fn: SinkFunction<T>
   #warnedAt: number = Number.NEGATIVE_INFINITY
 
