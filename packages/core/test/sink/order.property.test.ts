@@ -217,7 +217,6 @@ class Receiver {
 
   #look(): void {
     const { writer, settlement } = this.harness
-    for (const request of this.harness.sent()) this.#see(request)
     for (const open of this.#open) {
       if (!this.#timedOut(open) || this.#expired.has(open)) continue
       this.#expired.add(open)
@@ -228,6 +227,7 @@ class Receiver {
         if (live !== undefined && settlement.released.has(live.token)) this.#live.delete(name)
       }
     }
+    for (const request of this.harness.sent()) this.#see(request)
     const status = writer.status()
     check(this.harness.imbalance() === 0, `the identity is broken by ${this.harness.imbalance()}`)
     check(status.inHand === this.#live.size, `${status.inHand} entries are in hand, not ${this.#live.size}`)

@@ -1,8 +1,10 @@
+import { deepStrictEqual as same } from 'node:assert/strict'
+
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 
 import { DueQueue } from '../../src/sink/due-queue.ts'
-import { ColumnPool, EntryQueue } from '../../src/sink/entry-queue.ts'
+import { type BatchLimits, ColumnPool, EntryQueue } from '../../src/sink/entry-queue.ts'
 import { Parcel } from '../../src/sink/parcel.ts'
 
 function parcelOf(name: string, entries: number): Parcel<string> {
@@ -20,6 +22,7 @@ function contentOf(parcel: Parcel<number>): unknown {
     sizes: each((index) => parcel.size(index)),
     weight: parcel.weight,
     charges: each((index) => parcel.charge(index)),
+    keys: each((index) => parcel.key(index)),
   }
 }
 
@@ -50,6 +53,34 @@ test('DueQueue: earliest first, and first in, first out among equals', () => {
         expect([...queue.parcels()].map(({ entries }) => entries[0])).toHaveLength(model.length)
       }
       queue.clear()
+      expect([queue.entries, queue.nextDueAt]).toEqual([0, undefined])
+    }),
+  )
+})
+
+test('DueQueue: each is replaced in its place, or leaves', () => {
+  const waiting = fc.record({ dueAt: fc.integer({ min: 0, max: 5 }), entries: fc.integer({ min: 1, max: 3 }) })
+  fc.assert(
+    fc.property(fc.array(waiting, { maxLength: 60 }), fc.nat(6), fc.nat(6), (list, leaves, shrinks) => {
+      const queue = new DueQueue<string>()
+      for (const [index, { dueAt, entries }] of list.entries()) queue.push(parcelOf(`p${index}`, entries), dueAt)
+      const isLeaving = (index: number): boolean => index % 7 === leaves
+      const isShrinking = (index: number): boolean => index % 7 === shrinks
+      queue.replaceEach((parcel) => {
+        const name = parcel.entries[0] ?? ''
+        const index = Number(name.slice(1))
+        if (isLeaving(index)) return undefined
+        return isShrinking(index) ? parcelOf(name, 1) : parcel
+      })
+      const kept = list
+        .map(({ dueAt, entries }, index) => ({ index, dueAt, entries: isShrinking(index) ? 1 : entries }))
+        .filter(({ index }) => !isLeaving(index))
+        .toSorted((a, b) => a.dueAt - b.dueAt || a.index - b.index)
+      expect(queue.entries).toBe(kept.reduce((total, { entries }) => total + entries, 0))
+      for (const { index, dueAt, entries } of kept) {
+        expect(queue.nextDueAt).toBe(dueAt)
+        expect(queue.popDue(dueAt)?.entries).toEqual(Array.from({ length: entries }, () => `p${index}`))
+      }
       expect([queue.entries, queue.nextDueAt]).toEqual([0, undefined])
     }),
   )
@@ -110,6 +141,7 @@ test('EntryQueue: a batch is the longest prefix that fits, at least one entry; s
             sizes: expected.map((item) => item.size),
             weight: expected.reduce((total, item) => total + item.weight, 0),
             charges: expected.map((item) => item.size + 1),
+            keys: expected.map(() => 0),
           })
         }
         expect(taken).toEqual(wanted)
@@ -121,5 +153,140 @@ test('EntryQueue: a batch is the longest prefix that fits, at least one entry; s
       queue.clear()
       expect([queue.length, queue.sizeInBytes, queue.weight, queue.oldestAt]).toEqual([0, 0, 0, undefined])
     }),
+  )
+})
+
+interface Item {
+  readonly id: number
+  readonly size: number
+  readonly weight: number
+  readonly key: number
+  isHastened: boolean
+}
+
+/** The entries that a request with one of each key takes, and what they leave. */
+function distinct(items: readonly Item[], limits: BatchLimits, window: number, before: readonly Item[]): Item[] {
+  const taken = [...before]
+  const keys = new Set(before.map(({ key }) => key))
+  for (const item of items.slice(0, window)) {
+    if (taken.length >= limits.maxBatchSize) break
+    if (keys.has(item.key)) continue
+    const bytes = sumOf(taken, 'size') + item.size
+    const weight = sumOf(taken, 'weight') + item.weight
+    if (taken.length > 0 && (bytes > limits.maxBatchSizeInBytes || weight > limits.maxBatchWeight)) break
+    keys.add(item.key)
+    taken.push(item)
+  }
+  return taken.slice(before.length)
+}
+
+function sumOf(items: readonly Item[], what: 'size' | 'weight'): number {
+  return items.reduce((total, item) => total + item[what], 0)
+}
+
+test('EntryQueue: distinct keys, removals and hastening are those of a plain list', () => {
+  const entry = fc.record({
+    size: fc.integer({ min: 0, max: 50 }),
+    weight: fc.integer({ min: 0, max: 9 }),
+    key: fc.oneof({ weight: 2, arbitrary: fc.constant(0) }, fc.nat(12)),
+  })
+  const limits = fc.record({
+    maxBatchSize: fc.integer({ min: 1, max: 40 }),
+    maxBatchSizeInBytes: fc.integer({ min: 1, max: 900 }),
+    maxBatchWeight: fc.integer({ min: 1, max: 150 }),
+  })
+  const step = fc.oneof(
+    { weight: 6, arbitrary: fc.record({ push: fc.array(entry, { maxLength: 70 }) }) },
+    {
+      weight: 5,
+      arbitrary: fc.record({ take: limits, window: fc.integer({ min: 1, max: 200 }), again: fc.option(limits) }),
+    },
+    { weight: 2, arbitrary: fc.record({ straight: limits }) },
+    { weight: 2, arbitrary: fc.record({ remove: fc.integer({ min: 1, max: 5 }), rest: fc.nat(4) }) },
+    { weight: 1, arbitrary: fc.record({ olderThan: fc.nat() }) },
+    { weight: 2, arbitrary: fc.constant({ hasten: true }) },
+  )
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+      const queue = new EntryQueue<number>(new ColumnPool(40))
+      let model: Item[] = []
+      let id = 0
+      const wanted = (items: readonly Item[]): unknown => ({
+        entries: items.map((item) => item.id),
+        tokens: items.map((item) => item.id + 1000),
+        enqueuedAt: items.map((item) => item.id * 2),
+        sizes: items.map((item) => item.size),
+        weight: sumOf(items, 'weight'),
+        charges: items.map((item) => item.size + 1),
+        keys: items.map((item) => item.key),
+      })
+      const without = (gone: readonly Item[]): void => {
+        const left = new Set(gone)
+        model = model.filter((item) => !left.has(item))
+      }
+      for (const each of steps) {
+        if ('push' in each) {
+          for (const { size, weight, key } of each.push) {
+            queue.push(id, id + 1000, id * 2, size, weight, size + 1, key)
+            model.push({ id: id++, size, weight, key, isHastened: false })
+          }
+        } else if ('take' in each) {
+          const parcel = new Parcel<number>()
+          const taken = distinct(model, each.take, each.window, [])
+          without(taken)
+          queue.moveDistinctTo(parcel, each.take, each.window)
+          same(contentOf(parcel), wanted(taken))
+          if (each.again !== null) {
+            const more = distinct(model, each.again, each.window, taken)
+            without(more)
+            queue.moveDistinctTo(parcel, each.again, each.window)
+            same(contentOf(parcel), wanted([...taken, ...more]))
+          }
+        } else if ('straight' in each) {
+          const parcel = new Parcel<number>()
+          queue.moveTo(parcel, each.straight)
+          const taken = model.slice(0, parcel.length)
+          without(taken)
+          same(contentOf(parcel), wanted(taken))
+        } else if ('hasten' in each) {
+          queue.hasten()
+          for (const item of model) item.isHastened = true
+        } else {
+          const oldest = 'olderThan' in each ? (model[each.olderThan % Math.max(1, model.length)]?.id ?? 0) : 0
+          const leaves = (number: number): boolean =>
+            'remove' in each ? number % each.remove === each.rest % each.remove : number <= oldest
+          const gone = model.filter((item) => leaves(item.id))
+          without(gone)
+          const removed = queue.remove((token, enqueuedAt) => {
+            same(enqueuedAt, (token - 1000) * 2)
+            return leaves(token - 1000)
+          })
+          same(
+            removed,
+            gone.map((item) => ({
+              entry: item.id,
+              token: item.id + 1000,
+              enqueuedAt: item.id * 2,
+              charge: item.size + 1,
+            })),
+          )
+        }
+        expect([queue.length, queue.sizeInBytes, queue.weight]).toEqual([
+          model.length,
+          sumOf(model, 'size'),
+          sumOf(model, 'weight'),
+        ])
+        expect(queue.oldestAt).toBe(model[0] === undefined ? undefined : model[0].id * 2)
+        expect(queue.isHastened).toBe(model.some(({ isHastened }) => isHastened))
+      }
+      // What is left comes out in its order.
+      const rest = new Parcel<number>()
+      for (let parcel = new Parcel<number>(); queue.length > 0; parcel = new Parcel<number>()) {
+        queue.moveTo(parcel, { maxBatchSize: 40, maxBatchSizeInBytes: 900, maxBatchWeight: 150 })
+        for (const [index] of parcel.entries.entries()) rest.move(parcel, index)
+      }
+      expect(contentOf(rest)).toEqual(wanted(model))
+    }),
+    { numRuns: 300 },
   )
 })
