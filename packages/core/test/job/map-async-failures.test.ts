@@ -432,6 +432,45 @@ describe('a call that does not end', () => {
     expect(sink.stored).toEqual(range(5))
   })
 
+  test('is not counted from the beginning of an earlier one', async () => {
+    const clock = new VirtualClock()
+    const source = new InMemorySource<number>()
+    const lookUp = new LookUp<number>()
+    const job = stream(source)
+      .mapAsync(lookUp.call, { timeoutMs: 1000 })
+      .sinkTo(new InMemorySink<number>())
+      .start(options(clock))
+    source.push('0', 1)
+    await until(clock, () => lookUp.underWay.length === 1)
+    await clock.advance(500)
+    source.push('0', 2)
+    await until(clock, () => lookUp.underWay.length === 2)
+    lookUp.end(1)
+    await clock.advance(999)
+    expect(job.status().state).toBe('running')
+    expect(lookUp.underWay.map(({ signal }) => signal.aborted)).toEqual([false])
+    await clock.advance(1)
+    expect(await failure(clock, job.done)).toMatchObject({ code: 'SLUICE_DEADLINE_EXCEEDED' })
+  })
+
+  test('and then gives a value because it was aborted: the value goes nowhere', async () => {
+    const clock = new VirtualClock()
+    const sink = new InMemorySink<number>({ maxBatchSize: 1 })
+    const job = stream(fromIterable([1, 2]))
+      .mapAsync(
+        (_n, { signal }) =>
+          new Promise<number>((resolve) => {
+            signal.addEventListener('abort', () => resolve(-1), { once: true })
+          }),
+        { timeoutMs: 1000 },
+      )
+      .sinkTo(sink)
+      .start(options(clock))
+    expect(await failure(clock, job.done)).toMatchObject({ code: 'SLUICE_DEADLINE_EXCEEDED' })
+    await clock.advance(1000)
+    expect(sink.requests).toEqual([])
+  })
+
   test('is not overdue when its answer came in time, while the process was busy', async () => {
     const clock = new VirtualClock()
     const lookUp = new LookUp<number>()
