@@ -112,7 +112,7 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
       isClosing: () => this.#closing !== undefined,
       onAnswered: (lane) => {
         const now = context.clock.now()
-        this.#scheduler.considerAll(lane.destination, now)
+        this.#scheduler.answered(lane, now)
         this.#wakeForTimeout(now)
         this.#forgetIfIdle(lane.destination)
         this.#pump()
@@ -154,7 +154,7 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
       const key = keys === undefined ? NO_KEY : (keys[index] as number)
       this.#accept(values[index] as In, tokens[index] as number, byteLengths[index] as number, key, now)
       index++
-      if (this.#scheduler.hasReady && this.#requests.hasSlot) this.#send(now)
+      if (this.#scheduler.hasReady && this.#requests.slots > 0) this.#send(now)
     }
     this.#pump()
     return index
@@ -334,8 +334,8 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
   }
 
   #send(now: number): void {
-    while (this.#requests.hasSlot) {
-      const outgoing = this.#scheduler.next(now)
+    for (let { slots } = this.#requests; slots > 0; slots--) {
+      const outgoing = this.#scheduler.next(now, slots)
       if (outgoing === undefined) return
       this.#requests.send(outgoing, now)
       this.#scheduler.consider(outgoing.lane, now)

@@ -16,8 +16,6 @@ export class Lane<Entry> {
   /** What comes before the queue, the next one last. Only in a serial lane. */
   readonly again: Parcel<Entry>[] = []
   inFlight = 0
-  /** Place of its last request among all; 0 before the first. */
-  servedAt = 0
 
   constructor(destination: Destination<Entry>, name: string, isSerial: boolean, pool: ColumnPool) {
     this.destination = destination
@@ -41,6 +39,8 @@ export class Destination<Entry> {
   readonly lanes: readonly Lane<Entry>[]
   /** Each holds the parts of one refused request, which are sent in their order; gone when they have ended. */
   readonly isolating: Set<Lane<Entry>> = new Set()
+  /** Lanes that may send once fewer requests are in flight, first come, first served. */
+  readonly blocked: Set<Lane<Entry>> = new Set()
   /** Repeats that hold nobody back. Only without order. */
   readonly waiting: DueQueue<Entry> = new DueQueue<Entry>()
   /** The store asked not to be called before. */
@@ -79,6 +79,11 @@ export class Destination<Entry> {
   /** True when the store has made its limiter lower the requests in flight. */
   get isSlowed(): boolean {
     return this.limiter.limit < this.initialLimit
+  }
+
+  /** True when its limiter allows no further request. */
+  get isFull(): boolean {
+    return this.inFlight >= this.limiter.limit
   }
 
   /** True when nothing of it is in hand. */

@@ -40,8 +40,9 @@ export class Requests<Entry> {
     this.#plan = plan
   }
 
-  get hasSlot(): boolean {
-    return this.#plan.hand.requests.size < this.#plan.limits.maxInFlightRequests
+  /** Requests that may be sent beside those in flight. */
+  get slots(): number {
+    return this.#plan.limits.maxInFlightRequests - this.#plan.hand.requests.size
   }
 
   /** Time from sending to the answer of the request that ended last. */

@@ -30,7 +30,6 @@ export class Scheduler<Entry> {
   readonly #plan: SchedulerPlan<Entry>
   /** Lanes that may send, first come, first served; what keeps them from it may have come since. */
   readonly #ready = new Set<Lane<Entry>>()
-  #served = 0
   #timer: { readonly dueAt: number; readonly timer: Timer } | undefined
 
   constructor(plan: SchedulerPlan<Entry>) {
@@ -43,34 +42,49 @@ export class Scheduler<Entry> {
 
   /** Something about the lane has changed. */
   consider(lane: Lane<Entry>, now: number): void {
-    const at = this.#sendableAt(lane, now)
-    if (at <= now) this.#ready.add(lane)
-    else this.wakeAt(at, now)
+    // In a serial lane an answer has to come first.
+    if (lane.isSerial && lane.inFlight > 0) return
+    const at = this.#dueAt(lane, now)
+    if (at > now) this.wakeAt(at, now)
+    else if (lane.destination.isFull) lane.destination.blocked.add(lane)
+    else this.#ready.add(lane)
   }
 
+  /** Something about the whole destination has changed. */
   considerAll(destination: Destination<Entry>, now: number): void {
-    const [first] = destination.lanes
-    if (first !== undefined && destination.lanes.length === 1 && destination.isolating.size === 0) {
-      this.consider(first, now)
-      return
-    }
-    // Who was served last comes last: where few requests may be in flight, a lane that always has a full batch would take them all.
-    const inTurn = [...destination.allLanes()].sort((a, b) => a.servedAt - b.servedAt)
-    for (const lane of inTurn) this.consider(lane, now)
+    for (const lane of destination.allLanes()) this.consider(lane, now)
   }
 
-  /** What is to be sent now; undefined if nothing is. The caller sends it and considers its lane again. */
-  next(now: number): Outgoing<Entry> | undefined {
+  /** A request of the lane has ended: first come those that waited for it. */
+  answered(lane: Lane<Entry>, now: number): void {
+    const { blocked, isolating, lanes } = lane.destination
+    const waiting = [...blocked]
+    blocked.clear()
+    for (const other of waiting) if (other !== lane) this.consider(other, now)
+    for (const part of isolating) this.consider(part, now)
+    this.consider(lane, now)
+    // What has to be repeated without order waits with the only lane, also a part of a refused request.
+    if (lanes[0] !== undefined && !lanes[0].isSerial) this.consider(lanes[0], now)
+  }
+
+  /**
+   * What is to be sent now; undefined if nothing is. The caller sends it and considers its lane again.
+   *
+   * @param slots - requests that may still be sent. The last one is for a destination that has none in flight, if there are several:
+   * one that does not answer would else hold up all of them.
+   */
+  next(now: number, slots: number): Outgoing<Entry> | undefined {
+    const { hand, limits } = this.#plan
+    const isLastKept = slots === 1 && hand.destinations.size > 1 && limits.maxInFlightRequests > 1
     for (const lane of this.#ready) {
+      if (isLastKept && lane.destination.inFlight > 0) continue
       this.#ready.delete(lane)
-      if (this.#sendableAt(lane, now) > now) {
+      if (lane.destination.isFull || (lane.isSerial && lane.inFlight > 0) || this.#dueAt(lane, now) > now) {
         this.consider(lane, now)
         continue
       }
       const outgoing = this.#take(lane, now)
-      if (outgoing === undefined) continue
-      lane.servedAt = ++this.#served
-      return outgoing
+      if (outgoing !== undefined) return outgoing
     }
     return undefined
   }
@@ -106,12 +120,9 @@ export class Scheduler<Entry> {
     this.#timer = undefined
   }
 
-  /** When the lane may send, as far as time decides; Infinity if an answer has to come first, or an entry. */
-  #sendableAt(lane: Lane<Entry>, now: number): number {
+  /** When there is something to send, as far as time decides; Infinity if an entry has to come first. */
+  #dueAt(lane: Lane<Entry>, now: number): number {
     const { destination, isSerial, again } = lane
-    if (destination.inFlight >= destination.limiter.limit || (isSerial && lane.inFlight > 0)) {
-      return Number.POSITIVE_INFINITY
-    }
     const repeated = isSerial ? again.at(-1)?.dueAt : destination.waiting.nextDueAt
     // In a serial lane what is to be repeated holds the rest back.
     if (isSerial && repeated !== undefined) return Math.max(repeated, destination.pausedUntil)

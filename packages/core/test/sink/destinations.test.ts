@@ -116,7 +116,19 @@ describe('a destination in trouble', () => {
     harness.offer(...to('slow', 4))
     await (await harness.only()).answer({ retryAll: reason('429'), afterMs: 60_000 })
     harness.offer(...to('fast', 16))
-    expect(harness.sent()).toHaveLength(4)
+    // The last of the 4 is kept for a destination that has none in flight.
+    expect(harness.sent()).toHaveLength(3)
+  })
+
+  test('that does not answer leaves one request to the others, and takes all only while there is no other', async () => {
+    const harness = several({ maxInFlightRequests: 3, maxBufferedRequests: 100 })
+    harness.offer(...to('stuck', 4), ...to('fast', 1))
+    harness.offer(...to('stuck', 16, 4))
+    expect(harness.sent()).toHaveLength(2)
+    harness.autoAnswer = (_, { destination }) => (destination === 'fast' ? WRITTEN : undefined)
+    harness.offer(...to('fast', 11, 1))
+    await harness.clock.flush()
+    expect(harness.writer.status()).toMatchObject({ written: 12, inFlightRequests: 3 })
   })
 
   test('whose requests hang leaves the other requests in flight to others as far as its limiter does', async () => {
