@@ -5,19 +5,15 @@ import type { CallSlots, SlotWaiter } from './call-slots.ts'
 import type { AsyncStep, CallContext } from './operators.ts'
 
 /** A value on its way through a stage. It holds one reference of its input's token. */
-export interface StageItem<Split> {
-  value: unknown
+export interface StageValue<Split> {
+  /** What the call is given, and then what it gave. */
+  readonly value: unknown
   readonly token: number
   readonly byteLength: number
   /** Order key; 0 in a pipeline without `keyBy`. */
   readonly key: number
   readonly split: Split
-}
-
-/** How a call ended, in the order in which results go on. */
-export interface StageResult<Split> {
-  readonly item: StageItem<Split>
-  /** What the call rejected with; undefined when it gave a value. */
+  /** What the call rejected with. */
   readonly rejected: { readonly error: unknown } | undefined
 }
 
@@ -30,16 +26,41 @@ export interface StageHost {
   fail(error: SluiceError): void
 }
 
-interface Call<Split> extends StageResult<Split> {
-  rejected: StageResult<Split>['rejected']
-  readonly startedAt: number
-  ended: boolean
-  controller: AbortController | undefined
+class Call<Split> implements StageValue<Split> {
+  value: unknown
+  readonly token: number
+  readonly byteLength: number
+  readonly key: number
+  readonly split: Split
+  rejected: { readonly error: unknown } | undefined = undefined
+  startedAt = 0
+  ended = false
   /** Why nobody waits for it any more. */
-  abandoned: SluiceError | undefined
+  abandoned: SluiceError | undefined = undefined
+  controller: AbortController | undefined = undefined
   /** The call whose result must go on before this one's. */
-  previous: Call<Split> | undefined
-  next: Call<Split> | undefined
+  previous: Call<Split> | undefined = undefined
+  next: Call<Split> | undefined = undefined
+
+  constructor(value: unknown, token: number, byteLength: number, key: number, split: Split) {
+    this.value = value
+    this.token = token
+    this.byteLength = byteLength
+    this.key = key
+    this.split = split
+  }
+
+  /** Made when it is looked at: an AbortController costs more than the rest of a call. */
+  get signal(): AbortSignal {
+    this.controller ??= new AbortController()
+    if (this.abandoned !== undefined) this.controller.abort(this.abandoned)
+    return this.controller.signal
+  }
+
+  abandon(reason: SluiceError): void {
+    this.abandoned = reason
+    this.controller?.abort(reason)
+  }
 }
 
 /** Values in a stage beside those of calls under way, per call: results that wait for an earlier one, or for the sinks. */
@@ -53,7 +74,7 @@ export class AsyncStage<Split> implements SlotWaiter {
   readonly step: AsyncStep
   readonly #host: StageHost
   readonly #capacity: number
-  readonly #toCall: StageItem<Split>[] = []
+  readonly #toCall: Call<Split>[] = []
   /** In the order of their starts, which is that of their deadlines. */
   readonly #underWay = new Set<Call<Split>>()
   /** The newest call of each chain of results that keep their order. */
@@ -101,14 +122,14 @@ export class AsyncStage<Split> implements SlotWaiter {
     this.#changed.wake()
   }
 
-  add(item: StageItem<Split>): void {
+  add(value: unknown, token: number, byteLength: number, key: number, split: Split): void {
     this.#size++
-    this.#toCall.push(item)
+    this.#toCall.push(new Call(value, token, byteLength, key, split))
     this.#callNext()
   }
 
   /** Results that may go on; they take up room until {@link AsyncStage.leave}. */
-  take(): readonly StageResult<Split>[] {
+  take(): readonly StageValue<Split>[] {
     const results = this.#results
     if (results.length > 0) this.#results = []
     return results
@@ -122,9 +143,9 @@ export class AsyncStage<Split> implements SlotWaiter {
 
   granted(): void {
     this.#waitsForSlot = false
-    const item = this.#ended ? undefined : this.#toCall.shift()
-    if (item === undefined) return this.#host.slots.give()
-    this.#call(item)
+    const call = this.#ended ? undefined : this.#toCall.shift()
+    if (call === undefined) return this.#host.slots.give()
+    this.#begin(call)
     this.#callNext()
   }
 
@@ -132,7 +153,7 @@ export class AsyncStage<Split> implements SlotWaiter {
   end(reason: SluiceError): void {
     this.#ended = true
     this.#timer?.cancel()
-    for (const call of this.#underWay) abandon(call, reason)
+    for (const call of this.#underWay) call.abandon(reason)
     this.#toCall.length = 0
     this.#results = []
     this.#room.wake()
@@ -142,71 +163,56 @@ export class AsyncStage<Split> implements SlotWaiter {
   #callNext(): void {
     const { slots } = this.#host
     while (this.#toCall.length > 0 && !this.#waitsForSlot) {
-      if (slots.take(this)) this.#call(this.#toCall.shift() as StageItem<Split>)
+      if (slots.take(this)) this.#begin(this.#toCall.shift() as Call<Split>)
       else this.#waitsForSlot = true
     }
   }
 
-  #call(item: StageItem<Split>): void {
-    const startedAt = this.#host.clock.now()
-    const call: Call<Split> = {
-      item,
-      rejected: undefined,
-      startedAt,
-      ended: false,
-      controller: undefined,
-      abandoned: undefined,
-      previous: undefined,
-      next: undefined,
-    }
+  #begin(call: Call<Split>): void {
+    call.startedAt = this.#host.clock.now()
     this.#chain(call)
     this.#underWay.add(call)
     this.#armTimer()
-    const context: CallContext = {
-      // An AbortController costs more than the rest of a call.
+    void this.#run(call)
+  }
+
+  async #run(call: Call<Split>): Promise<void> {
+    const { fn } = this.step
+    try {
+      call.value = await fn(call.value, this.#contextOf(call))
+    } catch (error) {
+      call.rejected = { error }
+      // After a throw, too, the next call begins in another turn: no stack grows with the values.
+      await Promise.resolve()
+    }
+    this.#callEnded(call)
+  }
+
+  /** With a property of its own, which `{ ...context }` keeps, where the function may look at it. */
+  #contextOf(call: Call<Split>): CallContext {
+    if (this.step.fn.length < 2) return new PlainContext(call)
+    return {
       get signal() {
-        call.controller ??= new AbortController()
-        if (call.abandoned !== undefined) call.controller.abort(call.abandoned)
-        return call.controller.signal
+        return call.signal
       },
     }
-    // A throw becomes a rejection, and a result is never there in the same turn: no stack grows with the values.
-    new Promise((resolve) => {
-      resolve(this.step.fn(item.value, context))
-    }).then(
-      (value) => this.#callResolved(call, value),
-      (error: unknown) => this.#callRejected(call, error),
-    )
   }
 
   /** Puts the call behind the one whose result must go on before its own. */
   #chain(call: Call<Split>): void {
     const { ordered } = this.step
     if (!ordered && !this.#host.keyed) return
-    const chain = ordered ? 0 : call.item.key
+    const chain = ordered ? 0 : call.key
     const previous = this.#newest.get(chain)
     call.previous = previous
     if (previous !== undefined) previous.next = call
     this.#newest.set(chain, call)
   }
 
-  #callResolved(call: Call<Split>, value: unknown): void {
-    call.item.value = value
-    this.#callEnded(call)
-  }
-
-  #callRejected(call: Call<Split>, error: unknown): void {
-    if (SluiceError.isInstance(error) && error.restartable) {
-      // The look-up failed, not the record.
-      if (call.abandoned === undefined) this.#host.fail(error)
-      return
-    }
-    call.rejected = { error }
-    this.#callEnded(call)
-  }
-
   #callEnded(call: Call<Split>): void {
     if (call.abandoned !== undefined) return
+    const error = call.rejected?.error
+    if (SluiceError.isInstance(error) && error.restartable) return this.#host.fail(error)
     this.#underWay.delete(call)
     call.ended = true
     if (this.#underWay.size === 0) {
@@ -225,7 +231,7 @@ export class AsyncStage<Split> implements SlotWaiter {
       this.#results.push(call)
       const next: Call<Split> | undefined = call.next
       if (next !== undefined) next.previous = undefined
-      else if (ordered || this.#host.keyed) this.#newest.delete(ordered ? 0 : call.item.key)
+      else if (ordered || this.#host.keyed) this.#newest.delete(ordered ? 0 : call.key)
       call = next
     }
     this.#changed.wake()
@@ -252,14 +258,21 @@ export class AsyncStage<Split> implements SlotWaiter {
         restartable: true,
         facts: { stage, timeoutMs },
       })
-      abandon(call, error)
+      call.abandon(error)
       this.#host.fail(error)
     }
     this.#armTimer()
   }
 }
 
-function abandon(call: Call<unknown>, reason: SluiceError): void {
-  call.abandoned = reason
-  call.controller?.abort(reason)
+class PlainContext implements CallContext {
+  readonly #call: Call<unknown>
+
+  constructor(call: Call<unknown>) {
+    this.#call = call
+  }
+
+  get signal(): AbortSignal {
+    return this.#call.signal
+  }
 }

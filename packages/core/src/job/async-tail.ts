@@ -2,7 +2,7 @@ import type { SluiceError } from '../errors.ts'
 import { Breather } from '../runtime/breather.ts'
 import type { Clock } from '../runtime/clock.ts'
 import type { Tracker } from '../tracker/tracker.ts'
-import { AsyncStage, type StageResult } from './async-stage.ts'
+import { AsyncStage, type StageValue } from './async-stage.ts'
 import type { CallSlots } from './call-slots.ts'
 import { Chunk } from './chunk.ts'
 import { type AsyncStep, isKeyed, type Step, type SyncStep } from './operators.ts'
@@ -112,13 +112,7 @@ export class AsyncTail {
     for (let at = 0; at < length; at++) {
       while (!stage.hasRoom && !this.#ended) await stage.roomy()
       if (this.#ended) return
-      stage.add({
-        value: values[at],
-        token: tokens[at] as number,
-        byteLength: byteLengths[at] as number,
-        key: keys?.[at] ?? 0,
-        split: splitOf(at),
-      })
+      stage.add(values[at], tokens[at] as number, byteLengths[at] as number, keys?.[at] ?? 0, splitOf(at))
     }
   }
 
@@ -138,7 +132,7 @@ export class AsyncTail {
 
   async #handOn(
     section: Section,
-    results: readonly StageResult<SplitInHand>[],
+    results: readonly StageValue<SplitInHand>[],
     next: Section | undefined,
   ): Promise<void> {
     const { stage, chunk, splits } = section
@@ -148,9 +142,9 @@ export class AsyncTail {
       let lowest = Number.POSITIVE_INFINITY
       let at = from
       for (; at < results.length && chunk.length < MAX_VALUES_PER_CHUNK; at++) {
-        const result = results[at] as StageResult<SplitInHand>
+        const result = results[at] as StageValue<SplitInHand>
         this.#convert(section, result, next === undefined ? this.#plan.references : 1)
-        if (result.item.token < lowest) lowest = result.item.token
+        if (result.token < lowest) lowest = result.token
       }
       await (next === undefined
         ? this.#toSinks(section, lowest)
@@ -161,8 +155,8 @@ export class AsyncTail {
     }
   }
 
-  #convert({ stage, chain, chunk, splits }: Section, { item, rejected }: StageResult<SplitInHand>, each: number): void {
-    const { token, split } = item
+  #convert({ stage, chain, chunk, splits }: Section, from: StageValue<SplitInHand>, each: number): void {
+    const { token, split, rejected } = from
     const { tracker } = this.#plan
     const before = chunk.length
     if (tracker.isReleased(token)) {
@@ -170,17 +164,17 @@ export class AsyncTail {
       this.#leave(split, 1)
       return
     }
-    const count = rejected === undefined ? chain.runOne(item.value, item.key) : -1
+    const count = rejected === undefined ? chain.runOne(from.value, from.key) : -1
     if (count === -1) {
       // What a call was given tells the refusals of one input apart; what it gave may be another after a restart.
       if (rejected !== undefined) {
-        this.#plan.refused({ stage: stage.step.stage, error: rejected.error }, token, item.value)
+        this.#plan.refused({ stage: stage.step.stage, error: rejected.error }, token, from.value)
       } else if (chain.poison !== undefined) this.#plan.refused(chain.poison, token)
       this.#leave(split, 1)
       return
     }
     chunk.fit()
-    chunk.describe(before, count, token, item.byteLength)
+    chunk.describe(before, count, token, from.byteLength)
     for (let made = 0; made < count; made++) splits.push(split)
     split.values += count
     tracker.add(token, count * each - 1)
