@@ -1,0 +1,205 @@
+/*
+ * `positionAuthority: 'checkpoint'`, as polled Kinesis. The stored snapshot is the only truth about positions. To be covered by a
+ * stored checkpoint is to be acknowledged: nothing below its positions is ever read again.
+ */
+
+/* ---- survives a kill ---- */
+byte durable[SPLITS];   /* positions of the newest checkpoint in the storage */
+bit torn;               /* beside it lies a file that was being written at the kill */
+byte completed[SPLITS]; /* ghost: positions of the newest checkpoint that a process took for completed */
+#ifdef LATEST
+bit started;            /* the storage holds a checkpoint */
+byte tip;               /* where LATEST was in split 0 when it was asked last */
+byte first_read = 255;  /* ghost: where split 0 was first read from */
+#endif
+
+/* ---- memory: source-reader-base.ts ---- */
+byte fetched[SPLITS];
+byte emitted[SPLITS];
+byte positions[SPLITS]; /* of the open checkpoint */
+chan stores = [2] of { byte, byte, byte }; /* under way: one at most, if coordinator and Attempt.#end do what they should */
+
+#ifdef LATEST
+#define EXPECTED(record) ((record) > 0 || first_read == 0)
+#else
+#define EXPECTED(record) true
+#endif
+#define FETCHABLE (fetched[0] < LENGTH(0) || fetched[1] < LENGTH(1))
+#define FETCHED_NOT_EMITTED (fetched[0] > emitted[0] || fetched[1] > emitted[1])
+#define ALL_EMITTED (emitted[0] == LENGTH(0) && emitted[1] == LENGTH(1))
+#define ACKNOWLEDGED (len(stores) == 0)
+#ifdef RESTART_OVERTAKES_STORE
+#define MAY_START true
+#else
+#define MAY_START (open != storing)
+#endif
+#define WINDOWS_OF_SHAPE \
+  open == storing -> printf("world: kill -9, window during the store\n") \
+  :: covered > 0 && covered == next -> printf("world: kill -9, window stored before acknowledged\n")
+
+inline check_covered(first, second) {
+  check(nothing_is_acknowledged_early, (first < 1 || KEPT(0) || !EXPECTED(0)) && (first < 2 || KEPT(1)) && (second < 1 || KEPT(2)))
+}
+
+inline snapshot() {
+#ifdef SNAPSHOT_AT_FETCH
+  positions[0] = fetched[0];
+  positions[1] = fetched[1]
+#else
+  positions[0] = emitted[0];
+  positions[1] = emitted[1]
+#endif
+}
+
+inline forget_input(input) { skip }
+
+inline forget_positions() {
+  positions[0] = 0;
+  positions[1] = 0
+}
+
+inline forget_reader() {
+  fetched[0] = 0;
+  fetched[1] = 0;
+  emitted[0] = 0;
+  emitted[1] = 0
+}
+
+/* What was fetched and not emitted is let go. */
+inline stop_reading() {
+  fetched[0] = emitted[0];
+  fetched[1] = emitted[1]
+}
+
+inline restore() {
+#ifdef TORN_FILE_USED
+  /* A format without length and checksum: the split that is cut off looks like one that was read to its end. */
+  if
+  :: torn -> durable[1] = LENGTH(1)
+  :: else
+  fi;
+#endif
+  torn = 0; /* a damaged file is passed over */
+  check_covered(durable[0], durable[1]);
+  check(repeats_are_bounded, durable[0] >= completed[0] && durable[1] >= completed[1]);
+  emitted[0] = durable[0];
+  emitted[1] = durable[1];
+#ifdef LATEST
+  if
+  :: !started ->
+    if
+    :: tip = 1 /* a record came since LATEST was asked last */
+    :: true
+    fi;
+    emitted[0] = tip;
+#ifndef READ_BEFORE_START_STORED
+    job = beginning;
+    take()
+#endif
+  :: else
+  fi;
+#endif
+  fetched[0] = emitted[0];
+  fetched[1] = emitted[1]
+}
+
+inline complete(first, second, below) {
+  completed[0] = first;
+  completed[1] = second;
+  covered = below;
+  printf("coordinator: completed, tokens below %d\n", below)
+}
+
+/* All before the barrier are settled: the snapshot is stored. */
+inline all_settled() {
+  stores ! positions[0], positions[1], barrier;
+  open = storing;
+#ifdef COMPLETE_BEFORE_STORED
+  complete(positions[0], positions[1], barrier);
+#endif
+#ifdef OVERLAPPING_STORES
+  forget_checkpoint();
+#endif
+  printf("coordinator: all are settled, the store begins\n")
+}
+
+inline put(first, second) {
+  check(checkpoints_never_go_backwards, first >= durable[0] && second >= durable[1]);
+  check_covered(first, second);
+  durable[0] = first;
+  durable[1] = second;
+#ifdef LATEST
+  started = 1;
+#endif
+  printf("storage: holds positions %d and %d\n", first, second)
+}
+
+inline end_acknowledging() { skip }
+
+inline end_process() {
+  do
+  :: len(stores) > 0 ->
+    stores ? which, rec, nth;
+    if
+    :: put(which, rec)
+    :: torn = 1
+    :: true
+    fi
+  :: len(stores) == 0 -> break
+  od
+}
+
+inline check_clean_end() {
+  check(a_clean_end_leaves_nothing, durable[0] == emitted[0] && durable[1] == emitted[1] && watermark == next)
+}
+
+inline emit_from(split) {
+  rec = RECORD(split, emitted[split]);
+  check(repeats_are_bounded, emitted[split] >= completed[split]);
+#ifdef LATEST
+  first_read = (split == 0 && first_read == 255 -> emitted[0] : first_read);
+#endif
+  emitted[split]++;
+  emit(rec)
+}
+
+/* The reader, and the storage. */
+proctype Service() {
+end:
+  do
+  :: atomic { job == running && FETCHABLE -> fetched[0] = LENGTH(0); fetched[1] = LENGTH(1); printf("reader: fetched\n") }
+  :: atomic { job == running && emitted[0] < fetched[0] && len(chunk) == 0 -> emit_from(0) }
+  :: atomic { job == running && emitted[1] < fetched[1] && len(chunk) == 0 -> emit_from(1) }
+  :: atomic { /* a store ends. The storage is the weakest that there may be: it holds what was put last. */
+      len(stores) > 0 ->
+      stores ? which, rec, nth;
+#if defined(OVERLAPPING_STORES) || defined(RESTART_OVERTAKES_STORE)
+      if
+      :: len(stores) > 0 -> stores ! which, rec, nth; stores ? which, rec, nth
+      :: true
+      fi;
+#endif
+      put(which, rec);
+      if
+      :: ALIVE && open == storing -> complete(which, rec, nth)
+      :: else
+      fi;
+      if
+      :: open == storing -> forget_checkpoint()
+      :: else
+      fi
+    }
+  :: atomic { /* a store fails, having stored or not: the attempt ends */
+      len(stores) > 0 && endings > 0 && ALIVE ->
+      endings--;
+      printf("storage: fails\n");
+      stores ? which, rec, _;
+      if
+      :: put(which, rec)
+      :: true
+      fi;
+      forget_checkpoint();
+      fail_attempt()
+    }
+  od
+}

@@ -1,0 +1,97 @@
+/* core/src/tracker/tracker.ts, and what of core/src/job/subtask.ts gives tokens to records and entries to the sink. */
+
+inline advance() {
+  d_step {
+    do
+    :: watermark < next && count[watermark] == 0 -> watermark++
+    :: else -> break
+    od;
+    skip
+  }
+}
+
+/* One entry of the input has its outcome. */
+inline settle(input) {
+#ifdef UNNOTICED
+  count[input] = (count[input] > 0 -> count[input] - 1 : 0);
+#else
+  check(nothing_is_settled_twice, count[input] > 0);
+#ifdef SETTLE_AT_FIRST_ENTRY
+  count[input] = 0;
+#else
+  count[input]--;
+#endif
+#endif
+  forget_input(input);
+  advance()
+}
+
+/* The same, from a callback of an ended attempt. Each attempt has a tracker of its own, so it means nothing to this one; with one
+ * tracker for all it would mean another input, because tokens begin at 0 again. */
+inline settle_late(input) {
+  which = count[input];
+#ifdef LATE_CALLBACK_SETTLES
+  if
+  :: count[input] > 0 -> settle(input)
+  :: else
+  fi;
+#endif
+#ifndef UNNOTICED
+  check(late_callbacks_settle_nothing, count[input] == which)
+#endif
+}
+
+#ifndef CHECKPOINT
+/* One entry of the input is given back: once all have ended it is passed by the watermark, and is not acknowledged. */
+inline give_back(input) {
+#ifndef RETURNED_IS_SETTLED
+  returned[input] = 1;
+#endif
+  count[input]--;
+  forget_input(input);
+  advance()
+}
+#endif
+
+inline hasten() {
+#ifdef PATIENT
+  hastened = len(buffer)
+#else
+  skip
+#endif
+}
+
+/* #write: as much as there is room for, in the turn of the emission. #hastenIfAwaited: what comes to the sink after the barrier's
+ * hasten, although emitted before the barrier, must not wait for its batch to be full. */
+inline offer() {
+  do
+  :: len(chunk) > 0 && len(buffer) < BUFFER ->
+    chunk ? tok, ent;
+    buffer ! tok, ent;
+    printf("subtask: token %d, entry %d into the buffer\n", tok, ent);
+#if defined(PATIENT) && !defined(NO_LATE_HASTEN)
+    if
+    :: job == draining || (open != none && tok < barrier) -> hasten()
+    :: else
+    fi
+#endif
+  :: else -> break
+  od
+}
+
+/* #prepare and the first #write: from here on the record is in hand. */
+inline emit(record) {
+  printf("subtask: emits record %d with token %d\n", record, next);
+  d_step {
+    record_of[next] = record;
+    count[next] = ENTRIES_OF(record);
+    spot = 0;
+    do
+    :: spot < ENTRIES_OF(record) -> chunk ! next, FIRST_ENTRY(record) + spot; spot++
+    :: else -> break
+    od;
+    next++
+  };
+  advance();
+  offer()
+}
