@@ -160,6 +160,8 @@ export class AsyncTail {
     const { tracker } = this.#plan
     const before = chunk.length
     if (tracker.isReleased(token)) {
+      // Its source delivers it again: it has not come to its end here.
+      split.finished = false
       tracker.returned(token)
       this.#leave(split, 1)
       return

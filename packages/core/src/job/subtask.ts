@@ -159,7 +159,7 @@ export class Subtask {
     const { length } = batch.values
     while (current.emitted < length) {
       for (let room = this.#roomFor(current); room !== undefined; room = this.#roomFor(current)) await room
-      if (this.#stopped) break
+      if (this.#stopped || current.tracked.split.released) break
       const first = tracker.next
       this.#prepare(current)
       const offered =
@@ -172,14 +172,14 @@ export class Subtask {
     if (this.#ended) return
     this.reportEmitted()
     this.#current = undefined
-    if (!batch.lastOfSplit || current.emitted < length) return
+    if (!batch.lastOfSplit || current.emitted < length || current.tracked.split.released) return
     if (this.#tail === undefined) this.#plan.splitFinished(batch.splitId)
     else this.#tail.finish(batch.splitId)
   }
 
   /** Undefined when the next chunk may be emitted in this very turn, or when nothing is to be emitted any more. */
   #roomFor({ tracked }: CurrentBatch): Promise<void> | undefined {
-    if (this.#stopped) return undefined
+    if (this.#stopped || tracked.split.released) return undefined
     const { tracker, writers } = this.#plan
     const room = tracker.room(tracked, MAX_INPUTS_PER_CHUNK)
     // Partial batches would hold the room until their age.
