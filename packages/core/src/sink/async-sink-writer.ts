@@ -22,10 +22,11 @@ import type {
 import { sinkStatus } from './status.ts'
 
 /** Which of the optional methods a writer has. */
-interface Hooks {
+interface Hooks<Entry> {
   readonly sizeInBytes: boolean
   readonly weight: boolean
-  readonly destination: boolean
+  /** The destination of a writer that does not choose one. */
+  readonly only: Destination<Entry> | undefined
 }
 
 /**
@@ -74,7 +75,7 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
   }
   /** The only lane of a writer that has neither destinations nor order. */
   #single: Lane<Entry> | undefined
-  #hooks: Hooks | undefined
+  #hooks: Hooks<Entry> | undefined
   #ordered: boolean | undefined
   #closing: Promise<void> | undefined
 
@@ -264,7 +265,8 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
       if (hooks.weight) weight = measured('weight', this.weight?.(entry))
       if (lane === undefined) {
         if (key === NO_KEY && this.#isOrdered) key = keyed(this.orderKey?.(entry))
-        lane = this.#destinationOf(hooks.destination ? named(this.destination?.(entry)) : '').laneOf(key)
+        const { only } = hooks
+        lane = (only ?? this.#destinationOf(named(this.destination?.(entry)))).laneOf(key)
       }
     } catch (error) {
       this.#refuse(token, rawShare, now, { code: 'convertThrew', message: messageOf(error), cause: error }, { entry })
@@ -287,14 +289,10 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
   }
 
   /** Looked at once: to find out for every entry that a writer has none costs more than everything else here. */
-  #findHooks(): Hooks {
-    const hooks = {
-      sizeInBytes: this.sizeInBytes !== undefined,
-      weight: this.weight !== undefined,
-      destination: this.destination !== undefined,
-    }
-    if (!hooks.destination && !this.#isOrdered) this.#single = this.#destinationOf('').laneOf(NO_KEY)
-    return hooks
+  #findHooks(): Hooks<Entry> {
+    const only = this.destination === undefined ? this.#destinationOf('') : undefined
+    if (only !== undefined && !this.#isOrdered) this.#single = only.laneOf(0)
+    return { sizeInBytes: this.sizeInBytes !== undefined, weight: this.weight !== undefined, only }
   }
 
   #destinationOf(name: string): Destination<Entry> {

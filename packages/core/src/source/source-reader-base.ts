@@ -2,6 +2,7 @@ import { SluiceError } from '../errors.ts'
 import { type Counter } from '../metrics/registry.ts'
 import { SOURCE_METRICS } from '../metrics/source-metrics.ts'
 import { delay } from '../runtime/clock.ts'
+import { sumOf } from '../runtime/sum.ts'
 import { failpoint } from '../runtime/failpoints.ts'
 import { WakeUp } from '../runtime/signal.ts'
 import { type SourceFetchResult, traceFetch } from '../runtime/tracing.ts'
@@ -124,7 +125,7 @@ export abstract class SourceReaderBase<T, Split extends SourceSplit> implements 
     if (count < batch.values.length) return
     this.#whole.add(batch)
     if (batch.lastOfSplit) state.split = { ...state.split, finished: true }
-    this.#budget.release(bytesOf(batch))
+    this.#budget.release(sumOf(batch.byteLengths))
     this.#arrived.wake()
   }
 
@@ -152,7 +153,7 @@ export abstract class SourceReaderBase<T, Split extends SourceSplit> implements 
     this.#stop.abort(new SluiceError('SLUICE_CLOSED', 'the reader was closed', { restartable: true }))
     // The registry outlives the attempt; nobody polls any more.
     for (const { unregisterGauge } of this.#states.values()) unregisterGauge()
-    for (const batch of this.#queue.splice(0)) this.#budget.release(bytesOf(batch))
+    for (const batch of this.#queue.splice(0)) this.#budget.release(sumOf(batch.byteLengths))
     this.#queuedRecords = 0
     this.#arrived.wake()
     await Promise.race([Promise.all(this.#loops), expired])
@@ -190,7 +191,7 @@ export abstract class SourceReaderBase<T, Split extends SourceSplit> implements 
         const fetched = await traceFetch(message, () => fetcher.fetch(signal), factsOf)
         if (signal.aborted) return
         const { batch } = fetched
-        const bytes = batch === undefined ? 0 : bytesOf(batch)
+        const bytes = batch === undefined ? 0 : sumOf(batch.byteLengths)
         this.#budget.release(reserved - bytes)
         this.#enqueue(splitId, fetched, bytes)
         if (batch?.lastOfSplit === true) return
@@ -221,14 +222,8 @@ export abstract class SourceReaderBase<T, Split extends SourceSplit> implements 
 function factsOf({ batch, millisBehindLatest }: Fetched<unknown, SourceSplit>): SourceFetchResult {
   return {
     records: batch?.values.length ?? 0,
-    bytes: batch === undefined ? 0 : bytesOf(batch),
+    bytes: batch === undefined ? 0 : sumOf(batch.byteLengths),
     ...(millisBehindLatest === undefined ? {} : { millisBehindLatest }),
     lastOfSplit: batch?.lastOfSplit ?? false,
   }
-}
-
-function bytesOf(batch: RecordBatch<unknown>): number {
-  let total = 0
-  for (const length of batch.byteLengths) total += length
-  return total
 }

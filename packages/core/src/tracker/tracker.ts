@@ -1,5 +1,6 @@
 import type { RawRecord, RecordBatch } from '../source/spi.ts'
 import { type Bound, Room } from './room.ts'
+import { sumOf } from '../runtime/sum.ts'
 import { fillRing, indexOf, ordinalOf, type Run, RunTable, type TrackedBatch, type TrackedSplit } from './run.ts'
 import { type SettledInputs, SettledList } from './settled-inputs.ts'
 
@@ -94,8 +95,7 @@ export class Tracker {
 
   /** Makes a fetched batch known, before its inputs are emitted. */
   track(source: string, batch: RecordBatch<unknown>): TrackedBatch {
-    let bytes = 0
-    for (const length of batch.byteLengths) bytes += length
+    const bytes = sumOf(batch.byteLengths)
     const split = this.#split(batch.splitId)
     return { source, batch, bytes, split, firstOrdinal: split.emitted, unsettled: 0 }
   }
