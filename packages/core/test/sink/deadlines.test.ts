@@ -34,6 +34,20 @@ describe('entryTimeoutMs', () => {
     expect(harness.clock.pendingTimers).toBe(0)
   })
 
+  test('gives nothing up when something else falls due just before', async () => {
+    const harness = limited({ maxTimeInBufferMS: 60_000, maxBatchSize: 2 }, { destinations: true })
+    harness.offer({ name: 'x', to: 'x' }, { name: 'y0', to: 'y' }, { name: 'y1', to: 'y' })
+    const request = await harness.only()
+    await harness.clock.advance(5000)
+    harness.offer({ name: 'z', to: 'z' })
+    await request.answer({ entries: [{ kind: 'written' }, { ...retry, afterMs: 4999.5 }] })
+    await harness.clock.advance(4999.5)
+    expect((await harness.only()).names).toEqual(['y1'])
+    expect(harness.settlement.refusals).toEqual([])
+    await harness.clock.advance(0.5)
+    expect(harness.settlement.refusals).toMatchObject([{ entry: { name: 'x' } }])
+  })
+
   test('leaves younger entries where they are, and gives them up in their turn', async () => {
     const harness = limited({ maxTimeInBufferMS: 60_000, maxBatchSize: 10 })
     for (const name of ['a', 'b', 'c']) {

@@ -4,6 +4,7 @@ import type { AsyncSinkOptions } from '../../src/index.ts'
 import {
   congestionControl,
   fixedRateLimit,
+  noRateLimit,
   type RateLimiter,
   type RateLimitingStrategy,
 } from '../../src/sink/rate-limiting.ts'
@@ -157,7 +158,7 @@ describe('a destination in trouble', () => {
   })
 
   test('stays paused although nothing of it is in hand any more', async () => {
-    const harness = several({ retry: { maxAttempts: 1 } })
+    const harness = several({ retry: { maxAttempts: 1 }, rateLimitingStrategy: noRateLimit() })
     harness.offer(...to('x', 4))
     await (await harness.only()).answer({ retryAll: reason('429'), afterMs: 5000 })
     expect(harness.writer.status()).toMatchObject({ deadLettered: 4, ...NOTHING_LEFT })

@@ -132,6 +132,22 @@ describe('a store that answers for a request', () => {
     expect((await harness.only()).names).toEqual(['a4'])
   })
 
+  test('a part of which some are repeated is not joined by entries that lie behind the other parts', async () => {
+    const harness = ordered({}, { answers: 'request' })
+    harness.offer(...keyed('a', 0, 6))
+    await (await harness.only()).answer({ isolate: reason('bad') })
+    await (await harness.only()).answer({ entries: [written, retry] })
+    harness.writer.hasten()
+    await harness.clock.advance(50)
+    const again = await harness.only()
+    expect(again.names).toEqual(['a1'])
+    await again.answer(WRITTEN)
+    const second = await harness.only()
+    expect(second.names).toEqual(['a2', 'a3'])
+    await second.answer(WRITTEN)
+    expect((await harness.only()).names).toEqual(['a4', 'a5'])
+  })
+
   test('a half that is too large again is halved in its place', async () => {
     const harness = ordered({ maxBatchSize: 8, maxBufferedRequests: 64 }, { answers: 'request' })
     harness.autoAnswer = (sent) => (sent.length > 2 ? { tooLarge: reason('413') } : WRITTEN)
@@ -334,6 +350,18 @@ describe('lanes', () => {
     expect(resumed.filter((name) => name.startsWith('b'))).toEqual(['b4', 'b5', 'b6', 'b7'])
   })
 
+  test('a repeat waits for its destination too, although its own time has come', async () => {
+    const harness = ordered({}, { answers: 'request' })
+    harness.offer(...keyed('a', 0, 4), ...keyed('b', 1, 4))
+    const [first, second] = harness.sent()
+    await first?.answer({ retryAll: reason('busy'), slowDown: false })
+    await second?.answer({ retryAll: reason('429'), afterMs: 9000 })
+    await harness.clock.advance(8999)
+    expect(harness.sent()).toEqual([])
+    await harness.clock.advance(1)
+    expect((await sentNames(harness))[0]).toEqual(['a0', 'a1', 'a2', 'a3'])
+  })
+
   test('a retry that slows nobody down holds back its own lane only', async () => {
     const harness = ordered({}, { answers: 'request' })
     harness.offer(...keyed('a', 0, 4), ...keyed('b', 1, 4))
@@ -391,7 +419,21 @@ describe('lanes', () => {
     })
   })
 
-  test('the status of an entry behind a repeat names the repeat', async () => {
+  test('the status of an entry that waits behind a younger repeat names what holds it back', async () => {
+    const harness = ordered()
+    harness.offer(...keyed('a', 0, 2))
+    await harness.clock.advance(100)
+    harness.offer(...keyed('b', 2, 2))
+    const request = await harness.only()
+    expect(request.names).toEqual(['a0', 'b0'])
+    await request.answer({ entries: [written, { ...retry, afterMs: 60_000 }] })
+    expect(harness.writer.status().oldest).toEqual({
+      ageMs: 100,
+      reason: 'lane 0: behind entries to be retried, busy: message of busy',
+    })
+  })
+
+  test('the status of a lane names its destination too', async () => {
     const harness = ordered({ maxBatchSize: 1 }, { answers: 'request', destinations: true })
     harness.offer({ name: 'a', order: 1, to: 'tableA' })
     harness.offer({ name: 'b', order: 1, to: 'tableA' })

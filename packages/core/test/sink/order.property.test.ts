@@ -231,6 +231,8 @@ class Receiver {
     const status = writer.status()
     check(this.harness.imbalance() === 0, `the identity is broken by ${this.harness.imbalance()}`)
     check(status.inHand === this.#live.size, `${status.inHand} entries are in hand, not ${this.#live.size}`)
+    const counted = this.harness.metric('bufferedRecords')
+    check(status.bufferedRecords === counted, `${counted} entries count, ${status.bufferedRecords} are buffered`)
     check(status.deadLettered === this.#refused, `${status.deadLettered} dead letters, not ${this.#refused}`)
     check(settlement.violations.length === 0, settlement.violations.join())
     const held = new Map<number, number>()

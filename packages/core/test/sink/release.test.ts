@@ -108,6 +108,18 @@ describe('release', () => {
     expect(harness.writer.status()).toMatchObject({ written: 2, returned: 2, ...NOTHING_LEFT })
   })
 
+  test('what stays of a repeat waits as long as before', async () => {
+    const harness = new Splits({ orderedLanes: 1, maxBufferedRequests: 40 }, { ordered: true, answers: 'request' })
+    harness.from('a', 2, { order: 1 })
+    harness.from('b', 2, { order: 1 })
+    await (await harness.only()).answer({ retryAll: reason('busy'), afterMs: 5000, slowDown: false })
+    harness.release('a')
+    await harness.clock.advance(4999)
+    expect(harness.sent()).toEqual([])
+    await harness.clock.advance(1)
+    expect(await harness.only()).toMatchObject({ names: ['b0', 'b1'], attempt: 2 })
+  })
+
   test('gives back what holds a lane, and the lane goes on at once', async () => {
     const harness = new Splits({ orderedLanes: 1, maxBufferedRequests: 40 }, { ordered: true, answers: 'request' })
     harness.from('a', 4, { order: 1 })
@@ -254,6 +266,17 @@ describe('release', () => {
     await harness.clock.flush()
     expect(isReady).toBe(true)
     expect(harness.offer('more')).toBe(1)
+  })
+
+  test('of what waits makes the whole room again', async () => {
+    const harness = new Splits({ maxBatchSize: 4, maxBufferedRequests: 8, maxInFlightRequests: 2 })
+    harness.from('a', 8)
+    for (const request of await requestsOf(harness)) await request.answer({ retryAll: reason('busy'), afterMs: 60_000 })
+    expect(harness.offer('more')).toBe(0)
+    expect(harness.release('a')).toBe(8)
+    expect(harness.metric('bufferedRecords')).toBe(0)
+    expect(harness.offer(...names('b', 9))).toBe(8)
+    expect(harness.offer('more')).toBe(0)
   })
 
   test('what was hastened is still sent at once after others of it were given back', async () => {

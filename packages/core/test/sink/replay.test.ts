@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest'
 
 import type { AsyncSinkOptions, SubmitOutcome } from '../../src/index.ts'
-import { fixedRateLimit } from '../../src/sink/rate-limiting.ts'
+import { fixedRateLimit, noRateLimit } from '../../src/sink/rate-limiting.ts'
 import { seededRandom } from '../../src/testing/seeded-random.ts'
+import { collectGarbage } from '../tracker/collect-garbage.ts'
 import { Harness, leastJitter, names, NOTHING_LEFT, reason, type Shape, WRITTEN } from './harness.ts'
 
 /** Refuses any request that holds a bad entry. */
@@ -120,6 +121,57 @@ describe('the isolation budget', () => {
     expect(codes(harness)).toEqual({ bad: 4 })
     expect(harness.sent()).toHaveLength(7 + 3)
   })
+})
+
+test('entries that were answered one by one and joined by others have a budget of their own', async () => {
+  const harness = isolating(4, { maxIsolationRequests: 2 })
+  harness.offer(...names('e', 4))
+  await (await harness.only()).answer({ isolate: reason('bad') })
+  const retry = { kind: 'retry', reason: reason('busy') }
+  await (await harness.only()).answer({ entries: [retry, retry] })
+  await (await harness.only()).answer(WRITTEN)
+  harness.offer(...names('f', 2))
+  await harness.clock.advance(50)
+  const joined = await harness.only()
+  expect(joined.names).toEqual(['e0', 'e1', 'f0', 'f1'])
+  harness.autoAnswer = () => WRITTEN
+  await joined.answer({ isolate: reason('bad') })
+  await ended(harness)
+  expect(harness.writer.status()).toMatchObject({ written: 6, deadLettered: 0 })
+})
+
+test('what a search needed is let go with it, whether its parts were answered or given back', async () => {
+  const limits = { maxInFlightRequests: 2, maxBufferedRequests: 64, rateLimitingStrategy: noRateLimit() }
+  const harness = isolating(4, limits)
+  harness.autoAnswer = (sent) => {
+    if (sent.length === 4) return { isolate: reason('bad') }
+    return sent[0]?.startsWith('gone') === true ? undefined : WRITTEN
+  }
+  /** Its second half is given back, while the first is in flight or while both wait for the store. */
+  const searchGone = async (isPaused: boolean): Promise<void> => {
+    const first = harness.settlement.references.length
+    harness.offer(...names('gone', 4))
+    await harness.clock.flush()
+    const half = harness.sent().at(-1)
+    if (isPaused) await half?.answer({ retryAll: reason('429'), afterMs: 1000 })
+    for (let token = first; token < first + 4; token++) harness.settlement.released.add(token)
+    harness.writer.release('gone')
+    if (!isPaused) await half?.answer({ retryAll: reason('busy'), slowDown: false })
+    await harness.clock.advance(1000)
+  }
+  const search = async (): Promise<void> => {
+    harness.offer(...names('e', 4))
+    await harness.clock.flush()
+    for (const isPaused of [false, true]) await searchGone(isPaused)
+  }
+  await search()
+  collectGarbage()
+  const before = process.memoryUsage().arrayBuffers
+  for (let round = 0; round < 300; round++) await search()
+  collectGarbage()
+  // A search that is kept needs 3 kB and more.
+  expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(300_000)
+  expect(harness.writer.status()).toMatchObject({ written: 301 * 4, returned: 301 * 8, ...NOTHING_LEFT })
 })
 
 describe('replay suspects', () => {

@@ -269,6 +269,26 @@ describe('individual acknowledgement', () => {
     expect(reference.deref()).toBeUndefined()
   })
 
+  test('a batch is let go when its last run was settled before an earlier one', async () => {
+    const tracker = new Tracker()
+    const other = track(tracker, 'b', 9)
+    const reference = ((): WeakRef<object> => {
+      const batch = batchOf('a')
+      const tracked = tracker.track('source', batch)
+      tracker.emit(tracked, 0, 1)
+      tracker.emit(other, 0, 1)
+      tracker.emit(tracked, 1, 1)
+      settle(tracker, 2)
+      tracker.emit(other, 1, 1)
+      settle(tracker, 0)
+      return new WeakRef(batch)
+    })()
+    await new Promise(setImmediate)
+    collectGarbage()
+    expect(reference.deref()).toBeUndefined()
+    expect(tracker.unsettledBySplit()).toEqual(new Map([['b', 2]]))
+  })
+
   test('a batch is let go when what was settled of it was taken', async () => {
     const tracker = new Tracker({ acknowledgement: 'individual' })
     const batches: WeakRef<object>[] = []
