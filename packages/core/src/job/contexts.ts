@@ -13,8 +13,8 @@ export interface Lent {
   readonly delivery: Delivery
   /** Aborts when the attempt ends. */
   readonly signal: AbortSignal
-  fail(error: SluiceError): void
-  requestCheckpoint(reason: string): void
+  readonly fail: (error: SluiceError) => void
+  readonly requestCheckpoint: (reason: string) => void
 }
 
 export function sinkContext({ plan, tracker, delivery, fail, requestCheckpoint }: Lent, sink: AnySink): SinkContext {

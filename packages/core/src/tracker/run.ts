@@ -43,8 +43,15 @@ export function ordinalOf(run: Run, token: number): number {
   return run.tracked.firstOrdinal + indexOf(run, token)
 }
 
+/** For fewer elements calling `fill` costs more than it saves. */
+const WORTH_A_FILL = 16
+
 /** Writes one value to consecutive tokens of a ring. */
 export function fillRing(ring: Int32Array, mask: number, first: number, count: number, value: number): void {
+  if (count < WORTH_A_FILL) {
+    for (let token = first; token < first + count; token++) ring[token & mask] = value
+    return
+  }
   const from = first & mask
   const straight = Math.min(count, mask + 1 - from)
   ring.fill(value, from, from + straight)
