@@ -6,7 +6,7 @@ import type { InHand } from './in-hand.ts'
 import type { Lane } from './lane.ts'
 import type { ResolvedSinkOptions } from './options.ts'
 import { halves, reasonOf, type Verdict } from './outcome.ts'
-import { CHARGE, COLUMNS, Parcel, TOKEN } from './parcel.ts'
+import { CHARGE, COLUMNS, type Parcel, TOKEN } from './parcel.ts'
 import { isReplaySuspect } from './request.ts'
 import type { EntryOutcome, Reason, Refusal, SinkContext } from './spi.ts'
 

@@ -57,9 +57,9 @@ export class DueQueue<Entry> {
 
   /** Puts another parcel, or none, in the place of each. */
   replaceEach(replacement: (parcel: Parcel<Entry>) => Parcel<Entry> | undefined): void {
-    const before = this.#heap.splice(0)
+    const waiting = this.#heap.splice(0)
     this.#entries = 0
-    for (const { parcel, dueAt } of before.sort((a, b) => a.order - b.order)) {
+    for (const { parcel, dueAt } of waiting.sort((a, b) => a.order - b.order)) {
       const kept = replacement(parcel)
       if (kept !== undefined) this.push(kept, dueAt)
     }

@@ -66,7 +66,7 @@ export class Requests<Entry> {
     try {
       outcome = traceSubmit(this.#factsOf(request), () => this.#plan.submit(batch, request))
     } catch (error) {
-      outcome = Promise.reject(error as Error)
+      outcome = Promise.reject(error)
     }
     Promise.resolve(outcome).then(
       (value) => this.#finish(request, judged(value, parcel.length)),
@@ -78,16 +78,17 @@ export class Requests<Entry> {
   async close(deadlineMs: number): Promise<void> {
     const { context, hand } = this.#plan
     const reason = new SluiceError('SLUICE_CLOSED', 'the writer was closed', { restartable: true })
-    let isExpired = false
-    const expiry = deadline(context.clock, deadlineMs, () => {
-      isExpired = true
-      this.#ended.wake()
-    })
-    for (const request of [...hand.requests]) request.abort(reason)
-    while (hand.requests.size > 0 && !isExpired) await this.#ended.wait()
+    const { promise: expired, resolve } = Promise.withResolvers<void>()
+    const expiry = deadline(context.clock, deadlineMs, resolve)
+    for (const request of hand.requests) request.abort(reason)
+    await Promise.race([this.#allEnded(), expired])
     expiry.cancel()
     this.#expiry?.cancel()
     this.#expiry = undefined
+  }
+
+  async #allEnded(): Promise<void> {
+    while (this.#plan.hand.requests.size > 0) await this.#ended.wait()
   }
 
   #finish(request: Request<Entry>, verdict: Verdict): void {
@@ -128,7 +129,7 @@ export class Requests<Entry> {
     const now = context.clock.now()
     const message = `no answer within ${requestTimeoutMs} ms (requestTimeoutMs)`
     const error = new SluiceError('SLUICE_DEADLINE_EXCEEDED', message, { restartable: true })
-    for (const request of [...hand.requests]) {
+    for (const request of hand.requests) {
       if (request.sentAt + requestTimeoutMs > now) break
       request.abort(error)
       const reason = { code: 'timeout', message }

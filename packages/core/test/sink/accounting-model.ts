@@ -331,7 +331,7 @@ export class AccountingModel {
     this.#offered = this.#offered.filter((each) => each.split !== split)
     const inFlight = new Set(this.#open.filter((request) => !this.#timedOut(request)).flatMap(({ names }) => names))
     let expected = 0
-    for (const [name, { token }] of [...this.#inHand]) {
+    for (const [name, { token }] of this.#inHand) {
       if (!settlement.released.has(token) || inFlight.has(name) || this.#refused.has(name)) continue
       this.#end(name, 'returned')
       expected++
@@ -474,10 +474,10 @@ export class AccountingModel {
       const entry = this.#inHand.get(name)
       // One that timed out and was answered in one turn of the event loop.
       if (entry === undefined) continue
-      const before = names.slice(0, index)
+      const before = new Set(names.slice(0, index))
       for (const [other, { key, destination, order }] of this.#inHand) {
         if (key !== entry.key || destination !== entry.destination || order >= entry.order) continue
-        const isRepeatedWithIt = this.#shape.answers === 'request' && before.includes(other)
+        const isRepeatedWithIt = this.#shape.answers === 'request' && before.has(other)
         check(isRepeatedWithIt || this.#refused.has(other), `${name} overtook ${other}, both have the key ${key}`)
       }
     }
