@@ -18,6 +18,17 @@ export interface Quartiles {
   readonly upper: number
 }
 
+/** One line of the result; `peer`, `peerName` and `ratio` are null where there is nothing to compare with. */
+export interface Row {
+  readonly bench: string
+  readonly case: string
+  readonly ours: number | Quartiles
+  readonly peer: Quartiles | null
+  readonly peerName: string | null
+  readonly unit: string
+  readonly ratio: number | null
+}
+
 /** Runs the work under the clock. */
 export async function clocked(work: () => Promise<string>): Promise<Round> {
   globalThis.gc?.()
@@ -56,12 +67,14 @@ export async function interleave(
 }
 
 export function quartiles(values: readonly number[]): Quartiles {
+  return { median: quantile(values, 0.5), lower: quantile(values, 0.25), upper: quantile(values, 0.75) }
+}
+
+/** @param share - from 0 to 1; between two values it is interpolated. */
+export function quantile(values: readonly number[], share: number): number {
   const sorted = values.toSorted((a, b) => a - b)
-  const at = (share: number): number => {
-    const position = share * (sorted.length - 1)
-    const below = sorted[Math.floor(position)] ?? Number.NaN
-    const above = sorted[Math.ceil(position)] ?? Number.NaN
-    return below + (above - below) * (position - Math.floor(position))
-  }
-  return { median: at(0.5), lower: at(0.25), upper: at(0.75) }
+  const position = share * (sorted.length - 1)
+  const below = sorted[Math.floor(position)] ?? Number.NaN
+  const above = sorted[Math.ceil(position)] ?? Number.NaN
+  return below + (above - below) * (position - Math.floor(position))
 }
