@@ -83,8 +83,9 @@ export class TimestreamSinkWriter<In> extends AsyncSinkWriter<In, TimestreamReco
     }
     this.#metrics.sending(request)
     const discovery = this.#client.discovery
+    let answer: WriteRecordsCommandOutput
     try {
-      await this.#send(request, signal)
+      answer = await this.#send(request, signal)
     } catch (error) {
       const failure = classifyWriteError(error)
       this.#metrics.failed(failure.exception)
@@ -92,6 +93,8 @@ export class TimestreamSinkWriter<In> extends AsyncSinkWriter<In, TimestreamReco
       return this.#failed(error, { failure, request, discovery, attempt, trigger, signal })
     }
     this.#credentialsFailedAt = undefined
+    // Silence is not success: whatever answered, it was not WriteRecords.
+    if (typeof answer.RecordsIngested?.Total !== 'number') return { isolate: ANSWER_WITHOUT_COUNT }
     this.#metrics.writesSuccess.value++
     return ALL_WRITTEN
   }
@@ -189,6 +192,11 @@ export class TimestreamSinkWriter<In> extends AsyncSinkWriter<In, TimestreamReco
     const reason = reasonOf(failure)
     return { entries: request.Records.map(() => ({ kind: 'dropped', reason })) }
   }
+}
+
+const ANSWER_WITHOUT_COUNT: Reason = {
+  code: 'answerMalformed',
+  message: 'the answer says success without RecordsIngested, which WriteRecords always counts',
 }
 
 function reasonOf({ code, message, requestId }: WriteFailure): Reason {

@@ -177,6 +177,15 @@ test.for([
   expect(started.harness.settlement.refusals[0]?.token).toBe(1)
 })
 
+test('a success without a count is none: no record of it is settled', async () => {
+  const started = start(() => ({ status: 200, body: {} }))
+  await started.harness.write(started.writer, points(2))
+  await until('the refusals', () => started.harness.settlement.refusals.length === 2)
+  expect(started.harness.settlement.settled).toEqual([])
+  expect(started.harness.settlement.refusals[0]?.reason.code).toBe('answerMalformed')
+  expect(started.service.sizes).toEqual([2, 1, 1])
+})
+
 test('a single record whose rejection has no index is refused', async () => {
   const started = start(() => rejection([]))
   await started.harness.write(started.writer, points(1))
