@@ -332,8 +332,9 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
   }
 
   #send(now: number): void {
-    for (let { slots } = this.#requests; slots > 0; slots--) {
-      const outgoing = this.#scheduler.next(now, slots)
+    // Asked for each time: a sink may hasten while it sends.
+    while (this.#requests.slots > 0) {
+      const outgoing = this.#scheduler.next(now, this.#requests.slots)
       if (outgoing === undefined) return
       this.#requests.send(outgoing, now)
       this.#scheduler.consider(outgoing.lane, now)

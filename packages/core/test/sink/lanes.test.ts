@@ -334,6 +334,21 @@ describe('lanes', () => {
     expect((await harness.only()).names[0]).toBe('c0')
   })
 
+  test('never have more requests in flight, also when a sink hastens while it sends', async () => {
+    const harness = ordered({ orderedLanes: 4, maxInFlightRequests: 4 }, { answers: 'request', destinations: true })
+    harness.autoAnswer = () => {
+      harness.writer.hasten()
+      return undefined
+    }
+    for (const where of ['x', 'y', 'z']) for (const key of [0, 1, 2, 3]) harness.offer(...to(where, keyed('v', key, 3)))
+    harness.writer.hasten()
+    expect(harness.writer.status().inFlightRequests).toBe(4)
+    const open = harness.sent()
+    expect(open).toHaveLength(4)
+    await open[0]?.answer(WRITTEN)
+    expect(harness.writer.status().inFlightRequests).toBe(4)
+  })
+
   test('a throttle with Retry-After holds back every lane of its destination', async () => {
     const harness = ordered({}, { answers: 'request' })
     harness.offer(...keyed('a', 0, 4), ...keyed('b', 1, 4))
