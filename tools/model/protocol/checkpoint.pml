@@ -1,32 +1,28 @@
 /*
- * `positionAuthority: 'checkpoint'`, as polled Kinesis. The stored snapshot is the only truth about positions. To be covered by a
- * stored checkpoint is to be acknowledged: nothing below its positions is ever read again.
+ * `positionAuthority: 'checkpoint'`, as polled Kinesis. The stored snapshot is the only truth about positions. To be
+ * covered by a stored checkpoint is to be acknowledged: nothing below its positions is ever read again.
  */
 
 /* ---- survives a kill ---- */
 byte durable[SPLITS];   /* positions of the newest checkpoint in the storage */
 bit torn;               /* beside it lies a file that was being written at the kill */
 byte completed[SPLITS]; /* ghost: positions of the newest checkpoint that a process took for completed */
-#ifdef LATEST
 bit started;            /* the storage holds a checkpoint */
-byte tip;               /* where LATEST was in split 0 when it was asked last */
+bit tip;                /* where LATEST was in split 0 when it was asked last */
 byte first_read = 255;  /* ghost: where split 0 was first read from */
-#endif
 
 /* ---- memory: source-reader-base.ts ---- */
 byte fetched[SPLITS];
 byte emitted[SPLITS];
 byte positions[SPLITS]; /* of the open checkpoint */
-chan stores = [2] of { byte, byte, byte }; /* under way: one at most, if coordinator and Attempt.#end do what they should */
+/* Under way: one at most, if coordinator and Attempt.#end do what they should. */
+chan stores = [2] of { byte, byte, byte };
 
-#ifdef LATEST
 #define EXPECTED(record) ((record) > 0 || first_read == 0)
-#else
-#define EXPECTED(record) true
-#endif
 #define FETCHABLE (fetched[0] < LENGTH(0) || fetched[1] < LENGTH(1))
 #define FETCHED_NOT_EMITTED (fetched[0] > emitted[0] || fetched[1] > emitted[1])
 #define ALL_EMITTED (emitted[0] == LENGTH(0) && emitted[1] == LENGTH(1))
+#define MAY_COMPLETE (len(stores) < 2)
 #define ACKNOWLEDGED (len(stores) == 0)
 #ifdef RESTART_OVERTAKES_STORE
 #define MAY_START true
@@ -38,7 +34,8 @@ chan stores = [2] of { byte, byte, byte }; /* under way: one at most, if coordin
   :: covered > 0 && covered == next -> printf("world: kill -9, window stored before acknowledged\n")
 
 inline check_covered(first, second) {
-  check(nothing_is_acknowledged_early, (first < 1 || KEPT(0) || !EXPECTED(0)) && (first < 2 || KEPT(1)) && (second < 1 || KEPT(2)))
+  check(nothing_is_acknowledged_early,
+    (first < 1 || KEPT(0) || !EXPECTED(0)) && (first < 2 || KEPT(1)) && (second < 1 || KEPT(2)))
 }
 
 inline snapshot() {
@@ -84,11 +81,10 @@ inline restore() {
   check(repeats_are_bounded, durable[0] >= completed[0] && durable[1] >= completed[1]);
   emitted[0] = durable[0];
   emitted[1] = durable[1];
-#ifdef LATEST
   if
-  :: !started ->
+  :: !started -> /* the first start: LATEST of split 0, the oldest of split 1. It is stored before the first read. */
     if
-    :: tip = 1 /* a record came since LATEST was asked last */
+    :: tip = 1 /* record 0 came since it was asked last */
     :: true
     fi;
     emitted[0] = tip;
@@ -98,7 +94,6 @@ inline restore() {
 #endif
   :: else
   fi;
-#endif
   fetched[0] = emitted[0];
   fetched[1] = emitted[1]
 }
@@ -128,9 +123,7 @@ inline put(first, second) {
   check_covered(first, second);
   durable[0] = first;
   durable[1] = second;
-#ifdef LATEST
   started = 1;
-#endif
   printf("storage: holds positions %d and %d\n", first, second)
 }
 
@@ -156,9 +149,7 @@ inline check_clean_end() {
 inline emit_from(split) {
   rec = RECORD(split, emitted[split]);
   check(repeats_are_bounded, emitted[split] >= completed[split]);
-#ifdef LATEST
   first_read = (split == 0 && first_read == 255 -> emitted[0] : first_read);
-#endif
   emitted[split]++;
   emit(rec)
 }
@@ -167,7 +158,12 @@ inline emit_from(split) {
 proctype Service() {
 end:
   do
-  :: atomic { job == running && FETCHABLE -> fetched[0] = LENGTH(0); fetched[1] = LENGTH(1); printf("reader: fetched\n") }
+  :: atomic {
+      job == running && FETCHABLE ->
+      fetched[0] = LENGTH(0);
+      fetched[1] = LENGTH(1);
+      printf("reader: fetched\n")
+    }
   :: atomic { job == running && emitted[0] < fetched[0] && len(chunk) == 0 -> emit_from(0) }
   :: atomic { job == running && emitted[1] < fetched[1] && len(chunk) == 0 -> emit_from(1) }
   :: atomic { /* a store ends. The storage is the weakest that there may be: it holds what was put last. */

@@ -1,6 +1,6 @@
 /*
- * `positionAuthority: 'external'`, `acknowledgement: 'individual'`, as SQS. The service keeps every message until it is deleted; one
- * that was received is hidden for a while, and comes again when its lease expired or when it was given back.
+ * `positionAuthority: 'external'`, `acknowledgement: 'individual'`, as SQS. The service keeps every message until it is
+ * deleted; one that was received is hidden for a while, and comes again when its lease expired or when it was given back.
  */
 #define ALL (BIT(RECORDS) - 1)
 
@@ -14,10 +14,17 @@ byte held;    /* received and not covered by a completed checkpoint: a repeat on
 byte due;     /* covered, to be deleted; a repeat is deleted too */
 bit acknowledging;
 
+#define MAY_COMPLETE true
 #define EXPECTED(record) (deleted & BIT(record))
 #define FETCHED_NOT_EMITTED (fetched > 0)
 #define ALL_EMITTED (fetched == 0 && (visible & (ALL - deleted)) == 0)
+#ifdef DRAIN_CLOSES_READER
+#define MAY_ACKNOWLEDGE (acknowledging && due > 0 && ALIVE && job != draining)
+#define ACKNOWLEDGED (!acknowledging || job == draining)
+#else
+#define MAY_ACKNOWLEDGE (acknowledging && due > 0 && ALIVE)
 #define ACKNOWLEDGED (!acknowledging)
+#endif
 #define MAY_START true
 #define WINDOWS_OF_SHAPE acknowledging -> printf("world: kill -9, window during ack, or settled before ack\n")
 
@@ -110,7 +117,10 @@ inline receive(message) {
     delete(message)
 #endif
   :: due & BIT(message) -> acknowledging = 1; printf("reader: message %d comes again, it is covered\n", message)
-  :: else -> fetched = fetched | BIT(message); held = held | BIT(message); printf("reader: received message %d\n", message)
+  :: else ->
+    fetched = fetched | BIT(message);
+    held = held | BIT(message);
+    printf("reader: received message %d\n", message)
   fi
 }
 
@@ -118,7 +128,7 @@ inline check_clean_end() {
 #ifdef FAILED_ACKNOWLEDGEMENT_UNREPORTED
   acknowledge_again = 0;
 #endif
-  check(a_clean_end_leaves_nothing, acknowledge_again || (deleted | visible) == ALL)
+  check(a_clean_end_leaves_nothing, acknowledge_again || ((held | due) == 0 && (deleted | visible) == ALL))
 }
 
 inline emit_message(message) {
@@ -152,13 +162,13 @@ end:
   :: atomic { job == running && (fetched & BIT(0)) && len(chunk) == 0 -> emit_message(0) }
   :: atomic { job == running && (fetched & BIT(1)) && len(chunk) == 0 -> emit_message(1) }
   :: atomic { /* in the background, one after the other */
-      acknowledging && due > 0 && ALIVE ->
+      MAY_ACKNOWLEDGE ->
       delete_one();
       due = due - BIT(rec);
       acknowledging = (due > 0)
     }
   :: atomic { /* a deletion fails, done or not: the next checkpoint repeats it */
-      acknowledging && due > 0 && ALIVE && faults > 0 ->
+      MAY_ACKNOWLEDGE && faults > 0 ->
       faults--;
       printf("service: a deletion fails\n");
       acknowledge_again = 1;

@@ -27,7 +27,7 @@ proctype Coordinator() {
 end:
   do
   :: atomic { job == running && open == none && (next > covered || acknowledge_again) -> take() }
-  :: atomic { open == settling && SETTLED && ALIVE -> all_settled() }
+  :: atomic { open == settling && SETTLED && MAY_COMPLETE && ALIVE -> all_settled() }
   :: atomic { /* timeoutMs: given up, and covered by the next. Only the final one has none. */
       open == settling && !final_taken && job != beginning && faults > 0 ->
       faults--;
@@ -51,9 +51,9 @@ end:
       job = running;
       restore()
     }
-#ifdef LATEST
+#ifdef CHECKPOINT
   :: atomic { /* takeFinal of #setUp has ended: the start is stored, and reading begins */
-      job == beginning && open == none && started -> job = running
+      job == beginning && open == none -> job = running
     }
 #endif
   :: atomic { /* the input ended */
@@ -68,7 +68,9 @@ end:
       stop_reading()
     }
   :: atomic { /* takeFinal: waits for the open checkpoint, then covers everything */
-      (job == draining || job == finishing) && len(chunk) == 0 && !final_taken && NO_OTHER_OPEN -> final_taken = 1; take()
+      (job == draining || job == finishing) && len(chunk) == 0 && !final_taken && NO_OTHER_OPEN ->
+      final_taken = 1;
+      take()
     }
   :: atomic { /* it is completed and acknowledged: a clean end */
       final_taken && open == none && ACKNOWLEDGED && ALIVE ->
@@ -88,7 +90,8 @@ end:
   od
 }
 
-/* Death at any moment. The runner fails if one of these windows was never met, as for any other line that no run reaches. */
+/* Death at any moment. The runner fails if one of these windows was never met, as for any other line that no search
+ * reaches. */
 proctype World() {
 end:
   do
@@ -101,7 +104,8 @@ end:
       :: request[0].phase == awaited -> printf("world: kill -9, window in flight, or applied and unanswered\n")
       :: request[0].phase == orphan -> printf("world: kill -9, with a request of an ended attempt in flight\n")
       :: len(letters) > 0 -> printf("world: kill -9, with a letter on its way\n")
-      :: open == settling && watermark >= barrier && barrier > covered -> printf("world: kill -9, window settled before store\n")
+      :: open == settling && watermark >= barrier && barrier > covered ->
+        printf("world: kill -9, window settled before store\n")
       :: WINDOWS_OF_SHAPE
       :: else -> printf("world: kill -9\n")
       fi;

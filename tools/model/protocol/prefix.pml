@@ -1,10 +1,10 @@
 /*
- * `positionAuthority: 'external'`, `acknowledgement: 'prefix'`, as a Kafka group. The service keeps one position a split; a checkpoint
- * only orders the commits and is stored nowhere. The host gives splits and takes them away; another owner then goes on from the
- * position that the service holds.
+ * `positionAuthority: 'external'`, `acknowledgement: 'prefix'`, as a Kafka group. The service keeps one position a split;
+ * a checkpoint only orders the commits and is stored nowhere. The host gives splits and takes them away; another owner
+ * then goes on from the position that the service holds.
  *
- * The service refuses a commit of a member that is no longer in the group's generation. So a commit that is under way when an attempt
- * ends is done before the next one reads its positions, or never.
+ * The service refuses a commit of a member that is no longer in the group's generation. So a commit that is under way
+ * when an attempt ends is done before the next one reads its positions, or never.
  */
 
 /* ---- survives a kill: the service, and who owns a split ---- */
@@ -23,12 +23,23 @@ hidden byte settled_to;
 bit released[TOKENS];     /* the split was given back while the input was in hand */
 
 #define RELEASED(input) released[input]
+#define MAY_COMPLETE true
 #define EXPECTED(record) (POSITION_OF(record) < committed[SPLIT_OF(record)])
 #define FETCHABLE ((owned[0] && fetched[0] < LENGTH(0)) || (owned[1] && fetched[1] < LENGTH(1)))
 #define FETCHED_NOT_EMITTED (fetched[0] > emitted[0] || fetched[1] > emitted[1])
 #define READ(split) (!owned[split] || emitted[split] == LENGTH(split))
 #define ALL_EMITTED (READ(0) && READ(1))
+#ifdef DRAIN_CLOSES_READER
+#define MAY_ACKNOWLEDGE (acknowledging && ALIVE && job != draining)
+#define ACKNOWLEDGED (!acknowledging || job == draining)
+#elif defined(ACKNOWLEDGEMENT_HANGS)
+bit hangs;
+#define MAY_ACKNOWLEDGE (acknowledging && ALIVE && !hangs)
 #define ACKNOWLEDGED (!acknowledging)
+#else
+#define MAY_ACKNOWLEDGE (acknowledging && ALIVE)
+#define ACKNOWLEDGED (!acknowledging)
+#endif
 #define MAY_START true
 #define WINDOWS_OF_SHAPE acknowledging -> printf("world: kill -9, window during ack, or settled before ack\n")
 
@@ -168,7 +179,7 @@ inline give_back_entries() {
     :: todo > 0 ->
       chunk ? its_tok, its_ent;
       if
-      :: released[its_tok] -> count[its_tok] = 0; released[its_tok] = 0; record_of[its_tok] = 0
+      :: released[its_tok] -> returned[its_tok] = 1; count[its_tok]--
       :: else -> chunk ! its_tok, its_ent
       fi;
       todo--
@@ -179,7 +190,7 @@ inline give_back_entries() {
     :: todo > 0 ->
       buffer ? its_tok, its_ent;
       if
-      :: released[its_tok] -> count[its_tok] = 0; released[its_tok] = 0; record_of[its_tok] = 0
+      :: released[its_tok] -> returned[its_tok] = 1; count[its_tok]--
       :: else -> buffer ! its_tok, its_ent
       fi;
       todo--
@@ -191,10 +202,20 @@ inline give_back_entries() {
     :: todo > 0 ->
       retries ? its_tok, its_ent;
       if
-      :: released[its_tok] -> count[its_tok] = 0; released[its_tok] = 0; record_of[its_tok] = 0
+      :: released[its_tok] -> returned[its_tok] = 1; count[its_tok]--
       :: else -> retries ! its_tok, its_ent
       fi;
       todo--
+    :: else -> break
+    od;
+    spot = 0;
+    do
+    :: spot < next ->
+      if
+      :: count[spot] == 0 -> record_of[spot] = 0; released[spot] = 0; returned[spot] = 0
+      :: else
+      fi;
+      spot++
     :: else -> break
     od;
     do
@@ -266,7 +287,7 @@ end:
   :: atomic { job == running && emitted[0] < fetched[0] && len(chunk) == 0 -> emit_from(0) }
   :: atomic { job == running && emitted[1] < fetched[1] && len(chunk) == 0 -> emit_from(1) }
   :: atomic { /* in the background, coalesced to the newest */
-      acknowledging && ALIVE ->
+      MAY_ACKNOWLEDGE ->
       commit_due();
       confirmed[0] = (due[0] > 0 -> due[0] : confirmed[0]);
       confirmed[1] = (due[1] > 0 -> due[1] : confirmed[1]);
@@ -275,12 +296,15 @@ end:
       due[1] = (faults > 0 -> due[1] : 0)
     }
   :: atomic { /* it fails, committed or not: the next checkpoint repeats it */
-      acknowledging && ALIVE && faults > 0 ->
+      MAY_ACKNOWLEDGE && faults > 0 ->
       faults--;
       printf("service: a commit fails\n");
       acknowledge_again = 1;
       end_acknowledging()
     }
+#ifdef ACKNOWLEDGEMENT_HANGS
+  :: atomic { MAY_ACKNOWLEDGE && faults > 0 -> faults--; hangs = 1; printf("service: a commit never ends\n") }
+#endif
   :: atomic { /* the notification comes again */
       !acknowledging && (due[0] > 0 || due[1] > 0) && ALIVE && faults > 0 ->
       faults--;

@@ -1,6 +1,7 @@
 /* core/src/sink: the engine, the destination behind it, and the dead letters of what it refuses. */
 
-/* A batch is sent when it is full, hastened or old; with PATIENT never for its age, so that progress rests on hastening alone. */
+/* A batch is sent when it is full, hastened or old; with PATIENT never for its age, so that progress rests on hastening
+ * alone. */
 #ifdef PATIENT
 #define MAY_SEND (len(retries) > 0 || len(buffer) == BATCH || hastened > 0)
 #else
@@ -49,18 +50,23 @@ end:
 }
 
 /* #retry: again, unless its split was given back meanwhile. */
-inline again(input, part) {
+inline repeat(input, part) {
 #ifdef DROP_REQUEUED
   skip
 #else
+  assert(len(retries) < RETRIES);
+  retries !! input, part
+#endif
+}
+
+inline again(input, part) {
 #ifdef PREFIX
   if
   :: RELEASED(input) -> give_back(input)
-  :: else -> retries !! input, part
+  :: else -> repeat(input, part)
   fi
 #else
-  retries !! input, part
-#endif
+  repeat(input, part)
 #endif
 }
 
@@ -69,6 +75,7 @@ inline dead_letter(input, part) {
 #ifdef IGNORE_REJECT
   settle(input)
 #else
+  assert(len(letters) < LETTERS);
   letters ! 0, input, part;
   printf("writer: entry %d is refused, its letter is on its way\n", part);
 #ifdef SETTLE_BEFORE_LETTER
@@ -98,7 +105,7 @@ proctype Store(byte slot) {
 end:
   do
   :: atomic { /* answered entry by entry: written, refused, or to be repeated */
-      request[slot].phase == awaited && len(letters) < 2 ->
+      request[slot].phase == awaited && len(letters) <= LETTERS - BATCH ->
       printf("store: request %d is answered\n", slot);
       nth = 0;
       do

@@ -12,22 +12,20 @@ inline advance() {
 
 /* One entry of the input has its outcome. */
 inline settle(input) {
-#ifdef UNNOTICED
+#if defined(SETTLE_AT_FIRST_ENTRY)
+  count[input] = 0;
+#elif defined(UNNOTICED)
   count[input] = (count[input] > 0 -> count[input] - 1 : 0);
 #else
   check(nothing_is_settled_twice, count[input] > 0);
-#ifdef SETTLE_AT_FIRST_ENTRY
-  count[input] = 0;
-#else
   count[input]--;
-#endif
 #endif
   forget_input(input);
   advance()
 }
 
-/* The same, from a callback of an ended attempt. Each attempt has a tracker of its own, so it means nothing to this one; with one
- * tracker for all it would mean another input, because tokens begin at 0 again. */
+/* The same, from a callback of an ended attempt. Each attempt has a tracker of its own, so it means nothing to this one;
+ * with one tracker for all it would mean another input, because tokens begin at 0 again. */
 inline settle_late(input) {
   which = count[input];
 #ifdef LATE_CALLBACK_SETTLES
@@ -61,8 +59,8 @@ inline hasten() {
 #endif
 }
 
-/* #write: as much as there is room for, in the turn of the emission. #hastenIfAwaited: what comes to the sink after the barrier's
- * hasten, although emitted before the barrier, must not wait for its batch to be full. */
+/* #write: as much as there is room for, in the turn of the emission. #hastenIfAwaited: what comes to the sink after the
+ * barrier's hasten, although emitted before the barrier, must not wait for its batch to be full. */
 inline offer() {
   do
   :: len(chunk) > 0 && len(buffer) < BUFFER ->

@@ -27,6 +27,7 @@ export class UsageError extends Error {
 }
 
 const MAX_JOBS = 64
+const OPTIONS = new Set(['variant', 'mutant', 'jobs', 'deep', 'trail', 'list', 'help'])
 
 export const HELP = `Checks the model of the settle-acknowledge-checkpoint protocol in full, with the Spin model checker
 
@@ -63,10 +64,9 @@ export function readCommand(args: readonly string[]): Command {
       help: { type: 'boolean' },
     },
   })
-  const known = ['variant', 'mutant', 'jobs', 'deep', 'trail', 'list', 'help']
   for (const token of tokens) {
     if (token.kind === 'positional') problems.push(`unexpected argument '${token.value}'`)
-    else if (token.kind === 'option' && !known.includes(token.name)) problems.push(`unknown option '${token.rawName}'`)
+    else if (token.kind === 'option' && !OPTIONS.has(token.name)) problems.push(`unknown option '${token.rawName}'`)
   }
   const variantNames = strings(values['variant'], '--variant', problems)
   const mutantNames = strings(values['mutant'], '--mutant', problems)

@@ -26,7 +26,7 @@ function printRow({ name, verdict, result }: Row): void {
   for (const line of result.trail ?? []) print(`    ${line}`)
 }
 
-function summary({ rows, failures }: Outcome, spin: string, startedAt: number): string {
+function jsonLine({ rows, failures }: Outcome, spin: string, startedAt: number): string {
   const of = (kind: Row['kind']): readonly Row[] => rows.filter((row) => row.kind === kind)
   return JSON.stringify({
     ok: failures.length === 0,
@@ -53,7 +53,7 @@ async function run(plan: Plan): Promise<number> {
   try {
     const outcome = await checkModel(tools, plan, interrupt.signal, printRow)
     for (const failure of outcome.failures) print(`failure: ${failure}`)
-    print(summary(outcome, tools.spinVersion, startedAt))
+    print(jsonLine(outcome, tools.spinVersion, startedAt))
     return outcome.failures.length === 0 ? EXIT.ok : EXIT.broken
   } catch (error) {
     if (interrupt.signal.aborted) return EXIT.interrupted

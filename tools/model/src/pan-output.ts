@@ -23,7 +23,7 @@ const TRUNCATIONS: readonly (readonly [RegExp, string])[] = [
   [/max search depth too small/, 'the depth limit was reached'],
   [/reached -DMEMLIM bound|pan: out of memory/, 'the memory limit was reached'],
   [/Bit statespace search/, 'the search was a bit-state search'],
-  [/Hash-?Compact/i, 'the search was hash-compact'],
+  [/^Hash-Compact/m, 'the search was hash-compact'],
 ]
 
 const VIOLATIONS: readonly (readonly [RegExp, (match: RegExpExecArray) => string])[] = [

@@ -40,7 +40,7 @@ export async function searchModel(tools: Tools, request: SearchRequest, signal: 
     const macros = request.defines.map((define) => `-D${define}`)
     await run(tools.spin, ['-a', ...macros, MODEL], folder, signal)
     const cycles = request.search === 'cycles'
-    const flags = [request.optimize ? '-O2' : '-O0', cycles ? '-DNP' : '-DSAFETY', `-DMEMLIM=${MAX_MEMORY_MB}`]
+    const flags = [request.optimize ? '-O1' : '-O0', cycles ? '-DNP' : '-DSAFETY', `-DMEMLIM=${MAX_MEMORY_MB}`]
     await run(tools.gcc, [...flags, '-w', '-o', 'pan', 'pan.c'], folder, signal)
     const hashTable = request.optimize ? '-w25' : '-w20'
     const bounds = [`-m${MAX_DEPTH}`, hashTable]

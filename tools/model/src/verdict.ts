@@ -31,11 +31,10 @@ export type Searched = readonly { readonly variant: Variant; readonly report: Pa
 export function neverReached(searched: Searched): string[] {
   const shapes = Map.groupBy(searched, ({ variant }) => variant.shape)
   return [...shapes].flatMap(([shape, all]) => {
-    const [first, ...others] = all.map(
+    const lists = all.map(
       ({ report }) => new Set(report.unreached.map(({ process, statement }) => `${process}: ${statement}`)),
     )
-    return [...others.reduce((left, unreached) => left.intersection(unreached), first ?? new Set<string>())].map(
-      (statement) => `${shape}, ${statement}`,
-    )
+    const [first = new Set<string>(), ...others] = lists
+    return [...first].filter((each) => others.every((other) => other.has(each))).map((each) => `${shape}, ${each}`)
   })
 }
