@@ -1,6 +1,6 @@
 import { CHARGE, COLUMNS, ENQUEUED_AT, KEY, type Parcel, SIZE, TOKEN, WEIGHT } from './parcel.ts'
 
-const INITIAL_CAPACITY = 64
+const INITIAL_CAPACITY = 16
 
 /** What a batch may hold. */
 export interface BatchLimits {

@@ -1,6 +1,6 @@
+import { InFlight } from './in-flight.ts'
 import type { Destination, Lane } from './lane.ts'
 import type { Parcel } from './parcel.ts'
-import type { Request } from './request.ts'
 import type { SinkStatus } from './spi.ts'
 
 /** An entry whose refusal is being decided: in hand until a dead letter is confirmed. */
@@ -13,7 +13,7 @@ export interface Refusing {
 /** Every place where entries without an outcome lie, and the walks over them. */
 export class InHand<Entry> {
   readonly destinations: Map<string, Destination<Entry>> = new Map<string, Destination<Entry>>()
-  readonly requests: Set<Request<Entry>> = new Set<Request<Entry>>()
+  readonly requests: InFlight<Entry> = new InFlight<Entry>()
   readonly refusing: Set<Refusing> = new Set<Refusing>()
   /** Raw bytes and entry bytes of everything in hand. */
   bufferedBytes = 0

@@ -9,6 +9,8 @@ export class Request<Entry> implements SubmitContext {
   readonly trigger: BatchTrigger
   readonly sentAt: number
   readonly attempt: number
+  /** Where it is kept while it is in flight. */
+  slot = -1
   readonly #settlement: Settlement
   #abort: AbortController | undefined
   #abortReason: Error | undefined

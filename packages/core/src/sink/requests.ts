@@ -129,8 +129,7 @@ export class Requests<Entry> {
     const now = context.clock.now()
     const message = `no answer within ${requestTimeoutMs} ms (requestTimeoutMs)`
     const error = new SluiceError('SLUICE_DEADLINE_EXCEEDED', message, { restartable: true })
-    for (const request of hand.requests) {
-      if (request.sentAt + requestTimeoutMs > now) break
+    for (const request of hand.requests.sentBy(now - requestTimeoutMs)) {
       request.abort(error)
       const reason = { code: 'timeout', message }
       this.#finish(
@@ -140,8 +139,8 @@ export class Requests<Entry> {
     }
     // Not before: what was sent meanwhile is due after those that are left.
     this.#expiry = undefined
-    const [oldest] = hand.requests
-    if (oldest !== undefined) this.#expireAt(oldest.sentAt + requestTimeoutMs)
+    const { oldestSentAt } = hand.requests
+    if (oldestSentAt !== undefined) this.#expireAt(oldestSentAt + requestTimeoutMs)
   }
 
   #factsOf({ parcel, lane, attempt, trigger }: Request<Entry>): SinkSubmitMessage {
