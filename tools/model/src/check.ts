@@ -48,7 +48,12 @@ export async function checkModel(
   // The long ones first: the short ones fill the gaps at the end.
   const todo = [
     ...plan.variants.map((variant) => async () => {
-      const result = await search({ defines: variant.defines, search: variant.search, optimize: true, trail })
+      const result = await search({
+        defines: variant.defines,
+        search: variant.search,
+        optimize: variant.short !== true,
+        trail,
+      })
       searched.push({ variant, report: result })
       add({ name: variant.name, kind: 'variant', verdict: judgeVariant(result), result })
     }),
