@@ -50,7 +50,7 @@ function variant(
   return { shape, name, search, summary, defines }
 }
 
-/** Each shape once with endings and faults together, with two endings, and for runs that do not end. */
+/** Each shape with an ending and a fault together, with more of one kind, and for runs that do not end. */
 export const VARIANTS: readonly Variant[] = [
   variant('CHECKPOINT', 'checkpoint', 'states', 'one ending, one fault', [1, 1, 0]),
   variant('CHECKPOINT', 'checkpoint-endings', 'states', 'two endings', [2, 0, 0]),
