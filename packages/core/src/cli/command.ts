@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { parseArgs, type ParseArgsOptionsConfig } from 'node:util'
 import { messageOf } from '../errors.ts'
 
@@ -41,7 +42,7 @@ export function parseCommand(
     throw new UsageError(messageOf(error))
   }
   const [folder, ...more] = parsed.positionals
-  if (folder === undefined) throw new UsageError('a folder of dead letters is needed')
+  if (folder === undefined || folder === '') throw new UsageError('a folder of dead letters is needed')
   if (more.length > 0) throw new UsageError(`one folder is expected, got also: ${more.join(' ')}`)
   return { folder, values: parsed.values as Values }
 }
@@ -64,6 +65,11 @@ export function text(values: Values, name: string): string | undefined {
 /** One line to people: progress and problems never mix with what a command prints. */
 export function tell(line: string): void {
   process.stderr.write(`${line.split('\n').map(printable).join('\n')}\n`)
+}
+
+/** Prints, and waits for a slow reader of the output, so that a large folder does not pile up in memory. */
+export async function write(chunk: string): Promise<void> {
+  if (!process.stdout.write(chunk)) await once(process.stdout, 'drain')
 }
 
 /** Control characters as text: what a record holds must not steer the terminal. */

@@ -2,8 +2,18 @@ import { stat } from 'node:fs/promises'
 import { dirname, join, resolve as resolvePath } from 'node:path'
 import type { DeadLetter } from '../dead-letters/letter.ts'
 import { type DeadLetterRecord, deadLetterRecord } from '../dead-letters/record.ts'
-import { messageOf } from '../errors.ts'
-import { type Command, EXIT, parseCommand, positiveInteger, printable, tell, text, UsageError } from './command.ts'
+import { messageOf, SluiceError } from '../errors.ts'
+import {
+  type Command,
+  EXIT,
+  parseCommand,
+  positiveInteger,
+  printable,
+  tell,
+  text,
+  UsageError,
+  write,
+} from './command.ts'
 import { chosenLetters, FILTER_HELP, FILTER_OPTIONS, type ReadCounts, type Selection, selection } from './letters.ts'
 import { ReplayProgress, replayedIds } from './replay-progress.ts'
 import { loadTarget, type ReplayTarget } from './replay-target.ts'
@@ -60,6 +70,8 @@ Exit codes: 0, 1 when something failed or was passed over, 2 when the command li
       )
     }
     if (to === undefined) throw new UsageError('--to is needed: the module that takes the records, or --dry-run')
+    // The module may print: that nobody reads it any more is no reason to stop between two calls.
+    process.stdout.removeAllListeners('error').on('error', () => {})
     const target = await loadTarget(to, timeoutMs)
     await using progress = await ReplayProgress.open(path)
     const left = again ? chosen : without(chosen, (id) => progress.has(id))
@@ -74,7 +86,7 @@ function without({ limit, matches }: Selection, isDone: (id: string) => boolean)
 async function folderOf(path: string): Promise<string> {
   const full = resolvePath(path)
   const found = await stat(full).catch((error: unknown) => {
-    throw new UsageError(`no dead letters at ${path}: ${messageOf(error)}`)
+    throw new SluiceError('SLUICE_DEAD_LETTERS_FAILED', `dead letters cannot be read from ${full}: ${messageOf(error)}`)
   })
   return found.isFile() ? dirname(full) : full
 }
@@ -86,7 +98,7 @@ async function dryRun(folder: string, chosen: Selection): Promise<number> {
     const record = deadLetterRecord(letter)
     if (record === undefined) withoutRaw++
     else total++
-    process.stdout.write(`${printable(line(letter, record))}\n`)
+    await write(`${printable(line(letter, record))}\n`)
   }
   tell(`${total} records would be sent`)
   return passedOver(counts, withoutRaw)
@@ -168,7 +180,9 @@ class Replay {
     this.#batch = []
     this.#batchBytes = 0
     await this.#target.send(records)
-    await this.#progress.add(records.map(({ letter }) => letter.id))
+    await this.#progress.add(records.map(({ letter }) => letter.id)).catch((error: unknown) => {
+      throw new Error(`the last call was sent and is sent again, since it could not be noted: ${messageOf(error)}`)
+    })
     this.#sent += records.length
     const now = performance.now()
     if (now - this.#toldAt < TELL_INTERVAL_MS) return

@@ -1,8 +1,7 @@
 import { isUtf8 } from 'node:buffer'
-import { once } from 'node:events'
 import type { DeadLetter } from '../dead-letters/letter.ts'
 import { shortened } from '../dead-letters/render.ts'
-import { type Command, EXIT, parseCommand, printable, tell } from './command.ts'
+import { type Command, EXIT, parseCommand, printable, tell, write } from './command.ts'
 import { chosenLetters, FILTER_HELP, FILTER_OPTIONS, type ReadCounts, selection } from './letters.ts'
 
 const SHOWN_CHARACTERS = 400
@@ -112,9 +111,4 @@ function shown(bytes: Buffer): string {
   return isUtf8(bytes)
     ? `(${bytes.length} bytes) ${bytes.toString('utf8')}`
     : `(${bytes.length} bytes, base64) ${bytes.toString('base64')}`
-}
-
-/** Waits for a slow reader of the output, so that a large folder does not pile up in memory. */
-async function write(chunk: string): Promise<void> {
-  if (!process.stdout.write(chunk)) await once(process.stdout, 'drain')
 }

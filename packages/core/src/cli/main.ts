@@ -7,7 +7,7 @@ const COMMANDS: readonly Command[] = [dlqShow, dlqReplay]
 
 /** Runs one command line and gives its exit code. Never rejects. */
 export async function main(args: readonly string[]): Promise<number> {
-  ignoreClosedOutput()
+  watchOutput()
   const command = COMMANDS.find(({ name }) => args.slice(0, name.split(' ').length).join(' ') === name)
   const isHelp = args.includes('--help') || args.includes('-h')
   if (command === undefined) return withoutCommand(args, isHelp)
@@ -38,10 +38,12 @@ function withoutCommand(args: readonly string[], isHelp: boolean): number {
   return EXIT.usage
 }
 
-/** `sluice dlq show ... | head` closes the pipe when it has enough: that is no failure. */
-function ignoreClosedOutput(): void {
+/** `sluice dlq show ... | head` closes the pipe when it has enough: that is no failure. What is told may go unread. */
+function watchOutput(): void {
+  process.stderr.on('error', () => {})
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit(EXIT.ok)
-    throw error
+    tell(`sluice: the output cannot be written: ${error.message}`)
+    process.exit(EXIT.failed)
   })
 }

@@ -20,7 +20,7 @@ export class ReplayProgress implements AsyncDisposable {
    * file cannot be written.
    */
   static async open(path: string): Promise<ReplayProgress> {
-    const owner = await ownFolder(dirname(path))
+    const owner = await own(path)
     try {
       const ids = await replayedIds(path)
       const file = await open(path, 'a', 0o600)
@@ -29,7 +29,7 @@ export class ReplayProgress implements AsyncDisposable {
       return new ReplayProgress(file, owner, ids)
     } catch (error) {
       await owner[Symbol.asyncDispose]()
-      throw unwritable(path, error)
+      throw SluiceError.isInstance(error) ? error : unwritable(path, error)
     }
   }
 
@@ -63,11 +63,12 @@ export async function replayedIds(path: string): Promise<Set<string>> {
   }
 }
 
-async function ownFolder(folder: string): Promise<Owner> {
+async function own(path: string): Promise<Owner> {
+  const folder = dirname(path)
   try {
     return await takeOwnership(folder)
   } catch (error) {
-    if (!SluiceError.isInstance(error) || error.code !== 'SLUICE_STATE_OWNED') throw error
+    if (!SluiceError.isInstance(error) || error.code !== 'SLUICE_STATE_OWNED') throw unwritable(path, error)
     throw new SluiceError(
       'SLUICE_STATE_OWNED',
       `another replay is running on ${folder}: it would send the same letters`,
@@ -79,7 +80,6 @@ async function ownFolder(folder: string): Promise<Owner> {
 }
 
 function unwritable(path: string, error: unknown): SluiceError {
-  if (SluiceError.isInstance(error)) return error
   return new SluiceError(
     'SLUICE_DEAD_LETTERS_FAILED',
     `the progress of the replay cannot be kept in ${path}: ${messageOf(error)} (option --progress)`,

@@ -1,6 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { appendFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -16,14 +25,23 @@ interface Ended {
   readonly err: string
 }
 
-function begin(...args: readonly string[]): { readonly child: ChildProcess; readonly ended: Promise<Ended> } {
+interface Begun {
+  readonly child: ChildProcess
+  readonly ended: Promise<Ended>
+}
+
+function begin(...args: readonly string[]): Begun {
+  return beginWith('pipe', ...args)
+}
+
+function beginWith(output: 'pipe' | number, ...args: readonly string[]): Begun {
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', CLI, ...args], {
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', output, 'pipe'],
   })
   onTestFinished(() => void child.kill('SIGKILL'))
   let [out, err] = ['', '']
-  child.stdout.setEncoding('utf8').on('data', (chunk: string) => (out += chunk))
-  child.stderr.setEncoding('utf8').on('data', (chunk: string) => (err += chunk))
+  child.stdout?.setEncoding('utf8').on('data', (chunk: string) => (out += chunk))
+  child.stderr?.setEncoding('utf8').on('data', (chunk: string) => (err += chunk))
   const ended = once(child, 'close').then(([code]) => ({ code: code as number | null, out, err }))
   return { child, ended }
 }
@@ -94,7 +112,6 @@ describe('sluice', () => {
     [['show', '.', '--stage', 'later'], '--stage must be one of decode, operator, convert, store'],
     [['show', '.', '--colour'], "Unknown option '--colour'"],
     [['replay', '.'], '--to is needed'],
-    [['replay', '/does/not/exist', '--to', 'x.mjs'], 'no dead letters at /does/not/exist: ENOENT'],
     [['replay', '.', '--to', './missing.mjs'], '--to ./missing.mjs cannot be loaded'],
   ])('dlq %j is refused with code 2 and a reason', async (args, says) => {
     const ended = await run('dlq', ...args)
@@ -200,9 +217,53 @@ describe('sluice dlq show', () => {
     child.stdout?.once('data', () => child.stdout?.destroy())
     expect(await ended).toMatchObject({ code: 0, err: '' })
   })
+
+  test.skipIf(!existsSync('/dev/full'))('says in one line that its output cannot be written', async () => {
+    const full = openSync('/dev/full', 'w')
+    onTestFinished(() => closeSync(full))
+    const { ended } = beginWith(full, 'dlq', 'show', letters(numbered(2)))
+    const { code, err } = await ended
+    expect(code).toBe(1)
+    expect(err).toMatch(/^sluice: the output cannot be written: ENOSPC[^\n]*\n$/)
+  })
+
+  test('takes no empty folder for the current one', async () => {
+    expect(await run('dlq', 'show', '')).toMatchObject({ code: 2, out: '' })
+  })
 })
 
 describe('sluice dlq replay', () => {
+  test('goes on although nobody reads what the module prints', async () => {
+    const to = module(`console.log('x'.repeat(100_000)); await new Promise((resolve) => setTimeout(resolve, 50))`)
+    const { child, ended } = begin('dlq', 'replay', letters(numbered(6)), '--to', to.path, '--batch', '2')
+    child.stdout?.once('data', () => child.stdout?.destroy())
+    expect(await ended).toMatchObject({ code: 0, err: expect.stringContaining('6 records sent') })
+    expect(to.records()).toEqual(sent(6))
+  })
+
+  test.each([
+    ['to.cjs', 'module.exports = async (records) => console.log(records.length)'],
+    ['to.js', `exports.__esModule = true; exports.default = async (records) => console.log(records.length)`],
+  ])('takes CommonJS: %s', async (name, body) => {
+    const path = join(folder(), name)
+    writeFileSync(path, body)
+    expect(await run('dlq', 'replay', letters(numbered(3)), '--to', path)).toMatchObject({ code: 0, out: '3\n' })
+  })
+
+  test('fails when there is no folder, with its name', async () => {
+    const err = expect.stringContaining('dead letters cannot be read from /does/not/exist: ENOENT')
+    expect(await run('dlq', 'replay', '/does/not/exist', '--to', module().path)).toMatchObject({ code: 1, err })
+  })
+
+  test('says that a call whose progress cannot be noted is sent again', async () => {
+    const path = letters(numbered(2))
+    const to = module(`(await import('node:fs')).unlinkSync(${JSON.stringify(join(path, 'owner.sock'))})`)
+    const ended = await run('dlq', 'replay', path, '--to', to.path)
+    expect(ended.code).toBe(1)
+    expect(ended.err).toContain('the last call was sent and is sent again, since it could not be noted: ')
+    expect(ended.err).toContain('0 records sent')
+  })
+
   test('gives the records in order, in calls of the size asked for, and closes the module', async () => {
     const to = module()
     const path = letters(numbered(25))
