@@ -148,12 +148,10 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
 
   write(batch: WriteBatch<In>, from: number, to: number): number {
     if (this.#closing !== undefined) return from
-    const { values, tokens, byteLengths, keys } = batch
     const now = this.context.clock.now()
     let index = from
     while (index < to && this.#hasRoom()) {
-      const key = keys === undefined ? NO_KEY : (keys[index] as number)
-      this.#accept(values[index] as In, tokens[index] as number, byteLengths[index] as number, key, now)
+      this.#accept(batch, index, now)
       index++
       if (this.#scheduler.hasReady && this.#requests.slots > 0) this.#send(now)
     }
@@ -228,7 +226,10 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
     return bufferedRecords < this.limits.maxBufferedRequests && bufferedBytes < this.limits.maxBufferedBytes
   }
 
-  #accept(value: In, token: number, rawBytes: number, key: number, now: number): void {
+  #accept(batch: WriteBatch<In>, at: number, now: number): void {
+    const { values, tokens, byteLengths } = batch
+    const value = values[at] as In
+    const rawBytes = byteLengths[at] as number
     const scratch = this.#scratch
     this.#emitted = 0
     try {
@@ -238,27 +239,28 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
       this.#emitted = NOT_CONVERTING
       scratch.length = 0
       this.#counters.numRecordsAccepted.value++
-      this.#refuse(token, rawBytes, now, { code: 'convertThrew', message: messageOf(error), cause: error }, { value })
+      const reason = { code: 'convertThrew', message: messageOf(error), cause: error }
+      this.#refuse(tokens[at] as number, rawBytes, now, reason, { value })
       return
     }
     const count = this.#emitted
     this.#emitted = NOT_CONVERTING
     this.#counters.numRecordsAccepted.value += count
-    if (count !== 1) this.context.settlement.became(token, count)
+    if (count !== 1) this.context.settlement.became(tokens[at] as number, count)
     // Whole bytes: the sum comes back to exactly 0 when everything is settled.
     const rawShare = count === 1 ? rawBytes : Math.ceil(rawBytes / count)
     for (let index = 0; index < count; index++) {
-      this.#enqueue(scratch[index] as Entry, token, rawShare, key, now)
+      this.#enqueue(scratch[index] as Entry, batch, at, rawShare, now)
       scratch[index] = undefined
     }
   }
 
-  #enqueue(entry: Entry, token: number, rawShare: number, givenKey: number, now: number): void {
+  #enqueue(entry: Entry, { tokens, keys }: WriteBatch<In>, at: number, rawShare: number, now: number): void {
     const { maxBatchSize, maxBatchWeight, maxBatchSizeInBytes, maxRecordSizeInBytes, entryTimeoutMs } = this.limits
     const hooks = (this.#hooks ??= this.#findHooks())
     let size = 0
     let weight = 1
-    let key = givenKey
+    let key = keys === undefined ? NO_KEY : (keys[at] as number)
     let lane = this.#single
     try {
       if (hooks.sizeInBytes) size = measured('sizeInBytes', this.sizeInBytes?.(entry))
@@ -269,18 +271,19 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
         lane = (only ?? this.#destinationOf(named(this.destination?.(entry)))).laneOf(key)
       }
     } catch (error) {
-      this.#refuse(token, rawShare, now, { code: 'convertThrew', message: messageOf(error), cause: error }, { entry })
+      const reason = { code: 'convertThrew', message: messageOf(error), cause: error }
+      this.#refuse(tokens[at] as number, rawShare, now, reason, { entry })
       return
     }
     const charge = rawShare + size
     if (size > maxRecordSizeInBytes) {
-      this.#refuse(token, charge, now, recordTooLarge(size, maxRecordSizeInBytes), { entry })
+      this.#refuse(tokens[at] as number, charge, now, recordTooLarge(size, maxRecordSizeInBytes), { entry })
       return
     }
     const { queue } = lane
     this.#hand.bufferedBytes += charge
     this.#hand.bufferedRecords++
-    queue.push(entry, token, now, size, weight, charge, key)
+    queue.push(entry, tokens, at, now, size, weight, charge, key)
     const { length } = queue
     if (length === 1 && entryTimeoutMs !== Number.POSITIVE_INFINITY) this.#scheduler.wakeAt(now + entryTimeoutMs, now)
     // Nothing changes for the lane between its first entry and a full batch.

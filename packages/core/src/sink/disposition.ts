@@ -6,7 +6,7 @@ import type { InHand } from './in-hand.ts'
 import type { Lane } from './lane.ts'
 import type { ResolvedSinkOptions } from './options.ts'
 import { halves, reasonOf, type Verdict } from './outcome.ts'
-import { CHARGE, COLUMNS, type Parcel, TOKEN } from './parcel.ts'
+import type { Parcel } from './parcel.ts'
 import { isReplaySuspect } from './request.ts'
 import type { EntryOutcome, Reason, Refusal, SinkContext } from './spi.ts'
 
@@ -25,12 +25,9 @@ export interface DispositionPlan<Entry> {
 /** Gives every entry of an answered request what the verdict says: an outcome, a place among those to be retried, or a refusal. */
 export class Disposition<Entry> {
   readonly #plan: DispositionPlan<Entry>
-  /** Tokens of a request that was written. */
-  readonly #tokens: Float64Array
 
   constructor(plan: DispositionPlan<Entry>) {
     this.#plan = plan
-    this.#tokens = new Float64Array(plan.limits.maxBatchSize)
   }
 
   apply(parcel: Parcel<Entry>, lane: Lane<Entry>, verdict: Verdict): void {
@@ -258,19 +255,13 @@ export class Disposition<Entry> {
 
   /** As {@link Disposition.#settle} with `written` for each, which is nearly always what happens. */
   #settleAll(parcel: Parcel<Entry>): void {
-    const { length, columns } = parcel
+    const { length } = parcel
     const { counters, hand, pool, context } = this.#plan
-    const tokens = this.#tokens
-    let charge = 0
-    for (let index = 0, at = 0; index < length; index++, at += COLUMNS) {
-      tokens[index] = columns[at + TOKEN] as number
-      charge += columns[at + CHARGE] as number
-    }
-    hand.bufferedBytes -= charge
+    hand.bufferedBytes -= parcel.charges
     counters.numRecordsOut.value += length
     counters.numBytesOut.value += parcel.sizeInBytes
-    if (parcel.holdsTokens) context.settlement.settleAll(tokens, length)
-    pool.give(columns)
+    if (parcel.holdsTokens) context.settlement.settleAll(parcel.tokens, length)
+    pool.give(parcel.columns)
   }
 
   #settle(parcel: Parcel<Entry>, index: number, kind: 'written' | 'duplicate' | 'dropped'): void {

@@ -1,6 +1,4 @@
-import { CHARGE, COLUMNS, ENQUEUED_AT, KEY, type Parcel, SIZE, TOKEN, WEIGHT } from './parcel.ts'
-
-const INITIAL_CAPACITY = 16
+import { type Columns, columnsFor, Parcel } from './parcel.ts'
 
 /** What a batch may hold. */
 export interface BatchLimits {
@@ -17,40 +15,42 @@ export interface Removed<Entry> {
   readonly charge: number
 }
 
-/**
- * Columns of batches that were settled, to be used again: they lie outside of the heap, where making and collecting them costs more
- * than everything else that is done for a batch.
- */
+const MAX_POOLED = 64
+
+/** Columns of batches that were settled, to be used again. */
 export class ColumnPool {
-  readonly #length: number
-  readonly #free: Float64Array<ArrayBuffer>[] = []
+  readonly maxBatchSize: number
+  readonly #free: Columns[] = []
 
   constructor(maxBatchSize: number) {
-    this.#length = maxBatchSize * COLUMNS
+    this.maxBatchSize = maxBatchSize
   }
 
-  take(): Float64Array<ArrayBuffer> {
-    return this.#free.pop() ?? new Float64Array(this.#length)
+  take(): Columns {
+    return this.#free.pop() ?? columnsFor(this.maxBatchSize)
   }
 
-  give(columns: Float64Array<ArrayBuffer>): void {
-    if (columns.length === this.#length && this.#free.length < MAX_POOLED) this.#free.push(columns)
+  give(columns: Columns): void {
+    if (columns.tokens.length === this.maxBatchSize && this.#free.length < MAX_POOLED) this.#free.push(columns)
   }
 }
 
-const MAX_POOLED = 64
+/** Where an entry lies: in which block, and at which place in it. */
+interface Place<Entry> {
+  readonly block: Parcel<Entry>
+  readonly index: number
+}
 
 /**
- * The buffer of a lane: a ring of parallel arrays that grows by doubling, so that an entry costs no object of its own. In order of
- * acceptance, oldest first.
+ * The buffer of a lane, in order of acceptance, oldest first. Entries are collected in blocks of a full batch, so that nearly always a
+ * block is sent as it is and no entry is copied. Every block but the last is full.
  */
 export class EntryQueue<Entry> {
   readonly #pool: ColumnPool
-  #entries: (Entry | undefined)[] = Array.from({ length: INITIAL_CAPACITY })
-  #columns = new Float64Array(INITIAL_CAPACITY * COLUMNS)
-  #mask = INITIAL_CAPACITY - 1
-  #head = 0
-  #tail = 0
+  #blocks: Parcel<Entry>[] = []
+  /** Entries of the first block that were taken already. */
+  #offset = 0
+  #length = 0
   #size = 0
   #weight = 0
   #hastened = 0
@@ -61,7 +61,7 @@ export class EntryQueue<Entry> {
 
   /** Number of entries. */
   get length(): number {
-    return this.#tail - this.#head
+    return this.#length
   }
 
   /** Sum of the sizes in bytes. */
@@ -80,55 +80,65 @@ export class EntryQueue<Entry> {
 
   /** When the entry at the head was pushed; undefined if there is none. */
   get oldestAt(): number | undefined {
-    if (this.#head === this.#tail) return undefined
-    return this.#columns[(this.#head & this.#mask) * COLUMNS + ENQUEUED_AT]
+    return this.#length === 0 ? undefined : this.#blocks[0]?.enqueuedAt(this.#offset)
   }
 
+  /** @param tokens - and the index in it: see {@link Parcel.add}. */
   push(
     entry: Entry,
-    token: number,
+    tokens: Float64Array,
+    at: number,
     enqueuedAt: number,
     size: number,
     weight: number,
     charge: number,
     key: number,
   ): void {
-    if (this.length > this.#mask) this.#grow()
-    const slot = this.#tail & this.#mask
-    this.#entries[slot] = entry
-    const columns = this.#columns
-    const at = slot * COLUMNS
-    columns[at + TOKEN] = token
-    columns[at + ENQUEUED_AT] = enqueuedAt
-    columns[at + SIZE] = size
-    columns[at + WEIGHT] = weight
-    columns[at + CHARGE] = charge
-    columns[at + KEY] = key
+    let block = this.#blocks.at(-1)
+    if (block === undefined || block.length === this.#pool.maxBatchSize) block = this.#newBlock()
+    block.add(entry, tokens, at, enqueuedAt, size, weight, charge, key)
     this.#size += size
     this.#weight += weight
-    this.#tail++
+    this.#length++
   }
 
   /** What lies in it now is to be sent without waiting for more. */
   hasten(): void {
-    this.#hastened = this.length
+    this.#hastened = this.#length
+  }
+
+  /** The next batch: entries from the head while they fit; one that is too large by itself goes alone. */
+  take(limits: BatchLimits): Parcel<Entry> {
+    const [first] = this.#blocks
+    const isWhole =
+      first !== undefined &&
+      this.#offset === 0 &&
+      first.length <= limits.maxBatchSize &&
+      first.sizeInBytes <= limits.maxBatchSizeInBytes &&
+      first.weight <= limits.maxBatchWeight
+    if (!isWhole) {
+      const parcel = new Parcel<Entry>(this.#pool.take())
+      this.moveTo(parcel, limits)
+      return parcel
+    }
+    this.#blocks.shift()
+    this.#left(first.length, first.sizeInBytes, first.weight)
+    return first
   }
 
   /** Moves entries from the head to the parcel while they fit; one that is too large by itself goes alone. */
   moveTo(parcel: Parcel<Entry>, limits: BatchLimits): void {
-    const { maxBatchSize, maxBatchSizeInBytes, maxBatchWeight } = limits
-    const most = Math.min(this.length, maxBatchSize - parcel.length)
-    let { sizeInBytes, weight } = parcel
-    let count = 0
-    for (; count < most; count++) {
-      const at = ((this.#head + count) & this.#mask) * COLUMNS
-      const size = sizeInBytes + (this.#columns[at + SIZE] as number)
-      const heavier = weight + (this.#columns[at + WEIGHT] as number)
-      if ((size > maxBatchSizeInBytes || heavier > maxBatchWeight) && parcel.length + count > 0) break
-      sizeInBytes = size
-      weight = heavier
+    for (let [block] = this.#blocks; block !== undefined; [block] = this.#blocks) {
+      while (this.#offset < block.length) {
+        if (!hasRoomFor(parcel, block, this.#offset, limits)) return
+        parcel.move(block, this.#offset)
+        this.#left(1, block.size(this.#offset), block.weightOf(this.#offset))
+        this.#offset++
+      }
+      this.#blocks.shift()
+      this.#offset = 0
+      this.#pool.give(block.columns)
     }
-    if (count > 0) this.#take(parcel, count, sizeInBytes - parcel.sizeInBytes, weight - parcel.weight)
   }
 
   /**
@@ -138,133 +148,101 @@ export class EntryQueue<Entry> {
   moveDistinctTo(parcel: Parcel<Entry>, limits: BatchLimits, window: number): void {
     const keys = new Set<number>()
     for (let index = 0; index < parcel.length; index++) keys.add(parcel.key(index))
-    const taken: number[] = []
-    const looked = Math.min(this.length, window)
-    let { sizeInBytes, weight } = parcel
-    for (let place = 0; place < looked && parcel.length + taken.length < limits.maxBatchSize; place++) {
-      const at = ((this.#head + place) & this.#mask) * COLUMNS
-      const key = this.#columns[at + KEY] as number
-      if (keys.has(key)) continue
-      const size = sizeInBytes + (this.#columns[at + SIZE] as number)
-      const heavier = weight + (this.#columns[at + WEIGHT] as number)
-      const isAlone = parcel.length + taken.length === 0
-      // What follows must not overtake it.
-      if ((size > limits.maxBatchSizeInBytes || heavier > limits.maxBatchWeight) && !isAlone) break
-      keys.add(key)
-      taken.push(place)
-      sizeInBytes = size
-      weight = heavier
+    const taken = new Set<number>()
+    let position = 0
+    for (const { block, index } of this.#places()) {
+      if (position >= window || parcel.length >= limits.maxBatchSize) break
+      const key = block.key(index)
+      if (!keys.has(key)) {
+        // What follows must not overtake it.
+        if (!hasRoomFor(parcel, block, index, limits)) break
+        keys.add(key)
+        taken.add(position)
+        parcel.move(block, index)
+      }
+      position++
     }
-    if (taken.length === 0) return
-    this.#toFront(taken)
-    this.#take(parcel, taken.length, sizeInBytes - parcel.sizeInBytes, weight - parcel.weight)
+    if (taken.size > 0) this.#takeOut((_, at) => taken.has(at))
   }
 
   /** Takes out every entry for which the test holds. */
   remove(test: (token: number, enqueuedAt: number) => boolean): Removed<Entry>[] {
     const removed: Removed<Entry>[] = []
-    let to = this.#head
-    let hastened = 0
-    for (let from = this.#head; from < this.#tail; from++) {
-      const at = (from & this.#mask) * COLUMNS
-      const token = this.#columns[at + TOKEN] as number
-      const enqueuedAt = this.#columns[at + ENQUEUED_AT] as number
-      if (test(token, enqueuedAt)) {
-        const charge = this.#columns[at + CHARGE] as number
-        removed.push({ entry: this.#entries[from & this.#mask] as Entry, token, enqueuedAt, charge })
-        this.#size -= this.#columns[at + SIZE] as number
-        this.#weight -= this.#columns[at + WEIGHT] as number
-        continue
-      }
-      if (from - this.#head < this.#hastened) hastened++
-      if (to !== from) this.#copy(from, to)
-      to++
+    for (const { block, index } of this.#places()) {
+      const token = block.token(index)
+      const enqueuedAt = block.enqueuedAt(index)
+      if (!test(token, enqueuedAt)) continue
+      removed.push({ entry: block.entries[index] as Entry, token, enqueuedAt, charge: block.charge(index) })
     }
-    for (let place = to; place < this.#tail; place++) this.#entries[place & this.#mask] = undefined
-    this.#tail = to
-    this.#hastened = hastened
+    if (removed.length > 0) this.#takeOut(({ block, index }) => test(block.token(index), block.enqueuedAt(index)))
     return removed
   }
 
   clear(): void {
-    this.#entries.fill(undefined)
-    this.#head = this.#tail
+    this.#blocks = []
+    this.#offset = 0
+    this.#length = 0
     this.#size = 0
     this.#weight = 0
     this.#hastened = 0
   }
 
-  /** Brings the entries at these places (from the head, rising) to the front; all keep their order among themselves. */
-  #toFront(places: readonly number[]): void {
-    const last = places.at(-1) ?? 0
-    if (last === places.length - 1) return
-    const entries: Entry[] = []
-    const columns = new Float64Array(places.length * COLUMNS)
+  *#places(): Generator<Place<Entry>> {
+    let start = this.#offset
+    for (const block of this.#blocks) {
+      for (let index = start; index < block.length; index++) yield { block, index }
+      start = 0
+    }
+  }
+
+  /** Keeps the others, in their order, in full blocks. */
+  #takeOut(isOut: (place: Place<Entry>, position: number) => boolean): void {
+    const kept: Place<Entry>[] = []
     let hastened = 0
-    for (const [index, place] of places.entries()) {
-      const slot = (this.#head + place) & this.#mask
-      entries.push(this.#entries[slot] as Entry)
-      columns.set(this.#columns.subarray(slot * COLUMNS, (slot + 1) * COLUMNS), index * COLUMNS)
-      if (place < this.#hastened) hastened++
+    let position = 0
+    for (const place of this.#places()) {
+      if (!isOut(place, position)) {
+        kept.push(place)
+        if (position < this.#hastened) hastened++
+      }
+      position++
     }
-    const isTaken = new Set(places)
-    for (let place = last, to = last; place >= 0; place--) {
-      if (isTaken.has(place)) continue
-      this.#copy(this.#head + place, this.#head + to)
-      to--
+    this.clear()
+    for (const { block, index } of kept) {
+      let last = this.#blocks.at(-1)
+      if (last === undefined || last.length === this.#pool.maxBatchSize) last = this.#newBlock()
+      last.move(block, index)
+      this.#size += block.size(index)
+      this.#weight += block.weightOf(index)
+      this.#length++
     }
-    for (const [index, entry] of entries.entries()) {
-      const slot = (this.#head + index) & this.#mask
-      this.#entries[slot] = entry
-      this.#columns.set(columns.subarray(index * COLUMNS, (index + 1) * COLUMNS), slot * COLUMNS)
-    }
-    // Those that stay come right behind, and are still hastened once the others are gone.
-    const staying = this.#hastened - hastened
-    this.#hastened = staying === 0 ? 0 : places.length + staying
+    this.#hastened = hastened
   }
 
-  #copy(from: number, to: number): void {
-    const source = from & this.#mask
-    const target = to & this.#mask
-    this.#entries[target] = this.#entries[source]
-    this.#columns.copyWithin(target * COLUMNS, source * COLUMNS, (source + 1) * COLUMNS)
+  #newBlock(): Parcel<Entry> {
+    const block = new Parcel<Entry>(this.#pool.take())
+    this.#blocks.push(block)
+    return block
   }
 
-  #take(parcel: Parcel<Entry>, count: number, sizeInBytes: number, weight: number): void {
-    const first = this.#head & this.#mask
-    const straight = Math.min(count, this.#mask + 1 - first)
-    const columns = this.#pool.take()
-    columns.set(this.#columns.subarray(first * COLUMNS, (first + straight) * COLUMNS))
-    let entries = this.#entries.slice(first, first + straight)
-    this.#entries.fill(undefined, first, first + straight)
-    if (straight < count) {
-      // The ring's end lies within the batch.
-      const rest = count - straight
-      columns.set(this.#columns.subarray(0, rest * COLUMNS), straight * COLUMNS)
-      entries = entries.concat(this.#entries.slice(0, rest))
-      this.#entries.fill(undefined, 0, rest)
-    }
-    // Slots between head and tail always hold an entry.
-    parcel.append(entries as Entry[], columns, sizeInBytes, weight)
-    if (parcel.columns !== columns) this.#pool.give(columns)
+  #left(count: number, sizeInBytes: number, weight: number): void {
+    this.#length -= count
     this.#size -= sizeInBytes
     this.#weight -= weight
-    this.#head += count
     this.#hastened = Math.max(0, this.#hastened - count)
   }
+}
 
-  #grow(): void {
-    const capacity = (this.#mask + 1) * 2
-    const entries: (Entry | undefined)[] = Array.from({ length: capacity })
-    const columns = new Float64Array(capacity * COLUMNS)
-    for (let index = this.#head; index < this.#tail; index++) {
-      const from = index & this.#mask
-      const to = index & (capacity - 1)
-      entries[to] = this.#entries[from]
-      columns.set(this.#columns.subarray(from * COLUMNS, from * COLUMNS + COLUMNS), to * COLUMNS)
-    }
-    this.#entries = entries
-    this.#columns = columns
-    this.#mask = capacity - 1
-  }
+function hasRoomFor<Entry>(
+  parcel: Parcel<Entry>,
+  from: Parcel<Entry>,
+  index: number,
+  { maxBatchSize, maxBatchSizeInBytes, maxBatchWeight }: BatchLimits,
+): boolean {
+  if (parcel.length === 0) return true
+  return (
+    parcel.length < maxBatchSize &&
+    parcel.sizeInBytes + from.size(index) <= maxBatchSizeInBytes &&
+    parcel.weight + from.weightOf(index) <= maxBatchWeight
+  )
 }

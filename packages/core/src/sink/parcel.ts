@@ -1,11 +1,20 @@
-/** Numbers kept for each entry, in this order. */
-export const COLUMNS = 6
-export const TOKEN = 0
-export const ENQUEUED_AT = 1
-export const SIZE = 2
-export const WEIGHT = 3
-export const CHARGE = 4
-export const KEY = 5
+/** Numbers kept for each entry beside its token, in this order. */
+const COLUMNS = 5
+const ENQUEUED_AT = 0
+const SIZE = 1
+const WEIGHT = 2
+const CHARGE = 3
+const KEY = 4
+
+/** What is known of entries, in arrays that are used again: they lie outside of the heap, where making and collecting them is dear. */
+export interface Columns {
+  readonly tokens: Float64Array
+  readonly numbers: Float64Array
+}
+
+export function columnsFor(entries: number): Columns {
+  return { tokens: new Float64Array(entries), numbers: new Float64Array(entries * COLUMNS) }
+}
 
 /** The failed tries of the entries of a parcel: kept only once there was one. */
 interface Failures {
@@ -20,7 +29,8 @@ export interface Isolation {
 }
 
 /**
- * The entries of one request, with what the engine knows of each: parallel arrays, so that an entry costs no object of its own.
+ * The entries of one request, or on their way to one, with what the engine knows of each: parallel arrays, so that an entry costs no
+ * object of its own.
  */
 export class Parcel<Entry> {
   entries: Entry[] = []
@@ -33,10 +43,16 @@ export class Parcel<Entry> {
   isolation: Isolation | undefined
   /** False once the tokens were settled ahead of the outcome (a sabotage of the campaigns). */
   holdsTokens = true
-  #columns: Float64Array<ArrayBuffer> = NO_COLUMNS
+  #columns: Columns
   #failures: Failures | undefined
   #sizeInBytes = 0
   #weight = 0
+  #charges = 0
+
+  /** @param columns - for as many entries as it will hold; without them it makes room as it needs it. */
+  constructor(columns: Columns = NO_COLUMNS) {
+    this.#columns = columns
+  }
 
   /** Number of entries. */
   get length(): number {
@@ -53,32 +69,46 @@ export class Parcel<Entry> {
     return this.#weight
   }
 
-  /** What the engine knows of each entry, {@link COLUMNS} numbers for each: for loops over all of them. */
-  get columns(): Float64Array<ArrayBuffer> {
+  /** Sum of the charges. */
+  get charges(): number {
+    return this.#charges
+  }
+
+  /** The token of each entry; the list may be longer than the parcel. */
+  get tokens(): Float64Array {
+    return this.#columns.tokens
+  }
+
+  /** To be used again once nothing of the parcel is looked at any more. */
+  get columns(): Columns {
     return this.#columns
   }
 
   token(index: number): number {
-    return this.#columns[index * COLUMNS + TOKEN] as number
+    return this.#columns.tokens[index] as number
   }
 
   /** When the entry was accepted. */
   enqueuedAt(index: number): number {
-    return this.#columns[index * COLUMNS + ENQUEUED_AT] as number
+    return this.#columns.numbers[index * COLUMNS + ENQUEUED_AT] as number
   }
 
   size(index: number): number {
-    return this.#columns[index * COLUMNS + SIZE] as number
+    return this.#columns.numbers[index * COLUMNS + SIZE] as number
+  }
+
+  weightOf(index: number): number {
+    return this.#columns.numbers[index * COLUMNS + WEIGHT] as number
   }
 
   /** What the entry adds to `bufferedBytes`: its size and its share of the raw input. */
   charge(index: number): number {
-    return this.#columns[index * COLUMNS + CHARGE] as number
+    return this.#columns.numbers[index * COLUMNS + CHARGE] as number
   }
 
   /** The order key; meaningless in a writer without order. */
   key(index: number): number {
-    return this.#columns[index * COLUMNS + KEY] as number
+    return this.#columns.numbers[index * COLUMNS + KEY] as number
   }
 
   /** True if no entry of it has failed yet. */
@@ -122,25 +152,35 @@ export class Parcel<Entry> {
     return part
   }
 
-  /** Appends new entries: `columns` holds {@link COLUMNS} numbers of each, in an array that may be longer, and becomes the parcel's own. */
-  append(entries: Entry[], columns: Float64Array<ArrayBuffer>, sizeInBytes: number, weight: number): void {
-    if (this.entries.length === 0) {
-      this.entries = entries
-      this.#columns = columns
-    } else {
-      const used = this.entries.length * COLUMNS
-      const both = new Float64Array(used + entries.length * COLUMNS)
-      both.set(this.#columns.subarray(0, used))
-      both.set(columns.subarray(0, entries.length * COLUMNS), used)
-      this.#columns = both
-      for (const entry of entries) {
-        this.entries.push(entry)
-        this.#failures?.tries.push(0)
-        this.#failures?.firstFailedAt.push(Number.NaN)
-      }
-    }
-    this.#sizeInBytes += sizeInBytes
+  /**
+   * Appends a new entry.
+   *
+   * @param tokens - and `at`, the index in it: a number that is passed on its own would be made an object for each entry.
+   */
+  add(
+    entry: Entry,
+    tokens: Float64Array,
+    at: number,
+    enqueuedAt: number,
+    size: number,
+    weight: number,
+    charge: number,
+    key: number,
+  ): void {
+    const index = this.entries.length
+    if (index === this.#columns.tokens.length) this.#grow()
+    const { tokens: own, numbers } = this.#columns
+    own[index] = tokens[at] as number
+    const to = index * COLUMNS
+    numbers[to + ENQUEUED_AT] = enqueuedAt
+    numbers[to + SIZE] = size
+    numbers[to + WEIGHT] = weight
+    numbers[to + CHARGE] = charge
+    numbers[to + KEY] = key
+    this.#sizeInBytes += size
     this.#weight += weight
+    this.#charges += charge
+    this.entries.push(entry)
   }
 
   /** Appends one entry of another parcel, with its tries. */
@@ -148,18 +188,24 @@ export class Parcel<Entry> {
     if (from.tries(index) > 0) this.#failures ??= this.#noFailures()
     this.#failures?.tries.push(from.tries(index))
     this.#failures?.firstFailedAt.push(from.firstFailedAt(index) ?? Number.NaN)
-    const at = this.entries.length * COLUMNS
-    if (at === this.#columns.length) {
-      const roomy = new Float64Array(Math.max(8 * COLUMNS, at * 2))
-      roomy.set(this.#columns)
-      this.#columns = roomy
-    }
-    const start = index * COLUMNS
-    for (let column = 0; column < COLUMNS; column++)
-      this.#columns[at + column] = from.#columns[start + column] as number
-    this.entries.push(from.entries[index] as Entry)
-    this.#sizeInBytes += from.#columns[start + SIZE] as number
-    this.#weight += from.#columns[start + WEIGHT] as number
+    this.add(
+      from.entries[index] as Entry,
+      from.tokens,
+      index,
+      from.enqueuedAt(index),
+      from.size(index),
+      from.weightOf(index),
+      from.charge(index),
+      from.key(index),
+    )
+  }
+
+  #grow(): void {
+    const { tokens, numbers } = this.#columns
+    const columns = columnsFor(Math.max(8, tokens.length * 2))
+    columns.tokens.set(tokens)
+    columns.numbers.set(numbers)
+    this.#columns = columns
   }
 
   #noFailures(): Failures {
@@ -167,4 +213,4 @@ export class Parcel<Entry> {
   }
 }
 
-const NO_COLUMNS = new Float64Array(0)
+const NO_COLUMNS = columnsFor(0)

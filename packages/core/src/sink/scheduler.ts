@@ -98,9 +98,7 @@ export class Scheduler<Entry> {
       if (queue.length > (fullest?.queue.length ?? 0)) fullest = lane
     }
     if (fullest === undefined) return undefined
-    const parcel = new Parcel<Entry>()
-    this.#fill(parcel, fullest)
-    return { parcel, lane: fullest, trigger: 'weight' }
+    return { parcel: this.#batch(fullest), lane: fullest, trigger: 'weight' }
   }
 
   /** Looks again at this time, at the latest. */
@@ -155,9 +153,7 @@ export class Scheduler<Entry> {
     }
     const trigger = this.#trigger(lane, now)
     if (trigger === undefined) return undefined
-    const parcel = new Parcel<Entry>()
-    this.#fill(parcel, lane)
-    return { parcel, lane, trigger }
+    return { parcel: this.#batch(lane), lane, trigger }
   }
 
   /** Fills a repeated request with other due entries, then with new ones: a repeat does not cost a request of its own. */
@@ -178,6 +174,18 @@ export class Scheduler<Entry> {
       }
     }
     if (parcel.holdsTokens && lane.again.length === 0) this.#fill(parcel, lane)
+  }
+
+  #batch(lane: Lane<Entry>): Parcel<Entry> {
+    const { limits, hand } = this.#plan
+    if (lane.isSerial && this.#plan.isDistinct()) {
+      const parcel = new Parcel<Entry>()
+      this.#fill(parcel, lane)
+      return parcel
+    }
+    const parcel = lane.queue.take(limits)
+    hand.bufferedRecords -= parcel.length
+    return parcel
   }
 
   #fill(parcel: Parcel<Entry>, { isSerial, queue }: Lane<Entry>): void {

@@ -102,11 +102,13 @@ test('EntryQueue: a batch is the longest prefix that fits, at least one entry; s
       entries: fc.integer({ min: 1, max: 90 }),
       bytes: fc.integer({ min: 1, max: 900 }),
       weight: fc.integer({ min: 1, max: 200 }),
+      isNew: fc.boolean(),
     }),
   )
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
-      const queue = new EntryQueue<number>(new ColumnPool(90))
+    fc.property(fc.array(step, { maxLength: 60 }), fc.integer({ min: 1, max: 90 }), (steps, block) => {
+      const pool = new ColumnPool(block)
+      const queue = new EntryQueue<number>(pool)
       const model: { readonly id: number; readonly size: number; readonly weight: number }[] = []
       const taken: unknown[] = []
       const wanted: unknown[] = []
@@ -114,26 +116,31 @@ test('EntryQueue: a batch is the longest prefix that fits, at least one entry; s
       for (const each of steps) {
         if ('push' in each) {
           for (const { size, weight } of each.push) {
-            queue.push(id, id + 1000, id * 2, size, weight, size + 1, 0)
+            queue.push(id, Float64Array.of(id + 1000), 0, id * 2, size, weight, size + 1, 0)
             model.push({ id: id++, size, weight })
           }
         } else {
           const expected: typeof model = []
           let bytes = 0
           let weight = 0
-          while (model[0] !== undefined && expected.length < each.entries) {
+          const maxBatchSize = Math.min(each.entries, block)
+          while (model[0] !== undefined && expected.length < maxBatchSize) {
             bytes += model[0].size
             weight += model[0].weight
             if (expected.length > 0 && (bytes > each.bytes || weight > each.weight)) break
             expected.push(...model.splice(0, 1))
           }
-          const parcel = new Parcel<number>()
-          queue.moveTo(parcel, {
-            maxBatchSize: each.entries,
+          const limits = {
+            maxBatchSize,
             maxBatchSizeInBytes: each.bytes,
             maxBatchWeight: each.weight,
-          })
+          }
+          const parcel = each.isNew ? queue.take(limits) : new Parcel<number>()
+          if (!each.isNew) queue.moveTo(parcel, limits)
           taken.push(contentOf(parcel))
+          expect(parcel.charges).toBe(expected.reduce((total, item) => total + item.size + 1, 0))
+          // As after its settlement: the queue must not look at it, nor anyone at what is in it now.
+          pool.give(parcel.columns)
           wanted.push({
             entries: expected.map((item) => item.id),
             tokens: expected.map((item) => item.id + 1000),
@@ -227,7 +234,7 @@ test('EntryQueue: distinct keys, removals and hastening are those of a plain lis
       for (const each of steps) {
         if ('push' in each) {
           for (const { size, weight, key } of each.push) {
-            queue.push(id, id + 1000, id * 2, size, weight, size + 1, key)
+            queue.push(id, Float64Array.of(id + 1000), 0, id * 2, size, weight, size + 1, key)
             model.push({ id: id++, size, weight, key, isHastened: false })
           }
         } else if ('take' in each) {
