@@ -207,7 +207,7 @@ export interface Batch<Entry> {
   readonly destination: string
   /** Sum of the weights. */
   readonly weight: number
-  /** Why it was sent: for the metric `batchesSent`. */
+  /** Why it was sent: for the metric `numBatches`. */
   readonly trigger: BatchTrigger
 }
 
