@@ -1,11 +1,13 @@
 import { messageOf, SluiceError } from '../errors.ts'
 import { SINK_METRICS, sinkCounters, type SinkCounters } from '../metrics/sink-metrics.ts'
 import { WakeUp } from '../runtime/signal.ts'
-import { Disposition, timeoutReason } from './disposition.ts'
+import { Destinations } from './destinations.ts'
+import { Disposition } from './disposition.ts'
 import { ColumnPool } from './entry-queue.ts'
 import { keyed, measured, named, recordTooLarge, refuseReturned } from './entry-rules.ts'
 import { InHand } from './in-hand.ts'
-import { Destination, type Lane } from './lane.ts'
+import type { Destination, Lane } from './lane.ts'
+import { Leaving } from './leaving.ts'
 import { type AsyncSinkOptions, resolveSinkOptions, type ResolvedSinkOptions } from './options.ts'
 import { Requests } from './requests.ts'
 import { Scheduler } from './scheduler.ts'
@@ -59,9 +61,10 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
    */
   protected readonly answers: 'entry' | 'request' = 'entry'
   readonly #hand = new InHand<Entry>()
-  readonly #pool: ColumnPool
+  readonly #destinations: Destinations<Entry>
   readonly #disposition: Disposition<Entry>
   readonly #scheduler: Scheduler<Entry>
+  readonly #leaving: Leaving<Entry>
   readonly #requests: Requests<Entry>
   readonly #counters: SinkCounters
   readonly #room = new WakeUp()
@@ -85,14 +88,21 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
     this.limits = resolveSinkOptions(options)
     const { limits } = this
     const hand = this.#hand
-    this.#pool = new ColumnPool(limits.maxBatchSize)
+    const pool = new ColumnPool(limits.maxBatchSize)
+    this.#destinations = new Destinations({
+      destinations: hand.destinations,
+      limits,
+      pool,
+      clock: context.clock,
+      isOrdered: () => this.#isOrdered,
+    })
     this.#counters = sinkCounters(context.metrics)
     this.#disposition = new Disposition({
       context,
       limits,
       counters: this.#counters,
       hand,
-      pool: this.#pool,
+      pool,
       isOrdered: () => this.#isOrdered,
       onLeft: () => this.#room.wake(),
     })
@@ -102,6 +112,14 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
       clock: context.clock,
       isDistinct: () => this.answers === 'entry',
       onTime: (now) => this.#onTime(now),
+    })
+    this.#leaving = new Leaving({
+      context,
+      limits,
+      counters: this.#counters,
+      hand,
+      disposition: this.#disposition,
+      scheduler: this.#scheduler,
     })
     this.#requests = new Requests({
       context,
@@ -114,8 +132,8 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
       onAnswered: (lane) => {
         const now = context.clock.now()
         this.#scheduler.answered(lane, now)
-        this.#wakeForTimeout(now)
-        this.#forgetIfIdle(lane.destination)
+        this.#leaving.wakeInTime(now)
+        if (this.destination !== undefined) this.#destinations.forgetIfAtRest(lane.destination)
         this.#pump()
       },
     })
@@ -176,19 +194,9 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
 
   release(_splitId: string): number {
     if (this.#closing !== undefined) return 0
-    const { settlement } = this.context
-    const { numRecordsReturned } = this.#counters
-    const before = numRecordsReturned.value
-    this.#removeQueued(
-      (token) => settlement.isReleased(token),
-      ({ token }) => {
-        numRecordsReturned.value++
-        settlement.returned(token)
-      },
-    )
-    this.#removeWaiting(this.context.clock.now())
+    const returned = this.#leaving.release(this.context.clock.now())
     this.#pump()
-    return numRecordsReturned.value - before
+    return returned
   }
 
   close(deadlineMs: number): Promise<void> {
@@ -268,7 +276,7 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
       if (lane === undefined) {
         if (key === NO_KEY && this.#isOrdered) key = keyed(this.orderKey?.(entry))
         const { only } = hooks
-        lane = (only ?? this.#destinationOf(named(this.destination?.(entry)))).laneOf(key)
+        lane = (only ?? this.#destinations.of(named(this.destination?.(entry)))).laneOf(key)
       }
     } catch (error) {
       const reason = { code: 'convertThrew', message: messageOf(error), cause: error }
@@ -293,27 +301,9 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
 
   /** Looked at once: to find out for every entry that a writer has none costs more than everything else here. */
   #findHooks(): Hooks<Entry> {
-    const only = this.destination === undefined ? this.#destinationOf('') : undefined
+    const only = this.destination === undefined ? this.#destinations.of('') : undefined
     if (only !== undefined && !this.#isOrdered) this.#single = only.laneOf(0)
     return { sizeInBytes: this.sizeInBytes !== undefined, weight: this.weight !== undefined, only }
-  }
-
-  #destinationOf(name: string): Destination<Entry> {
-    const known = this.#hand.destinations.get(name)
-    if (known !== undefined) return known
-    const { rateLimitingStrategy, maxInFlightRequests, orderedLanes } = this.limits
-    const limiter = rateLimitingStrategy.createLimiter(maxInFlightRequests)
-    const lanes = this.#isOrdered ? orderedLanes : 1
-    const destination = new Destination<Entry>(name, limiter, lanes, this.#isOrdered, this.#pool)
-    this.#hand.destinations.set(name, destination)
-    return destination
-  }
-
-  /** Destinations may be many and short-lived; what a limiter has learnt is kept until it is back at its limit. */
-  #forgetIfIdle(destination: Destination<Entry>): void {
-    if (this.destination === undefined || !destination.isEmpty) return
-    if (destination.isSlowed || destination.pausedUntil > this.context.clock.now()) return
-    this.#hand.destinations.delete(destination.name)
   }
 
   #refuse(token: number, bytes: number, now: number, reason: Reason, what: { value?: In; entry?: Entry }): void {
@@ -345,62 +335,12 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
   }
 
   #onTime(now: number): void {
-    if (this.limits.entryTimeoutMs !== Number.POSITIVE_INFINITY) this.#expire(now)
+    this.#leaving.expire(now)
     for (const destination of this.#hand.destinations.values()) {
       this.#scheduler.considerAll(destination, now)
-      this.#forgetIfIdle(destination)
+      if (this.destination !== undefined) this.#destinations.forgetIfAtRest(destination)
     }
     this.#pump()
-  }
-
-  #expire(now: number): void {
-    const { entryTimeoutMs } = this.limits
-    this.#removeQueued(
-      (_token, enqueuedAt) => enqueuedAt + entryTimeoutMs <= now,
-      ({ token, entry, enqueuedAt, charge }) => {
-        const reason = timeoutReason(entryTimeoutMs, 'it was not sent yet')
-        this.#disposition.refuse({ token, stage: 'store', reason, entry, attempts: 0 }, charge, enqueuedAt, true)
-      },
-    )
-    this.#removeWaiting(now)
-    this.#wakeForTimeout(now)
-  }
-
-  /** An entry in flight has no timer of its own: its answer may put it among those that wait, for longer than its time. */
-  #wakeForTimeout(now: number): void {
-    const { entryTimeoutMs } = this.limits
-    if (entryTimeoutMs === Number.POSITIVE_INFINITY) return
-    const oldest = this.#hand.oldestToSend()
-    if (oldest !== undefined) this.#scheduler.wakeAt(oldest + entryTimeoutMs, now)
-  }
-
-  #removeQueued(
-    test: (token: number, enqueuedAt: number) => boolean,
-    onRemoved: (removed: { token: number; entry: Entry; enqueuedAt: number; charge: number }) => void,
-  ): void {
-    for (const { queue } of this.#hand.lanes()) {
-      for (const removed of queue.remove(test)) {
-        this.#hand.bufferedRecords--
-        this.#hand.bufferedBytes -= removed.charge
-        onRemoved(removed)
-      }
-    }
-  }
-
-  /** Takes what has to leave out of what is to be repeated. */
-  #removeWaiting(now: number): void {
-    const hand = this.#hand
-    for (const destination of hand.destinations.values()) {
-      const before = hand.countToBeRetried(destination)
-      destination.waiting.replaceEach((parcel) => this.#disposition.withoutLeaving(parcel, now))
-      for (const { again } of destination.allLanes()) {
-        const kept = again.flatMap((parcel) => this.#disposition.withoutLeaving(parcel, now) ?? [])
-        again.splice(0, again.length, ...kept)
-      }
-      for (const lane of destination.isolating) if (lane.isEmpty) destination.isolating.delete(lane)
-      hand.bufferedRecords -= before - hand.countToBeRetried(destination)
-      this.#scheduler.considerAll(destination, now)
-    }
   }
 
   async #close(deadlineMs: number): Promise<void> {

@@ -1,4 +1,5 @@
 import { SluiceError } from '../errors.ts'
+import { OptionsCheck } from '../options.ts'
 
 /** How many requests may be in flight to one destination. The size of batches never changes: stores bill and limit by request. */
 export interface RateLimiter {
@@ -30,6 +31,7 @@ export interface CongestionControlOptions {
  * @throws SluiceError `SLUICE_OPTIONS_INVALID`.
  */
 export function congestionControl(options: CongestionControlOptions = {}): RateLimitingStrategy {
+  new OptionsCheck('congestionControl', options, ['increaseRate', 'decreaseFactor']).throwIfAny()
   const { increaseRate = 1, decreaseFactor = 0.5 } = options
   if (!(increaseRate > 0 && increaseRate < Number.POSITIVE_INFINITY)) {
     throw invalid(`congestionControl: increaseRate must be a number above 0, got ${increaseRate}`)
@@ -62,6 +64,7 @@ export function congestionControl(options: CongestionControlOptions = {}): RateL
  * @throws SluiceError `SLUICE_OPTIONS_INVALID`.
  */
 export function fixedRateLimit(options: { readonly maxInFlightRequestsPerDestination: number }): RateLimitingStrategy {
+  new OptionsCheck('fixedRateLimit', options, ['maxInFlightRequestsPerDestination']).throwIfAny()
   const { maxInFlightRequestsPerDestination: most } = options
   if (!Number.isSafeInteger(most) || most < 1) {
     throw invalid(`fixedRateLimit: maxInFlightRequestsPerDestination must be an integer from 1 up, got ${most}`)

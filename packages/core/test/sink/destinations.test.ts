@@ -1,5 +1,11 @@
 import { describe, expect, test } from 'vitest'
 
+import { Destinations } from '../../src/sink/destinations.ts'
+import { ColumnPool } from '../../src/sink/entry-queue.ts'
+import type { Destination } from '../../src/sink/lane.ts'
+import { resolveSinkOptions } from '../../src/sink/options.ts'
+import { VirtualClock } from '../../src/testing/virtual-clock.ts'
+
 import type { AsyncSinkOptions } from '../../src/index.ts'
 import {
   congestionControl,
@@ -291,5 +297,46 @@ describe('close', () => {
     await harness.clock.advance(200_000)
     expect(harness.sent()).toEqual([])
     expect(harness.settlement.refusals).toEqual([])
+  })
+})
+
+describe('the destinations that are kept', () => {
+  function kept(): { readonly map: Map<string, Destination<string>>; readonly destinations: Destinations<string> } {
+    const map = new Map<string, Destination<string>>()
+    const limits = resolveSinkOptions({
+      maxBatchSize: 1,
+      maxInFlightRequests: 4,
+      maxBufferedRequests: 10,
+      maxTimeInBufferMS: 10,
+    })
+    const plan = {
+      destinations: map,
+      limits,
+      pool: new ColumnPool(1),
+      clock: new VirtualClock(),
+      isOrdered: () => false,
+    }
+    return { map, destinations: new Destinations(plan) }
+  }
+
+  test('are bounded where all are slowed and idle: their limiters never climb back without traffic', () => {
+    const { map, destinations } = kept()
+    for (let index = 0; index < 5000; index++) {
+      const destination = destinations.of(`tenant ${index}`)
+      destination.limiter.onSlowDown()
+      destinations.forgetIfAtRest(destination)
+    }
+    expect(map.size).toBeLessThanOrEqual(1000)
+    expect(map.has('tenant 4999')).toBe(true)
+  })
+
+  test('are all that have something in hand, or are paused, however many', () => {
+    const { map, destinations } = kept()
+    for (let index = 0; index < 3000; index++) {
+      const destination = destinations.of(`tenant ${index}`)
+      if (index % 2 === 0) destination.inFlight = 1
+      else destination.pausedUntil = 1
+    }
+    expect(map.size).toBe(3000)
   })
 })

@@ -91,6 +91,11 @@ describe('congestionControl', () => {
   })
 })
 
+test('an option that a strategy does not know is refused, with the nearest name', () => {
+  const misspelt: object = { increaserate: 2 }
+  expect(() => congestionControl(misspelt)).toThrow("unknown option 'increaserate'; did you mean 'increaseRate'?")
+})
+
 describe('fixedRateLimit', () => {
   test('stays where it is, whatever the store says', () => {
     const limiter = fixedRateLimit({ maxInFlightRequestsPerDestination: 3 }).createLimiter(8)
