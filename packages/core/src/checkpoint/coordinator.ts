@@ -32,6 +32,7 @@ export interface CoordinatorPlan {
   fail(error: SluiceError): void
 }
 
+/** Figures for `status()`. */
 export interface CheckpointStatus {
   readonly completed: number
   readonly failed: number

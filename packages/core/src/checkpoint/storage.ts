@@ -8,6 +8,7 @@ export interface SourceState {
   readonly splits: readonly unknown[]
 }
 
+/** What a job restores from. */
 export interface Checkpoint {
   /** Rises by one with every checkpoint of a job, over restarts. */
   readonly id: number
@@ -34,6 +35,7 @@ export interface CheckpointStorage {
   open(job: string, logger: Logger): Promise<CheckpointStore>
 }
 
+/** The checkpoints of one job, for one owner, until it is disposed. */
 export interface CheckpointStore extends AsyncDisposable {
   /**
    * The newest checkpoint that is whole; undefined if there was never one.

@@ -27,6 +27,7 @@ export interface DeadLetters {
   close?(): Promise<void>
 }
 
+/** What `deliver` is told with each letter. */
 export interface DeliveryContext {
   /** Aborts at the deadline of this try and when the attempt of the job ends. It frees resources and proves nothing. */
   readonly signal: AbortSignal

@@ -38,6 +38,7 @@ export interface DeadLetter {
   readonly requestId?: string
 }
 
+/** Where the record came from, as its source names it. */
 export interface DeadLetterOrigin {
   readonly source: string
   readonly split: string

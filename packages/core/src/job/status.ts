@@ -15,6 +15,7 @@ export interface JobEnd {
   readonly unsettledBySplit: Readonly<Record<string, number>>
 }
 
+/** What `job.status()` tells: plain data, without record content of its own; `lastError` has the words of whoever failed. */
 export interface JobStatus {
   readonly name: string
   readonly state: 'starting' | 'running' | 'restarting' | 'draining' | 'ended' | 'failed'

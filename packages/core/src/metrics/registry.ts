@@ -25,6 +25,7 @@ export interface Counter {
   value: number
 }
 
+/** A metric as it was read at one collection. */
 export interface MetricSample {
   readonly definition: MetricDefinition
   readonly labels: Readonly<Record<string, string>>

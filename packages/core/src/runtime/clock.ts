@@ -1,3 +1,4 @@
+/** A callback that is due, see {@link Clock.after}. */
 export interface Timer {
   cancel(): void
 }
@@ -17,6 +18,7 @@ export interface Clock {
 /** setTimeout takes a signed 32-bit number; a longer delay would fire at once. */
 const MAX_TIMEOUT_MS = 0x7fff_ffff
 
+/** The time of the process: the default of every component. */
 export const systemClock: Clock = {
   now: () => performance.now(),
   wallNow: () => Date.now(),

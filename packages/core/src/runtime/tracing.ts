@@ -131,8 +131,6 @@ export interface DeadLetterDeliverMessage extends TracingMessage<undefined> {
   readonly split?: string
   /** Where the record lies in the split. */
   readonly position?: string
-  /** Bytes of the letter as it is stored; absent where they are not known beforehand. */
-  readonly bytes?: number
 }
 
 type Channel<Message extends object> = TracingChannel<string, Message>

@@ -68,6 +68,7 @@ export const ASYNC_SINK_OPTIONS: readonly (keyof AsyncSinkOptions)[] = [
   'rateLimitingStrategy',
 ]
 
+/** The limits with every default filled in; no limit is `Infinity`. */
 export type ResolvedSinkOptions = Required<Omit<AsyncSinkOptions, 'retry'>> & {
   readonly retry: Required<NonNullable<AsyncSinkOptions['retry']>>
 }

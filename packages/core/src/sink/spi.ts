@@ -30,6 +30,7 @@ export interface Explanation {
   readonly refusal?: Reason
 }
 
+/** One entry as it would be sent. */
 export interface ExplainedEntry {
   readonly entry: unknown
   readonly sizeInBytes: number
@@ -82,6 +83,7 @@ export interface Settlement {
   refused(refusal: Refusal): Promise<boolean>
 }
 
+/** A record that is refused for itself, with what its dead letter needs. */
 export interface Refusal {
   readonly token: number
   readonly stage: 'decode' | 'operator' | 'convert' | 'store'
@@ -114,6 +116,7 @@ export interface WriteBatch<In> {
   readonly keys?: Float64Array
 }
 
+/** Takes values, and settles each when its entries have an outcome. Extend `AsyncSinkWriter` rather than implement it. */
 export interface SinkWriter<In> extends AsyncDisposable {
   /**
    * Takes values `from` (inclusive) to `to` (exclusive), in order, as far as there is room. Never waits.
@@ -133,7 +136,7 @@ export interface SinkWriter<In> extends AsyncDisposable {
    */
   release(splitId: string): number
   /**
-   * Ends the writer: accepts nothing more, aborts requests in flight and waits for them until the deadline. Entries without an
+   * Ends the writer: accepts nothing more, aborts requests in flight and waits `deadlineMs` milliseconds for them. Entries without an
    * outcome end as `abandoned`. Idempotent.
    */
   close(deadlineMs: number): Promise<void>
@@ -141,6 +144,7 @@ export interface SinkWriter<In> extends AsyncDisposable {
   status(): SinkStatus
 }
 
+/** Figures of one writer, for this attempt of the job. */
 export interface SinkStatus {
   readonly accepted: number
   readonly written: number
@@ -172,6 +176,7 @@ export interface SinkStatus {
 /** The store confirmed every entry of the request. */
 export const ALL_WRITTEN: { readonly allWritten: true } = Object.freeze({ allWritten: true })
 
+/** What became of one entry of a request. */
 export type EntryOutcome =
   | { readonly kind: 'written' }
   /** The store confirmed that it holds this very value. A value that conflicts with what the store holds is not a duplicate. */
@@ -211,8 +216,10 @@ export interface Batch<Entry> {
   readonly trigger: BatchTrigger
 }
 
+/** Why a request was sent: its batch was full in entries or in weight, or old, or somebody waited; or it repeats, or looks for a culprit. */
 export type BatchTrigger = 'size' | 'weight' | 'time' | 'hasten' | 'retry' | 'isolate'
 
+/** What `submit` is told with each batch. */
 export interface SubmitContext {
   /** 1 for the first try of every entry in the batch; the highest count of any entry otherwise. */
   readonly attempt: number

@@ -22,6 +22,7 @@ export interface FetchedBatch<T, Split extends SourceSplit> extends RecordBatch<
   splitAfter(index: number): Split
 }
 
+/** What one fetch brought. */
 export interface Fetched<T, Split extends SourceSplit> {
   /** Undefined when there was nothing. The last batch of a split says `lastOfSplit`, and may be empty. */
   readonly batch?: FetchedBatch<T, Split>

@@ -31,6 +31,7 @@ export interface Source<T, Split extends SourceSplit, EnumeratorState> {
   createReader(context: ReaderContext): SourceReader<T, Split>
 }
 
+/** What a source gets back from a checkpoint. */
 export interface RestoredSource<Split extends SourceSplit, EnumeratorState> {
   /** Version that wrote the state, at most the source's own. */
   readonly stateVersion: number
@@ -39,6 +40,7 @@ export interface RestoredSource<Split extends SourceSplit, EnumeratorState> {
   readonly splits: readonly Split[]
 }
 
+/** What core gives to the parts of a source. */
 export interface SourceContext {
   readonly sourceUid: string
   readonly logger: Logger
@@ -56,6 +58,7 @@ export interface SourceContext {
   requestCheckpoint(reason: string): void
 }
 
+/** What core gives to an enumerator. */
 export interface EnumeratorContext<Split extends SourceSplit> extends SourceContext {
   readonly parallelism: number
   /** Hands splits to a reader. Nothing is read before the start positions are stored. */
@@ -64,6 +67,7 @@ export interface EnumeratorContext<Split extends SourceSplit> extends SourceCont
   noMoreSplits(): void
 }
 
+/** Finds splits and hands them to readers; one for each attempt of a job. */
 export interface SplitEnumerator<State> extends AsyncDisposable {
   /** Finds the splits and resolves every start position, then assigns. Rejects if the source does not exist. */
   start(): Promise<void>
@@ -76,11 +80,12 @@ export interface SplitEnumerator<State> extends AsyncDisposable {
   snapshotState(checkpointId: number): State
 }
 
+/** What core gives to a reader. */
 export interface ReaderContext extends SourceContext {
   readonly subtask: number
 }
 
-/** The raw record behind a value: for dead letters and `explain`. */
+/** The raw record behind a value: for dead letters, and for the position in errors. */
 export interface RawRecord {
   readonly bytes: Uint8Array
   readonly key?: string
@@ -106,6 +111,7 @@ export interface RecordBatch<T> {
   readonly lastOfSplit: boolean
 }
 
+/** Reads the splits that it is given; one for each fetch loop. Extend `SourceReaderBase` rather than implement it. */
 export interface SourceReader<T, Split extends SourceSplit> extends AsyncDisposable {
   /** The next batch that was fetched, or undefined: then await {@link SourceReader.ready}. A batch may be empty. */
   poll(): RecordBatch<T> | undefined
@@ -124,17 +130,19 @@ export interface SourceReader<T, Split extends SourceSplit> extends AsyncDisposa
   snapshotState(checkpointId: number): readonly Split[]
   /** The checkpoint and all before it are stored. May come late, twice or never. */
   acknowledge(checkpointId: number): Promise<void>
-  /** Stops fetching; nothing more is emitted after `poll` has returned what the caller took. */
+  /** Stops fetching, within `deadlineMs` milliseconds; nothing more is emitted after `poll` has returned what the caller took. */
   close(deadlineMs: number): Promise<void>
   status(): ReaderStatus
 }
 
+/** Figures of one reader for `status()`. */
 export interface ReaderStatus {
   readonly fetchedBytes: number
   readonly queuedRecords: number
   readonly splits: readonly SplitStatus[]
 }
 
+/** Where a split stands: the position after the record emitted last. */
 export interface SplitStatus {
   readonly splitId: string
   readonly position: string
