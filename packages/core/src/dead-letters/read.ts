@@ -111,7 +111,7 @@ export async function* lines(file: string, from: number): AsyncGenerator<Line, v
   if (parts.length > 0) yield take(false)
 }
 
-export function withPlace(error: unknown, file: string, line: number): SluiceError {
+function withPlace(error: unknown, file: string, line: number): SluiceError {
   const { code, message, facts } = SluiceError.from(error, 'SLUICE_DEAD_LETTER_INVALID', 'not a dead letter')
   const place = `${join(basename(dirname(file)), basename(file))}:${line}`
   return new SluiceError(code, `${place}: ${message}`, { facts: { ...facts, file, line } })

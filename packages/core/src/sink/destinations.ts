@@ -11,7 +11,7 @@ export interface DestinationsPlan<Entry> {
   readonly limits: ResolvedSinkOptions
   readonly pool: ColumnPool
   readonly clock: Clock
-  isOrdered(): boolean
+  readonly isOrdered: () => boolean
 }
 
 /** Makes destinations when they are first named, and forgets them: they may be many and short-lived. */

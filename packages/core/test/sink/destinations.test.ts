@@ -300,25 +300,25 @@ describe('close', () => {
   })
 })
 
-describe('the destinations that are kept', () => {
-  function kept(): { readonly map: Map<string, Destination<string>>; readonly destinations: Destinations<string> } {
-    const map = new Map<string, Destination<string>>()
-    const limits = resolveSinkOptions({
-      maxBatchSize: 1,
-      maxInFlightRequests: 4,
-      maxBufferedRequests: 10,
-      maxTimeInBufferMS: 10,
-    })
-    const plan = {
-      destinations: map,
-      limits,
-      pool: new ColumnPool(1),
-      clock: new VirtualClock(),
-      isOrdered: () => false,
-    }
-    return { map, destinations: new Destinations(plan) }
+function kept(): { readonly map: Map<string, Destination<string>>; readonly destinations: Destinations<string> } {
+  const map = new Map<string, Destination<string>>()
+  const limits = resolveSinkOptions({
+    maxBatchSize: 1,
+    maxInFlightRequests: 4,
+    maxBufferedRequests: 10,
+    maxTimeInBufferMS: 10,
+  })
+  const plan = {
+    destinations: map,
+    limits,
+    pool: new ColumnPool(1),
+    clock: new VirtualClock(),
+    isOrdered: () => false,
   }
+  return { map, destinations: new Destinations(plan) }
+}
 
+describe('the destinations that are kept', () => {
   test('are bounded where all are slowed and idle: their limiters never climb back without traffic', () => {
     const { map, destinations } = kept()
     for (let index = 0; index < 5000; index++) {
