@@ -82,3 +82,9 @@ export function messageOf(value: unknown): string {
   if (value instanceof Error) return value.message === '' ? value.name : value.message
   return typeof value === 'string' ? value : inspect(value, { depth: 1, breakLength: Infinity })
 }
+
+/** What was thrown, without its words: they may quote the record. */
+export function kindOf(thrown: unknown): string {
+  if (SluiceError.isInstance(thrown)) return `${thrown.name} ${thrown.code}`
+  return thrown instanceof Error ? thrown.name : typeof thrown
+}

@@ -344,14 +344,20 @@ export class Attempt {
     this.#delivery.end()
     this.#abort.abort(new SluiceError('SLUICE_CLOSED', 'the attempt ended', { restartable: true }))
     const stored = this.#coordinator?.stop()
-    this.#emitted = this.#hints.stop()
+    this.#hints.stop()
     const grace = new Grace(clock, logger, name, restartGraceMs)
-    await grace.spend(this.#readers.map((reader) => () => reader.close(grace.leftMs)))
-    await grace.spend([...this.#writers.values()].map((writer) => () => writer.close(grace.leftMs)))
+    // Side by side: a writer sends nothing more from here on, however long a reader takes.
+    await grace.spend([
+      ...[...this.#writers.values()].map((writer) => () => writer.close(grace.leftMs)),
+      ...this.#readers.map((reader) => () => reader.close(grace.leftMs)),
+    ])
     await grace.spend([async () => this.#enumerator?.[Symbol.asyncDispose]()])
     // A store under way must not overtake one of the next attempt; only when none follows is it given up.
     if (this.#failure?.restartable !== false) await Promise.race([stored, this.#closeAsked()])
-    await grace.spend([() => stored, () => this.#hints.finish()])
+    await grace.spend([() => stored])
+    // Only now is it certain which checkpoint the next attempt begins with.
+    this.#emitted = this.#hints.emitted ?? this.#emittedBefore
+    await grace.spend([() => this.#hints.finish()])
     const leftover = this.leftover()
     this.#tracker.end()
     return leftover

@@ -24,11 +24,17 @@ export class Grace {
   /** Ends parts side by side, as far as the time that is left allows. Never rejects: a failure is logged. */
   async spend(endings: readonly (() => PromiseLike<void> | undefined)[]): Promise<void> {
     const done = new AbortController()
-    const all = Promise.all(endings.map(async (end) => end())).catch((error: unknown) =>
-      this.#logger.warn({ job: this.#job, error: messageOf(error) }, 'A part of the job did not end well'),
-    )
+    const all = Promise.all(endings.map((end) => this.#endSafely(end)))
     // One millisecond more than they were given: at its own deadline a part still counts what it abandons.
     await Promise.race([all, delay(this.#clock, this.leftMs + 1, done.signal)])
     done.abort()
+  }
+
+  async #endSafely(end: () => PromiseLike<void> | undefined): Promise<void> {
+    try {
+      await end()
+    } catch (error) {
+      this.#logger.warn({ job: this.#job, error: messageOf(error) }, 'A part of the job did not end well')
+    }
   }
 }

@@ -1,8 +1,8 @@
+import { kindOf } from '../errors.ts'
 import { orderKeyOf } from '../runtime/order-key.ts'
 import type { Reason } from '../sink/spi.ts'
 import type { Chunk } from './chunk.ts'
 import type { SyncStep } from './operators.ts'
-import { kindOf } from './refusal.ts'
 
 /** Operators run no further ahead of the sinks than this. */
 export const MAX_VALUES_PER_CHUNK = 1024

@@ -1,4 +1,4 @@
-import { SluiceError } from '../errors.ts'
+import { kindOf, SluiceError } from '../errors.ts'
 import type { Refusal } from '../sink/spi.ts'
 import type { Origin } from '../tracker/tracker.ts'
 
@@ -31,11 +31,6 @@ export function refusalError(
       ...(origin === undefined ? {} : { source: origin.source, split: origin.splitId, position: origin.raw?.position }),
     },
   })
-}
-
-/** What was thrown, without its words: they may quote the record. */
-export function kindOf(thrown: unknown): string {
-  return thrown instanceof Error ? thrown.name : typeof thrown
 }
 
 function describe({ source, splitId, raw }: Origin): string {

@@ -29,6 +29,8 @@ export class ReplayHints {
   #notedUpTo = -1
   #emittedBefore: ReadonlyMap<string, number> = new Map()
   #timer: Timer | undefined
+  /** What is known of before, until it is the tracker that knows. */
+  #last: EmittedHint | undefined
   #writing: Promise<void> | undefined
   #warned = false
   #stopped = false
@@ -39,10 +41,16 @@ export class ReplayHints {
 
   /** @param last - what the attempt before this one in the same process had emitted; it knows better than any note. */
   async restore(checkpointId: number, last: EmittedHint | undefined): Promise<void> {
-    this.#barriers.set(checkpointId, new Map())
+    this.#last = last
     const hint = last ?? (await this.#load())
+    this.#barriers.set(checkpointId, new Map())
+    this.#last = undefined
     if (hint === undefined || checkpointId === 0) return
-    for (const [splitId, count] of Object.entries(hint.emitted)) this.#plan.tracker.expectRepeats(splitId, count)
+    for (const [splitId, count] of Object.entries(hint.emitted)) {
+      // Noted after a checkpoint that is not used: more than it says lies between the two.
+      const repeats = hint.checkpointId > checkpointId ? Number.MAX_SAFE_INTEGER : count
+      this.#plan.tracker.expectRepeats(splitId, repeats)
+    }
   }
 
   /** A snapshot is being taken: what was emitted so far lies before its barrier. */
@@ -54,11 +62,14 @@ export class ReplayHints {
     this.#note()
   }
 
-  /** @returns what was emitted since the newest stored checkpoint, for the next attempt. */
-  stop(): EmittedHint {
+  stop(): void {
     this.#stopped = true
     this.#timer?.cancel()
-    return this.#hint(() => 0)
+  }
+
+  /** What may have been written since the newest stored checkpoint, for the next attempt; asked for once no store is under way. */
+  get emitted(): EmittedHint | undefined {
+    return this.#last ?? (this.#barriers.size === 0 ? undefined : this.#hint(() => 0))
   }
 
   /** Notes the exact figures, after {@link ReplayHints.stop}. Nothing is written any more once it resolves. */
@@ -89,10 +100,14 @@ export class ReplayHints {
     const checkpointId = this.#plan.completed()
     const covered = this.#barriers.get(checkpointId) ?? new Map<string, number>()
     for (const id of this.#barriers.keys()) if (id < checkpointId) this.#barriers.delete(id)
-    const emitted = [...this.#plan.tracker.emittedBySplit()].map(
-      ([splitId, count]) => [splitId, count - (covered.get(splitId) ?? 0) + ahead(splitId)] as const,
-    )
-    return { checkpointId, emitted: Object.fromEntries(emitted) }
+    const { tracker } = this.#plan
+    const emitted = tracker.emittedBySplit()
+    // What an attempt before this one had emitted is no less suspect because this one has not come so far.
+    const written = [...tracker.writtenBySplit()].map(([splitId, count]) => {
+      const upTo = Math.max(count, (emitted.get(splitId) ?? 0) + ahead(splitId))
+      return [splitId, Math.min(Number.MAX_SAFE_INTEGER, upTo - (covered.get(splitId) ?? 0))] as const
+    })
+    return { checkpointId, emitted: Object.fromEntries(written) }
   }
 
   async #store(hint: EmittedHint): Promise<void> {

@@ -1,4 +1,4 @@
-import { SluiceError } from '../errors.ts'
+import { kindOf, SluiceError } from '../errors.ts'
 import type { Counter } from '../metrics/registry.ts'
 import { Breather } from '../runtime/breather.ts'
 import type { Clock } from '../runtime/clock.ts'
@@ -11,7 +11,6 @@ import type { CallSlots } from './call-slots.ts'
 import { Chunk } from './chunk.ts'
 import { OperatorChain, poisonReason, type Poison } from './operator-chain.ts'
 import { isKeyed, type Step, type SyncStep } from './operators.ts'
-import { kindOf } from './refusal.ts'
 import { SinkOutput } from './sink-output.ts'
 
 /** Inputs that are emitted at one time at most: a barrier never waits for a whole fetched batch. */

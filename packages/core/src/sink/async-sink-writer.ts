@@ -80,6 +80,8 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
   #single: Lane<Entry> | undefined
   #hooks: Hooks<Entry> | undefined
   #ordered: boolean | undefined
+  /** The sink said `fail`: what is in hand waits for the end of the attempt. */
+  #hasFailed = false
   #closing: Promise<void> | undefined
 
   /** @throws SluiceError `SLUICE_OPTIONS_INVALID` with every problem of the options. */
@@ -104,6 +106,13 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
       hand,
       pool,
       isOrdered: () => this.#isOrdered,
+      onParked: (parcel) => {
+        if (limits.entryTimeoutMs === Number.POSITIVE_INFINITY) return
+        this.#leaving.watch(parcel.oldestAt, context.clock.now())
+      },
+      onFailed: () => {
+        this.#hasFailed = true
+      },
       onLeft: () => this.#room.wake(),
     })
     this.#scheduler = new Scheduler({
@@ -111,6 +120,7 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
       limits,
       clock: context.clock,
       isDistinct: () => this.answers === 'entry',
+      hasSeveralDestinations: () => this.#destinations.areSeveral,
       onTime: (now) => this.#onTime(now),
     })
     this.#leaving = new Leaving({
@@ -132,7 +142,6 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
       onAnswered: (lane) => {
         const now = context.clock.now()
         this.#scheduler.answered(lane, now)
-        this.#leaving.wakeInTime(now)
         if (this.destination !== undefined) this.#destinations.forgetIfAtRest(lane.destination)
         this.#pump()
       },
@@ -270,13 +279,13 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
     let weight = 1
     let key = keys === undefined ? NO_KEY : (keys[at] as number)
     let lane = this.#single
+    let name = ''
     try {
       if (hooks.sizeInBytes) size = measured('sizeInBytes', this.sizeInBytes?.(entry))
       if (hooks.weight) weight = measured('weight', this.weight?.(entry))
       if (lane === undefined) {
         if (key === NO_KEY && this.#isOrdered) key = keyed(this.orderKey?.(entry))
-        const { only } = hooks
-        lane = (only ?? this.#destinations.of(named(this.destination?.(entry)))).laneOf(key)
+        if (hooks.only === undefined) name = named(this.destination?.(entry))
       }
     } catch (error) {
       const reason = { code: 'convertThrew', message: messageOf(error), cause: error }
@@ -288,12 +297,13 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
       this.#refuse(tokens[at] as number, charge, now, recordTooLarge(size, maxRecordSizeInBytes), { entry })
       return
     }
+    lane ??= (hooks.only ?? this.#destinations.of(name)).laneOf(key)
     const { queue } = lane
     this.#hand.bufferedBytes += charge
     this.#hand.bufferedRecords++
     queue.push(entry, tokens, at, now, size, weight, charge, key)
     const { length } = queue
-    if (length === 1 && entryTimeoutMs !== Number.POSITIVE_INFINITY) this.#scheduler.wakeAt(now + entryTimeoutMs, now)
+    if (length === 1 && entryTimeoutMs !== Number.POSITIVE_INFINITY) this.#leaving.watch(now, now)
     // Nothing changes for the lane between its first entry and a full batch.
     const isFull = length === maxBatchSize || queue.weight >= maxBatchWeight || queue.sizeInBytes >= maxBatchSizeInBytes
     if (length === 1 || isFull) this.#scheduler.consider(lane, now)
@@ -315,7 +325,7 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
     if (this.#closing !== undefined) return
     const now = this.context.clock.now()
     this.#send(now)
-    if (this.#hand.requests.size === 0 && !this.#hasRoom()) {
+    if (this.#hand.requests.size === 0 && !this.#hasRoom() && !this.#hasFailed) {
       // Nothing more is admitted and no answer will make room: the batches cannot become fuller than they are.
       const outgoing = this.#scheduler.fullest(now)
       if (outgoing !== undefined) this.#requests.send(outgoing, now)
@@ -326,7 +336,7 @@ export abstract class AsyncSinkWriter<In, Entry> implements SinkWriter<In> {
 
   #send(now: number): void {
     // Asked for each time: a sink may hasten while it sends.
-    while (this.#requests.slots > 0) {
+    while (this.#requests.slots > 0 && !this.#hasFailed) {
       const outgoing = this.#scheduler.next(now, this.#requests.slots)
       if (outgoing === undefined) return
       this.#requests.send(outgoing, now)

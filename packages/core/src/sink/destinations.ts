@@ -18,9 +18,16 @@ export interface DestinationsPlan<Entry> {
 export class Destinations<Entry> {
   readonly #plan: DestinationsPlan<Entry>
   #sweepAbove = MAX_IDLE
+  #first: string | undefined
+  #areSeveral = false
 
   constructor(plan: DestinationsPlan<Entry>) {
     this.#plan = plan
+  }
+
+  /** True once there has been more than one, also while all others are idle. */
+  get areSeveral(): boolean {
+    return this.#areSeveral
   }
 
   of(name: string): Destination<Entry> {
@@ -28,6 +35,8 @@ export class Destinations<Entry> {
     const known = destinations.get(name)
     if (known !== undefined) return known
     if (destinations.size >= this.#sweepAbove) this.#sweep()
+    this.#first ??= name
+    this.#areSeveral ||= name !== this.#first
     const made = this.#make(name)
     destinations.set(name, made)
     return made

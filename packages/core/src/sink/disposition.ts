@@ -18,6 +18,10 @@ export interface DispositionPlan<Entry> {
   readonly pool: ColumnPool
   /** True if entries have an order: a repeat then holds back its lane. */
   isOrdered(): boolean
+  /** These entries wait from now on, for their repeat or for the parts before them. */
+  onParked(parcel: Parcel<Entry>): void
+  /** The attempt is to end: nothing more may be sent. */
+  onFailed(): void
   /** A refused entry has left, so there may be room. */
   onLeft(): void
 }
@@ -58,6 +62,7 @@ export class Disposition<Entry> {
         // not sent again by this writer.
         parcel.reason = `${verdict.error.code}: ${verdict.error.message}`
         this.#park(parcel, lane, Number.POSITIVE_INFINITY)
+        this.#plan.onFailed()
         context.fail(verdict.error)
     }
   }
@@ -212,6 +217,7 @@ export class Disposition<Entry> {
     for (const part of parts.toReversed()) {
       part.exact = true
       part.dueAt = now
+      this.#plan.onParked(part)
       this.#plan.hand.bufferedRecords += part.length
       again.push(part)
     }
@@ -227,6 +233,7 @@ export class Disposition<Entry> {
 
   #park(parcel: Parcel<Entry>, lane: Lane<Entry>, dueAt: number): void {
     parcel.dueAt = dueAt
+    this.#plan.onParked(parcel)
     this.#plan.hand.bufferedRecords += parcel.length
     if (this.#plan.isOrdered()) lane.again.push(parcel)
     else lane.destination.waiting.push(parcel, dueAt)

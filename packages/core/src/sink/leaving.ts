@@ -18,6 +18,8 @@ export interface LeavingPlan<Entry> {
 /** Takes out what is not to be sent any more: entries of a split that was given back, and those whose time is over. */
 export class Leaving<Entry> {
   readonly #plan: LeavingPlan<Entry>
+  /** No entry that is not in flight is over before: until then nobody has to look. */
+  #dueAt: number = Number.POSITIVE_INFINITY
 
   constructor(plan: LeavingPlan<Entry>) {
     this.#plan = plan
@@ -39,24 +41,32 @@ export class Leaving<Entry> {
 
   /** Refuses entries that have been in hand for `entryTimeoutMs` and are not in flight. */
   expire(now: number): void {
-    const { limits, disposition } = this.#plan
+    if (now < this.#dueAt) {
+      // The writer has one timer, and what it ran out for may have come before.
+      this.#plan.scheduler.wakeAt(this.#dueAt, now)
+      return
+    }
+    const { limits, disposition, hand } = this.#plan
     const { entryTimeoutMs } = limits
-    if (entryTimeoutMs === Number.POSITIVE_INFINITY) return
     const isOver = (_token: number, enqueuedAt: number): boolean => enqueuedAt + entryTimeoutMs <= now
     this.#removeQueued(isOver, ({ token, entry, enqueuedAt, charge }) => {
       const reason = timeoutReason(entryTimeoutMs, 'it was not sent yet')
       disposition.refuse({ token, stage: 'store', reason, entry, attempts: 0 }, charge, enqueuedAt, true)
     })
     this.#removeWaiting(now)
-    this.wakeInTime(now)
+    this.#dueAt = Number.POSITIVE_INFINITY
+    this.watch(hand.oldestToSend(), now)
   }
 
-  /** An entry in flight has no timer of its own: its answer may put it among those that wait, for longer than its time. */
-  wakeInTime(now: number): void {
-    const { limits, hand, scheduler } = this.#plan
-    if (limits.entryTimeoutMs === Number.POSITIVE_INFINITY) return
-    const oldest = hand.oldestToSend()
-    if (oldest !== undefined) scheduler.wakeAt(oldest + limits.entryTimeoutMs, now)
+  /**
+   * An entry that was accepted at this time waits from now on: behind nothing, or for its repeat. Those that come behind it in its lane
+   * are looked at when its time is over, or that of whatever is then the oldest.
+   */
+  watch(acceptedAt: number | undefined, now: number): void {
+    const { entryTimeoutMs } = this.#plan.limits
+    if (acceptedAt === undefined || acceptedAt + entryTimeoutMs >= this.#dueAt) return
+    this.#dueAt = acceptedAt + entryTimeoutMs
+    this.#plan.scheduler.wakeAt(this.#dueAt, now)
   }
 
   #removeQueued(

@@ -93,6 +93,16 @@ export class Parcel<Entry> {
     return this.#columns.numbers[index * COLUMNS + ENQUEUED_AT] as number
   }
 
+  /** When the oldest entry was accepted; undefined without entries. */
+  get oldestAt(): number | undefined {
+    let oldest: number | undefined
+    for (let index = 0; index < this.length; index++) {
+      const at = this.enqueuedAt(index)
+      if (oldest === undefined || at < oldest) oldest = at
+    }
+    return oldest
+  }
+
   size(index: number): number {
     return this.#columns.numbers[index * COLUMNS + SIZE] as number
   }

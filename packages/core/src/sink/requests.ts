@@ -1,4 +1,4 @@
-import { messageOf, SluiceError } from '../errors.ts'
+import { kindOf, messageOf, SluiceError } from '../errors.ts'
 import type { Counter } from '../metrics/registry.ts'
 import { SINK_METRICS, type SinkCounters } from '../metrics/sink-metrics.ts'
 import { deadline, type Timer } from '../runtime/clock.ts'
@@ -103,19 +103,17 @@ export class Requests<Entry> {
     this.#lastSendTimeMs = context.clock.now() - request.sentAt
     try {
       if (this.#plan.isClosing()) disposition.applyClosed(parcel, verdict)
-      else disposition.apply(parcel, lane, verdict)
+      else {
+        disposition.apply(parcel, lane, verdict)
+        if (lane.isEmpty) lane.destination.isolating.delete(lane)
+        this.#plan.onAnswered(lane)
+      }
     } catch (error) {
       context.fail(
         new SluiceError('SLUICE_INTERNAL', `an answer could not be applied: ${messageOf(error)}`, { cause: error }),
       )
-      return
     }
-    if (this.#plan.isClosing()) {
-      this.#ended.wake()
-      return
-    }
-    if (lane.isEmpty) lane.destination.isolating.delete(lane)
-    this.#plan.onAnswered(lane)
+    if (this.#plan.isClosing()) this.#ended.wake()
   }
 
   #expireAt(at: number): void {
@@ -186,5 +184,9 @@ function judged(outcome: SubmitOutcome, entries: number): Verdict {
 /** An error that is thrown says as little as silence does, unless it is one of ours: those are meant. */
 function thrown(error: unknown): Verdict {
   if (SluiceError.isInstance(error)) return { kind: 'fail', error }
-  return { kind: 'halve', reason: { code: 'submitThrew', message: messageOf(error), cause: error }, counted: true }
+  return {
+    kind: 'halve',
+    reason: { code: 'submitThrew', message: `submit threw: ${kindOf(error)}`, cause: error },
+    counted: true,
+  }
 }

@@ -21,6 +21,8 @@ export interface SchedulerPlan<Entry> {
   readonly clock: Clock
   /** True if a batch of a serial lane may hold one entry of a key only: the store answers for each by itself. */
   isDistinct(): boolean
+  /** True once entries have gone to more than one destination. */
+  hasSeveralDestinations(): boolean
   /** The time has come to look what may be sent. */
   onTime(now: number): void
 }
@@ -74,8 +76,8 @@ export class Scheduler<Entry> {
    * one that does not answer would else hold up all of them.
    */
   next(now: number, slots: number): Outgoing<Entry> | undefined {
-    const { hand, limits } = this.#plan
-    const isLastKept = slots === 1 && hand.destinations.size > 1 && limits.maxInFlightRequests > 1
+    const { limits } = this.#plan
+    const isLastKept = slots === 1 && limits.maxInFlightRequests > 1 && this.#plan.hasSeveralDestinations()
     for (const lane of this.#ready) {
       if (isLastKept && lane.destination.inFlight > 0) continue
       this.#ready.delete(lane)

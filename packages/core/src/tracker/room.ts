@@ -40,6 +40,12 @@ export class Room {
     return undefined
   }
 
+  /** These batches are not emitted any further: whoever is behind them must not wait for them. */
+  giveUp(isGivenUp: (tracked: TrackedBatch) => boolean): void {
+    for (const tracked of this.#waiting) if (isGivenUp(tracked)) this.#waiting.delete(tracked)
+    this.#freed.wake()
+  }
+
   retain(tracked: TrackedBatch): void {
     this.#retainedBytes += tracked.bytes
   }

@@ -104,3 +104,8 @@ export class RunTable {
     this.#freeSlots.push(run.slot)
   }
 }
+
+/** A writer that settled an entry twice: silent acceptance could acknowledge an input in hand. */
+export function settledTooOften(token: number): RangeError {
+  return new RangeError(`token ${token} was settled more often than it has entries`)
+}

@@ -1,7 +1,16 @@
 import type { RawRecord, RecordBatch } from '../source/spi.ts'
 import { type Bound, Room } from './room.ts'
 import { sumOf } from '../runtime/sum.ts'
-import { fillRing, indexOf, ordinalOf, type Run, RunTable, type TrackedBatch, type TrackedSplit } from './run.ts'
+import {
+  fillRing,
+  indexOf,
+  ordinalOf,
+  type Run,
+  RunTable,
+  settledTooOften,
+  type TrackedBatch,
+  type TrackedSplit,
+} from './run.ts'
 import { type SettledInputs, SettledList } from './settled-inputs.ts'
 
 /** Where an input came from: for errors and dead letters, looked up only on failure. */
@@ -212,6 +221,7 @@ export class Tracker {
     split.released = true
     this.#hasReleased = true
     this.#splits.delete(splitId)
+    this.#room.giveUp((tracked) => tracked.split === split)
     let unsettled = 0
     for (const run of this.#runs.live()) if (run.tracked.split === split) unsettled += run.unsettled
     return unsettled
@@ -234,6 +244,13 @@ export class Tracker {
     if (!this.#hasSuspects) return false
     const run = this.#runOf(token)
     return run !== undefined && ordinalOf(run, token) < run.tracked.split.suspects
+  }
+
+  /** For each assigned split, how many of its inputs may have been written: those emitted, and those expected to be repeats. */
+  writtenBySplit(): Map<string, number> {
+    return new Map(
+      [...this.#splits.values()].map(({ splitId, emitted, suspects }) => [splitId, Math.max(emitted, suspects)]),
+    )
   }
 
   /** Inputs emitted of each assigned split, since it was assigned. */
@@ -389,9 +406,4 @@ export class Tracker {
     this.#slots = slots
     this.#mask = capacity - 1
   }
-}
-
-/** A writer that settled an entry twice: silent acceptance could acknowledge an input in hand. */
-function settledTooOften(token: number): RangeError {
-  return new RangeError(`token ${token} was settled more often than it has entries`)
 }

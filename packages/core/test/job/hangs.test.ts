@@ -8,11 +8,13 @@ import {
   type SubmitOutcome,
 } from '../../src/index.ts'
 import {
+  ALL_WRITTEN,
   ended,
   failure,
   InMemorySink,
   InMemorySource,
   never,
+  range,
   recorder,
   settled,
   spiedStorage,
@@ -216,4 +218,30 @@ describe('a storage that hangs in a store', () => {
     expect(await failure(clock, job.done)).toMatchObject({ code: 'SLUICE_ACCESS_DENIED' })
     expect(clock.now()).toBeLessThan(20_000)
   })
+})
+
+test('after a failure nothing more is sent, however long a reader takes to end', async () => {
+  const clock = new VirtualClock()
+  const source = new InMemorySource<number>({ maxBatchSize: 10 })
+  source.push('0', ...range(200))
+  const createReader = source.createReader.bind(source)
+  source.createReader = (context) => Object.assign(createReader(context), { close: () => never() })
+  let failed = false
+  let sentAfter = 0
+  const sink = new InMemorySink<number>({
+    maxBatchSize: 5,
+    maxInFlightRequests: 2,
+    onSubmit: () => {
+      if (failed) sentAfter++
+      if (sink.stored.length >= 20) {
+        failed = true
+        return { fail: new SluiceError('SLUICE_SINK_FAILED', 'broken', { restartable: true }) }
+      }
+      return ALL_WRITTEN
+    },
+  })
+  const job = start(source, sink, clock, { restartGraceMs: 60_000 })
+  await failure(clock, job.done, 1000)
+  // One may have been sent in the same turn as the one that fails.
+  expect(sentAfter).toBeLessThanOrEqual(1)
 })

@@ -6,6 +6,7 @@ import {
   fileCheckpoints,
   fixedDelayRestart,
   memoryCheckpoints,
+  type Sink,
   SluiceError,
 } from '../../src/index.ts'
 import { decodeHint, encodeHint } from '../../src/checkpoint/hint.ts'
@@ -106,6 +107,48 @@ test('a restart within the process suspects exactly what was emitted since the c
   const neverSent = [...suspects].filter(([, list]) => list.length === 1)
   // A record may have been emitted and not sent when the attempt ended.
   expect(neverSent.at(-1)?.[1]).toEqual([false])
+})
+
+test('what was emitted before two failures is suspected after the second too, however early that one came', async () => {
+  const clock = new VirtualClock()
+  let attempts = 0
+  const suspects = new Map<number, boolean[]>()
+  const inner = new InMemorySink<number>({
+    maxBatchSize: 1,
+    maxInFlightRequests: 10,
+    onSubmit: ({ entries }, { replaySuspect }) => {
+      for (const value of entries) suspects.set(value, [...(suspects.get(value) ?? []), replaySuspect])
+      if (attempts > 1 || entries[0] !== 19) return ALL_WRITTEN
+      return { fail: new SluiceError('SLUICE_SINK_FAILED', 'broken', { restartable: true }) }
+    },
+  })
+  const sink: Sink<number> = {
+    spiVersion: inner.spiVersion,
+    uid: inner.uid,
+    repeats: inner.repeats,
+    createWriter: (context) => {
+      attempts++
+      if (attempts === 2) throw new SluiceError('SLUICE_SINK_FAILED', 'not yet', { restartable: true })
+      return inner.createWriter(context)
+    },
+  }
+  const job = start(sourceOf(range(20), true), sink, clock, {
+    restart: fixedDelayRestart({ attempts: 5, delayMs: 10 }),
+  })
+  await ended(clock, job)
+  expect(job.status().restarts).toBe(2)
+  expect([...suspects.values()].every((list) => list.length === 2 && list[1] === true)).toBe(true)
+})
+
+test('a note that was made after a checkpoint that is not there any more makes the whole split suspect', async () => {
+  const storage = memoryCheckpoints()
+  await killedAfter(storage, 5)
+  const store = await storage.open('test', recorder().logger)
+  await store.storeHint?.({ checkpointId: 99, emitted: { a: 1 } })
+  const clock = new VirtualClock()
+  const { sink, suspects } = suspicious()
+  await ended(clock, start(sourceOf(range(40), true), sink, clock, { checkpoints: { storage } }))
+  expect([...suspects.values()]).toEqual(range(40).map(() => true))
 })
 
 test('the note lies beside the checkpoints, is made at most once a second, and only when something was emitted', async () => {

@@ -127,7 +127,7 @@ describe('a destination in trouble', () => {
     expect(harness.sent()).toHaveLength(3)
   })
 
-  test('that does not answer leaves one request to the others, and takes all only while there is no other', async () => {
+  test('that does not answer leaves one request to the others, also when they were idle meanwhile', async () => {
     const harness = several({ maxInFlightRequests: 3, maxBufferedRequests: 100 })
     harness.offer(...to('stuck', 4), ...to('fast', 1))
     harness.offer(...to('stuck', 16, 4))
@@ -135,7 +135,11 @@ describe('a destination in trouble', () => {
     harness.autoAnswer = (_, { destination }) => (destination === 'fast' ? WRITTEN : undefined)
     harness.offer(...to('fast', 11, 1))
     await harness.clock.flush()
-    expect(harness.writer.status()).toMatchObject({ written: 12, inFlightRequests: 3 })
+    expect(harness.writer.status()).toMatchObject({ written: 12, inFlightRequests: 2 })
+    harness.offer(...to('stuck', 16, 20))
+    harness.offer(...to('fast', 4, 12))
+    await harness.clock.flush()
+    expect(harness.writer.status()).toMatchObject({ written: 16, inFlightRequests: 2 })
   })
 
   test('whose requests hang leaves the other requests in flight to others as far as its limiter does', async () => {

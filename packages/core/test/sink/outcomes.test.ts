@@ -136,14 +136,16 @@ describe('outcomes', () => {
       },
     })
     await (await harness.only()).answer(outcome)
-    expect(harness.settlement.refusals).toMatchObject([{ reason: { code: 'submitThrew', message: 'gone' } }])
+    expect(harness.settlement.refusals).toMatchObject([
+      { reason: { code: 'submitThrew', message: 'submit threw: Error' } },
+    ])
     expect(harness.failures).toEqual([])
   })
 
   test.each([
-    ['an Error', new TypeError('x is not a function'), 'x is not a function'],
-    ['undefined', undefined, 'undefined'],
-    ['a word', 'broken', 'broken'],
+    ['an Error', new TypeError('x is not a function'), 'submit threw: TypeError'],
+    ['undefined', undefined, 'submit threw: undefined'],
+    ['a word', 'broken', 'submit threw: string'],
   ])('a thrown value (%s) is isolated, never written', async (_, thrown, message) => {
     const harness = new Harness({ maxBatchSize: 1 })
     harness.offer('a')

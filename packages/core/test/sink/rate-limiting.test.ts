@@ -216,3 +216,21 @@ describe('throttling', () => {
     expect(new Set(sizes)).toEqual(new Set([4]))
   })
 })
+
+test('a limiter of ones own that throws ends the attempt; no entry is charged, and nothing is left unhandled', async () => {
+  const rateLimitingStrategy: RateLimitingStrategy = {
+    name: 'broken',
+    createLimiter: (limit) => ({
+      limit,
+      onSuccess: () => {
+        throw new Error('limiter')
+      },
+      onSlowDown: () => {},
+    }),
+  }
+  const harness = new Harness({ rateLimitingStrategy })
+  harness.offer(...names('a', 4))
+  await (await harness.only()).answer(WRITTEN)
+  expect(harness.failures).toMatchObject([{ code: 'SLUICE_INTERNAL' }])
+  expect(harness.settlement.refusals).toEqual([])
+})

@@ -493,3 +493,17 @@ describe('expected repeats', () => {
     expect(tracker.isReplaySuspect(0)).toBe(false)
   })
 })
+
+test('a batch that waits for room and is given back holds up nobody behind it', async () => {
+  const tracker = new Tracker({ maxRetainedBytes: 40 })
+  const first = track(tracker, 'a')
+  tracker.emitRun(first, 0, 4, 1)
+  const given = track(tracker, 'b')
+  const behind = track(tracker, 'c')
+  expect(tracker.room(given, 4)).toBeInstanceOf(Promise)
+  const waits = tracker.room(behind, 4)
+  tracker.release('b')
+  await waits
+  settle(tracker, 0, 1, 2, 3)
+  expect(tracker.room(behind, 4)).toBeUndefined()
+})
