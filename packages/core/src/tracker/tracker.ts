@@ -1,4 +1,5 @@
 import type { RawRecord, RecordBatch } from '../source/spi.ts'
+import { Barriers } from './barriers.ts'
 import { type Bound, Room } from './room.ts'
 import { sumOf } from '../runtime/sum.ts'
 import {
@@ -64,7 +65,7 @@ export class Tracker {
   #hasSuspects = false
   /** Only for individual acknowledgement. */
   readonly #settled: SettledList | undefined
-  readonly #waiters: { readonly barrier: number; readonly resolve: () => void }[] = []
+  readonly #barriers = new Barriers()
 
   constructor(options: TrackerOptions = {}) {
     this.#room = new Room(options.maxRetainedBytes ?? Number.POSITIVE_INFINITY)
@@ -288,9 +289,7 @@ export class Tracker {
   /** Resolves when all tokens below the barrier are settled or returned; never after {@link Tracker.end}. */
   settledUpTo(barrier: number): Promise<void> {
     if (this.#watermark >= barrier) return Promise.resolve()
-    return new Promise((resolve) => {
-      this.#waiters.push({ barrier, resolve })
-    })
+    return this.#barriers.wait(barrier)
   }
 
   /** Undefined for an input that is not in hand. */
@@ -314,7 +313,7 @@ export class Tracker {
   /** The attempt is over: what is unsettled is abandoned, and late calls are ignored. */
   end(): void {
     this.#ended = true
-    this.#waiters.length = 0
+    this.#barriers.end()
   }
 
   #split(splitId: string): TrackedSplit {
@@ -384,12 +383,7 @@ export class Tracker {
     while (watermark < next && counts[watermark & mask] === 0) watermark++
     this.#watermark = watermark
     this.#room.wake()
-    for (let index = this.#waiters.length - 1; index >= 0; index--) {
-      const waiter = this.#waiters[index]
-      if (waiter === undefined || waiter.barrier > watermark) continue
-      this.#waiters.splice(index, 1)
-      waiter.resolve()
-    }
+    this.#barriers.advancedTo(watermark)
   }
 
   #grow(): void {
