@@ -1,7 +1,7 @@
 import { messageOf } from '../errors.ts'
 import type { Clock } from '../runtime/clock.ts'
 import type { Reason, Refusal } from '../sink/spi.ts'
-import type { Origin } from '../tracker/tracker.ts'
+import type { Origin } from '../tracker/run.ts'
 import { fingerprint, letterId, type Occurrences } from './identity.ts'
 import type { DeadLetter, DeadLetterOrigin } from './letter.ts'
 import { render, shortened } from './render.ts'

@@ -1,6 +1,6 @@
 import { kindOf, SluiceError } from '../errors.ts'
 import type { Refusal } from '../sink/spi.ts'
-import type { Origin } from '../tracker/tracker.ts'
+import type { Origin } from '../tracker/run.ts'
 
 /**
  * The error of a job that has no dead letters, or no way to make one: says which record, where it was refused and why, without

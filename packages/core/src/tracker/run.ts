@@ -1,4 +1,11 @@
-import type { RecordBatch } from '../source/spi.ts'
+import type { RawRecord, RecordBatch } from '../source/spi.ts'
+
+/** Where an input came from: for errors and dead letters, looked up only on failure. */
+export interface Origin {
+  readonly source: string
+  readonly splitId: string
+  readonly raw: RawRecord | undefined
+}
 
 /** A split as long as it is assigned to this attempt. */
 export interface TrackedSplit {

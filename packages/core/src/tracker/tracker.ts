@@ -1,4 +1,4 @@
-import type { RawRecord, RecordBatch } from '../source/spi.ts'
+import type { RecordBatch } from '../source/spi.ts'
 import { Barriers } from './barriers.ts'
 import { type Bound, Room } from './room.ts'
 import { sumOf } from '../runtime/sum.ts'
@@ -6,6 +6,7 @@ import {
   fillRing,
   indexOf,
   ordinalOf,
+  type Origin,
   type Run,
   RunTable,
   settledTooOften,
@@ -13,13 +14,6 @@ import {
   type TrackedSplit,
 } from './run.ts'
 import { type SettledInputs, SettledList } from './settled-inputs.ts'
-
-/** Where an input came from: for errors and dead letters, looked up only on failure. */
-export interface Origin {
-  readonly source: string
-  readonly splitId: string
-  readonly raw: RawRecord | undefined
-}
 
 export interface TrackerOptions {
   /** Raw bytes of the batches that have unsettled inputs. A single batch may be larger. @default no limit */
