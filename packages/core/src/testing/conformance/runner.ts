@@ -27,7 +27,6 @@ const MAX_REAL_MS = 15_000
  * @throws SluiceError `SLUICE_OPTIONS_INVALID` with every problem of the subject.
  * @example
  * ```ts
- * import { describeSink } from '@sluice/core/testing'
  * import { afterAll, describe, test } from 'vitest'
  *
  * describeSink({ describe, test, afterAll }, {
