@@ -8,13 +8,13 @@ const MIN_ROUNDS = 7
 const HELP = `npm run bench -- NAME [--rounds N] [--records N]
 
   core   source, map, key and sink engine with 50 requests under way, beside Node object streams, async generators and a plain
-         loop; delays while a checkpoint is open and of the event loop; a sink that is far too slow (about 8 minutes in all)
+         loop; delays while a checkpoint is open and of the event loop; a sink that is far too slow (about 6 minutes in all)
 
   --rounds N    rounds of throughput that count, ${MIN_ROUNDS} to 100 (default ${MIN_ROUNDS})
   --records N   records in a round, 1000 to 10000000 (default 2000000)
   --only PART   throughput, delays or slow-sink
 
-Variants take turns; the output of all must be equal. The results are printed last, as one JSON line each: where there is a
+Variants take turns, each round in a process of its own; the output of all must be equal. The results are printed last, as one JSON line each: where there is a
 peer, million records per CPU-second, median with quartiles, and the ratio of the medians.
 `
 

@@ -1,3 +1,6 @@
+import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import {
   ALL_WRITTEN,
   AsyncSinkWriter,
@@ -10,7 +13,7 @@ import {
   stream,
   type SubmitOutcome,
 } from '@sluice/core'
-import { clocked, type Variant } from '../measure.ts'
+import { clocked, type Round, type Variant } from '../measure.ts'
 import { arraySource } from './array-source.ts'
 import { asyncGenerators, objectStreams, plainLoop } from './peers.ts'
 import {
@@ -78,28 +81,48 @@ export function startSluice(readings: readonly Reading[], store: NullStore, isKe
 export const KEYED = 'sluice, keyed'
 export const UNKEYED = 'sluice, no key'
 
+type Run = (readings: readonly Reading[], store: NullStore) => Promise<unknown>
+
 /** Ours first, then the peers; the last is the floor. */
-export function throughputVariants(records: number): readonly Variant[] {
-  const bytes = encodeReadings(records)
-  const variant = (
-    name: string,
-    run: (readings: readonly Reading[], store: NullStore) => Promise<unknown>,
-  ): Variant => ({
-    name,
-    run: () => {
-      const readings = JSON.parse(bytes.toString()) as readonly Reading[]
-      const store = new NullStore()
-      return clocked(async () => {
-        await run(readings, store)
-        return store.output
-      })
-    },
+const RUNS: Readonly<Record<string, Run>> = {
+  [KEYED]: (readings, store) => startSluice(readings, store, true).done,
+  [UNKEYED]: (readings, store) => startSluice(readings, store, false).done,
+  'node object streams': objectStreams,
+  'async generators': asyncGenerators,
+  'plain loop': plainLoop,
+}
+
+/** Records that warm a process up before the clock starts. */
+const WARM_UP = 300_000
+
+/** One round of one variant, on records that were decoded for it. */
+export async function throughputRound(name: string, records: number): Promise<Round> {
+  const run = RUNS[name]
+  if (run === undefined) throw new Error(`there is no variant '${name}'`)
+  await run(decoded(Math.min(records, WARM_UP)), new NullStore())
+  const readings = decoded(records)
+  const store = new NullStore()
+  return clocked(async () => {
+    await run(readings, store)
+    return store.output
   })
-  return [
-    variant(KEYED, (readings, store) => startSluice(readings, store, true).done),
-    variant(UNKEYED, (readings, store) => startSluice(readings, store, false).done),
-    variant('node object streams', objectStreams),
-    variant('async generators', asyncGenerators),
-    variant('plain loop', plainLoop),
-  ]
+}
+
+function decoded(records: number): readonly Reading[] {
+  return JSON.parse(encodeReadings(records).toString()) as readonly Reading[]
+}
+
+/** Each round of each variant has a process of its own: in one process they would spoil each other's compiled code and heap. */
+export function throughputVariants(records: number): readonly Variant[] {
+  return Object.keys(RUNS).map((name) => ({ name, run: () => inProcess(name, records) }))
+}
+
+const ROUND = fileURLToPath(new URL('round.ts', import.meta.url))
+const ROUND_TIMEOUT_MS = 300_000
+
+async function inProcess(name: string, records: number): Promise<Round> {
+  const { stdout } = await promisify(execFile)(process.execPath, ['--expose-gc', ROUND, name, String(records)], {
+    timeout: ROUND_TIMEOUT_MS,
+  })
+  return JSON.parse(stdout) as Round
 }
