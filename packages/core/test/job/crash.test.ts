@@ -103,6 +103,8 @@ async function run(plan: Plan): Promise<void> {
       }),
     )
   }
+  // Timers of the store, not of the job: an answer to a process that is gone may still be on its way.
+  let slowAnswers = 0
   const misbehave = async (sink: InMemorySink<number>, entries: readonly number[]): Promise<SubmitOutcome> => {
     if (die('sink:fail')) return { fail: new SluiceError('SLUICE_SINK_FAILED', 'died', { restartable: true }) }
     if (plan.fault === 'none' || random() >= plan.faultRate) return ALL_WRITTEN
@@ -114,7 +116,9 @@ async function run(plan: Plan): Promise<void> {
       return { retryAll: reason, unknown: true }
     }
     if (plan.fault === 'slow') {
+      slowAnswers++
       await new Promise<void>((resolve) => void clock.after(random() * 100, resolve))
+      slowAnswers--
       return ALL_WRITTEN
     }
     return { entries: entries.map(() => (random() < 0.5 ? { kind: 'written' } : { kind: 'retry', reason })) }
@@ -184,7 +188,7 @@ async function run(plan: Plan): Promise<void> {
   repeatsAllowed += bound
   expect(source.acknowledged).toEqual(sorted(source.acknowledged))
   await clock.flush()
-  expect(clock.pendingTimers, 'timers left').toBe(0)
+  expect(clock.pendingTimers, 'timers left').toBe(slowAnswers)
 }
 
 describe('whatever fails and whenever, nothing is lost', () => {
