@@ -31,6 +31,8 @@ export class ReplayHints {
   #timer: Timer | undefined
   /** What is known of before, until it is the tracker that knows. */
   #last: EmittedHint | undefined
+  /** The newest checkpoint that was lost: as many intervals are repeated as lie between it and the one that is used; 0 for none. */
+  #lostUpTo = 0
   #writing: Promise<void> | undefined
   #warned = false
   #stopped = false
@@ -46,10 +48,10 @@ export class ReplayHints {
     this.#barriers.set(checkpointId, new Map())
     this.#last = undefined
     if (hint === undefined || checkpointId === 0) return
+    // Noted after a checkpoint that is not used: more than it says lies between the two.
+    if (hint.checkpointId > checkpointId) this.#lostUpTo = hint.checkpointId
     for (const [splitId, count] of Object.entries(hint.emitted)) {
-      // Noted after a checkpoint that is not used: more than it says lies between the two.
-      const repeats = hint.checkpointId > checkpointId ? Number.MAX_SAFE_INTEGER : count
-      this.#plan.tracker.expectRepeats(splitId, repeats)
+      this.#plan.tracker.expectRepeats(splitId, this.#lostUpTo === 0 ? count : Number.MAX_SAFE_INTEGER)
     }
   }
 
@@ -101,6 +103,10 @@ export class ReplayHints {
     const covered = this.#barriers.get(checkpointId) ?? new Map<string, number>()
     for (const id of this.#barriers.keys()) if (id < checkpointId) this.#barriers.delete(id)
     const { tracker } = this.#plan
+    if (this.#lostUpTo > 0 && checkpointId >= this.#lostUpTo) {
+      tracker.expectNoRepeats()
+      this.#lostUpTo = 0
+    }
     const emitted = tracker.emittedBySplit()
     // What an attempt before this one had emitted is no less suspect because this one has not come so far.
     const written = [...tracker.writtenBySplit()].map(([splitId, count]) => {

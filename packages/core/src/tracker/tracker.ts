@@ -117,12 +117,7 @@ export class Tracker {
     this.#room.stopWaiting()
   }
 
-  /**
-   * Emits an input.
-   *
-   * @param index - of the record in its batch.
-   * @param references - entries that will be settled one by one; 0 settles the input at once.
-   */
+  /** As {@link Tracker.emitRun} for one record. */
   emit(tracked: TrackedBatch, index: number, references: number): number {
     return this.emitRun(tracked, index, 1, references)
   }
@@ -130,6 +125,7 @@ export class Tracker {
   /**
    * Emits consecutive records of a batch that became equally many entries.
    *
+   * @param references - entries of each that will be settled one by one; 0 settles the inputs at once.
    * @returns the token of the first; those of the others follow one by one.
    */
   emitRun(tracked: TrackedBatch, firstIndex: number, count: number, references: number): number {
@@ -232,6 +228,11 @@ export class Tracker {
     const split = this.#split(splitId)
     split.suspects = split.emitted + count
     this.#hasSuspects ||= count > 0
+  }
+
+  /** What is emitted from now on, and what is in hand, is new. */
+  expectNoRepeats(): void {
+    for (const split of this.#splits.values()) split.suspects = 0
   }
 
   /** True when the input is in hand and may have been written before the last restart. */

@@ -151,6 +151,25 @@ test('a note that was made after a checkpoint that is not there any more makes t
   expect([...suspects.values()]).toEqual(range(40).map(() => true))
 })
 
+test('records stop being suspect once as many checkpoints were made as had been lost', async () => {
+  const storage = memoryCheckpoints()
+  await killedAfter(storage, 5)
+  const store = await storage.open('test', recorder().logger)
+  await store.storeHint?.({ checkpointId: 3, emitted: { a: 1 } })
+  const clock = new VirtualClock()
+  const { sink, suspects } = suspicious()
+  const source = sourceOf(range(10), false)
+  const job = start(source, sink, clock, { checkpoints: { storage, intervalMs: 1000 } })
+  await until(clock, () => (job.status().checkpoints?.last?.id ?? 0) >= 3, 100)
+  source.push('a', 10)
+  await clock.advance(2_000)
+  source.push('a', 11)
+  await until(clock, () => suspects.has(11), 100)
+  expect([suspects.get(9), suspects.get(11)]).toEqual([true, false])
+  void job.drain()
+  await ended(clock, job)
+})
+
 test('the note lies beside the checkpoints, is made at most once a second, and only when something was emitted', async () => {
   const state = folder()
   const clock = new VirtualClock()
