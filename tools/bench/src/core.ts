@@ -1,6 +1,6 @@
 import { eventLoopDelay, writeDelays } from './core/delays.ts'
 import { slowSink } from './core/slow-sink.ts'
-import { KEYED, throughputVariants, UNKEYED } from './core/throughput.ts'
+import { KEYED, type Start, throughputVariants, UNKEYED } from './core/throughput.ts'
 import { interleave, type Quartiles, quartiles, type Row } from './measure.ts'
 
 export interface BenchOptions {
@@ -11,12 +11,13 @@ export interface BenchOptions {
   readonly progress: (line: string) => void
 }
 
-export const CORE_PARTS: readonly string[] = ['throughput', 'delays', 'slow-sink']
+export const CORE_PARTS: readonly string[] = ['throughput', 'cold', 'delays', 'slow-sink']
 
 export async function core(options: BenchOptions): Promise<readonly Row[]> {
   const { only, records, progress } = options
   const rows: Row[] = []
-  if (only === undefined || only === 'throughput') rows.push(...(await throughput(options)))
+  if (only === undefined || only === 'throughput') rows.push(...(await throughput(options, 'warm')))
+  if (only === undefined || only === 'cold') rows.push(...(await throughput(options, 'cold')))
   if (only === undefined || only === 'delays') {
     rows.push(...(await writeDelays(progress)), ...(await eventLoopDelay(records, progress)))
   }
@@ -24,8 +25,8 @@ export async function core(options: BenchOptions): Promise<readonly Row[]> {
   return rows
 }
 
-async function throughput({ rounds, records, progress }: BenchOptions): Promise<readonly Row[]> {
-  const results = await interleave(throughputVariants(records), rounds, progress)
+async function throughput({ rounds, records, progress }: BenchOptions, start: Start): Promise<readonly Row[]> {
+  const results = await interleave(throughputVariants(records, start), rounds, progress)
   const speeds = new Map(
     [...results].map(([name, list]) => [
       name,
@@ -40,7 +41,7 @@ async function throughput({ rounds, records, progress }: BenchOptions): Promise<
       if (peerName === KEYED || peerName === UNKEYED) continue
       rows.push({
         bench: 'core',
-        case: `${ours}: ${records} records, batches of 100, 50 in flight`,
+        case: `${ours}: ${records} records, batches of 100, 50 in flight, ${start}`,
         ours: speed,
         peer,
         peerName,

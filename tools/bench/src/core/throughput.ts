@@ -92,14 +92,14 @@ const RUNS: Readonly<Record<string, Run>> = {
   'plain loop': plainLoop,
 }
 
-/** Records that warm a process up before the clock starts. */
-const WARM_UP = 300_000
+/** What a process did before the clock starts: `warm`, the whole work once, on other records; `cold`, nothing. */
+export type Start = 'warm' | 'cold'
 
 /** One round of one variant, on records that were decoded for it. */
-export async function throughputRound(name: string, records: number): Promise<Round> {
+export async function throughputRound(name: string, records: number, start: Start): Promise<Round> {
   const run = RUNS[name]
   if (run === undefined) throw new Error(`there is no variant '${name}'`)
-  await run(decoded(Math.min(records, WARM_UP)), new NullStore())
+  if (start === 'warm') await run(decoded(records), new NullStore())
   const readings = decoded(records)
   const store = new NullStore()
   return clocked(async () => {
@@ -113,15 +113,15 @@ function decoded(records: number): readonly Reading[] {
 }
 
 /** Each round of each variant has a process of its own: in one process they would spoil each other's compiled code and heap. */
-export function throughputVariants(records: number): readonly Variant[] {
-  return Object.keys(RUNS).map((name) => ({ name, run: () => inProcess(name, records) }))
+export function throughputVariants(records: number, start: Start): readonly Variant[] {
+  return Object.keys(RUNS).map((name) => ({ name, run: () => inProcess(name, records, start) }))
 }
 
 const ROUND = fileURLToPath(new URL('round.ts', import.meta.url))
 const ROUND_TIMEOUT_MS = 300_000
 
-async function inProcess(name: string, records: number): Promise<Round> {
-  const { stdout } = await promisify(execFile)(process.execPath, ['--expose-gc', ROUND, name, String(records)], {
+async function inProcess(name: string, records: number, start: Start): Promise<Round> {
+  const { stdout } = await promisify(execFile)(process.execPath, ['--expose-gc', ROUND, name, String(records), start], {
     timeout: ROUND_TIMEOUT_MS,
   })
   return JSON.parse(stdout) as Round
