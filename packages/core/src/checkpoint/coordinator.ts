@@ -25,8 +25,8 @@ export interface CoordinatorPlan {
   snapshot(id: number): Checkpoint
   /** Sends partial batches now. */
   hasten(): void
-  /** Tells the readers that the checkpoint and all before it are stored. */
-  acknowledge(id: number): Promise<void>
+  /** Tells the readers that the checkpoint and all before it are stored. Inputs below the barrier are covered by it. */
+  acknowledge(id: number, barrier: number): Promise<void>
   /** What holds the oldest unsettled input back. */
   oldest(): string
   fail(error: SluiceError): void
@@ -69,9 +69,11 @@ export class CheckpointCoordinator {
   #storeFailure: SluiceError | undefined
   #acknowledging: Promise<void> | undefined
   /** The newest stored checkpoint that is to be acknowledged. */
-  #toAcknowledge = 0
+  #toAcknowledge = { id: 0, barrier: 0 }
+  /** Why the newest acknowledgement failed; undefined when it did not. */
+  #notAcknowledged: unknown
   /** Ends the wait for what the open checkpoint covers. */
-  #giveUp: (() => void) | undefined
+  #giveUp: ((outcome: 'stopped' | 'released') => void) | undefined
 
   constructor(plan: CoordinatorPlan) {
     this.#plan = plan
@@ -108,21 +110,37 @@ export class CheckpointCoordinator {
     if (this.#started && this.#open === undefined) this.#schedule(this.#untilAllowed())
   }
 
-  /** One checkpoint of everything emitted so far, however long that takes to be settled; resolves when it is stored and acknowledged. */
+  /**
+   * One checkpoint of everything emitted so far, however long that takes to be settled; resolves when it is stored and acknowledged.
+   *
+   * @throws SluiceError `SLUICE_SOURCE_FAILED`, restartable, when the source did not take the acknowledgement.
+   */
   async takeFinal(): Promise<void> {
     this.#timer?.cancel()
     this.#timer = undefined
-    while (this.#open !== undefined) await this.#open.ended
-    if (this.#stopped) return
-    await this.#take(Number.POSITIVE_INFINITY, 'final')
+    do {
+      while (this.#open !== undefined) await this.#open.ended
+      if (this.#stopped) return
+    } while ((await this.#take(Number.POSITIVE_INFINITY, 'final')) === 'released')
     await this.#acknowledging
+    if (this.#notAcknowledged === undefined || this.#stopped) return
+    throw new SluiceError(
+      'SLUICE_SOURCE_FAILED',
+      `the last checkpoint is stored, but the source did not take its acknowledgement: ${messageOf(this.#notAcknowledged)}`,
+      { cause: this.#notAcknowledged, restartable: true },
+    )
+  }
+
+  /** Inputs that the open checkpoint waits for were given back: it would cover them. The next one begins at once. */
+  giveUp(): void {
+    this.#giveUp?.('released')
   }
 
   /** Ends the interval and waits for a store under way: a store must never overtake one of the next attempt. */
   async stop(): Promise<void> {
     this.#stopped = true
     this.#timer?.cancel()
-    this.#giveUp?.()
+    this.#giveUp?.('stopped')
     await this.#open?.ended
   }
 
@@ -152,7 +170,10 @@ export class CheckpointCoordinator {
     return Math.max(0, this.#lastEndedAt + this.#plan.minPauseMs - this.#plan.clock.now())
   }
 
-  async #take(timeoutMs: number, trigger: CheckpointMessage['trigger']): Promise<void> {
+  async #take(
+    timeoutMs: number,
+    trigger: CheckpointMessage['trigger'],
+  ): Promise<CheckpointResult['outcome'] | undefined> {
     const { promise: ended, resolve } = Promise.withResolvers<void>()
     const { clock, tracker, job } = this.#plan
     const barrier = tracker.next
@@ -163,10 +184,13 @@ export class CheckpointCoordinator {
     this.#open = { id, barrier, startedAt, ended }
     const message = { ...(job === undefined ? {} : { job }), id, trigger, covers: barrier - this.#coveredUpTo }
     try {
-      await traceCheckpoint(message, () => this.#complete(id, barrier, startedAt, timeoutMs))
+      const { outcome } = await traceCheckpoint(message, () => this.#complete(id, barrier, startedAt, timeoutMs))
+      if (outcome === 'released') this.#requested = true
+      return outcome
     } catch (error) {
       this.#plan.metrics.counter(JOB_METRICS.numberOfFailedCheckpoints).value++
       this.#plan.fail(SluiceError.from(error, 'SLUICE_STATE_STORAGE', `checkpoint ${id} failed`))
+      return undefined
     } finally {
       this.#open = undefined
       this.#lastEndedAt = clock.now()
@@ -182,9 +206,14 @@ export class CheckpointCoordinator {
     const { clock, metrics, logger } = this.#plan
     const checkpoint = this.#plan.snapshot(id)
     this.#plan.hasten()
-    const settled = await this.#settled(barrier, timeoutMs)
-    if (this.#stopped) return { outcome: 'stopped' }
-    if (!settled) {
+    const waited = await this.#settled(barrier, timeoutMs)
+    this.#giveUp = undefined
+    if (this.#stopped || waited === 'stopped') return { outcome: 'stopped' }
+    if (waited === 'released') {
+      logger.info({ id }, 'A checkpoint was given up, because splits were released; the next one covers it')
+      return { outcome: 'released' }
+    }
+    if (waited === 'timedOut') {
       metrics.counter(JOB_METRICS.numberOfFailedCheckpoints).value++
       logger.warn(
         { id, timeoutMs, oldest: this.#plan.oldest() },
@@ -199,7 +228,7 @@ export class CheckpointCoordinator {
     this.#completedAt = clock.now()
     this.#last = { id, durationMs: clock.now() - startedAt, bytes, createdAtMs: checkpoint.createdAtMs }
     metrics.counter(JOB_METRICS.numberOfCompletedCheckpoints).value++
-    this.#toAcknowledge = id
+    this.#toAcknowledge = { id, barrier }
     this.#acknowledging ??= this.#acknowledgeNewest()
     return { outcome: 'stored', bytes }
   }
@@ -220,31 +249,34 @@ export class CheckpointCoordinator {
     }
   }
 
-  /** True when everything before the barrier is settled, false at the timeout or when the attempt ends first. */
-  #settled(barrier: number, timeoutMs: number): Promise<boolean> {
-    if (failpoint('sabotage:skip-flush')) return Promise.resolve(true)
+  /** How the wait for everything before the barrier ended. */
+  #settled(barrier: number, timeoutMs: number): Promise<'settled' | 'timedOut' | 'released' | 'stopped'> {
+    if (failpoint('sabotage:skip-flush')) return Promise.resolve('settled')
     const { clock, tracker } = this.#plan
     return new Promise((resolve) => {
-      const timer = timeoutMs === Number.POSITIVE_INFINITY ? undefined : clock.after(timeoutMs, () => resolve(false))
-      this.#giveUp = () => {
+      const timer =
+        timeoutMs === Number.POSITIVE_INFINITY ? undefined : clock.after(timeoutMs, () => resolve('timedOut'))
+      this.#giveUp = (outcome) => {
         timer?.cancel()
-        resolve(false)
+        resolve(outcome)
       }
       void tracker.settledUpTo(barrier).then(() => {
         timer?.cancel()
-        return resolve(true)
+        return resolve('settled')
       })
     })
   }
 
   /** Acknowledgement is cumulative: what was stored meanwhile is covered by the newest. Nothing follows after the stop. */
   async #acknowledgeNewest(): Promise<void> {
-    for (let done = 0; done < this.#toAcknowledge && !this.#stopped;) {
-      const id = this.#toAcknowledge
+    for (let done = 0; done < this.#toAcknowledge.id && !this.#stopped;) {
+      const { id, barrier } = this.#toAcknowledge
       try {
-        await this.#plan.acknowledge(id)
+        await this.#acknowledge(id, barrier)
+        this.#notAcknowledged = undefined
       } catch (error) {
-        // The next checkpoint acknowledges again and covers it.
+        this.#notAcknowledged = error
+        this.#plan.metrics.counter(JOB_METRICS.numAcknowledgementsFailed).value++
         this.#plan.logger.warn(
           { id, error: messageOf(error) },
           'An acknowledgement failed; the next checkpoint repeats it',
@@ -253,5 +285,18 @@ export class CheckpointCoordinator {
       done = id
     }
     this.#acknowledging = undefined
+  }
+
+  async #acknowledge(id: number, barrier: number): Promise<void> {
+    const { clock, timeoutMs } = this.#plan
+    const { promise: expired, reject } = Promise.withResolvers<never>()
+    const expiry = deadline(clock, timeoutMs, () =>
+      reject(new Error(`no answer within ${timeoutMs} ms (checkpoints.timeoutMs)`)),
+    )
+    try {
+      await Promise.race([this.#plan.acknowledge(id, barrier), expired])
+    } finally {
+      expiry.cancel()
+    }
   }
 }

@@ -35,6 +35,8 @@ class Call<Split> implements StageValue<Split> {
   rejected: { readonly error: unknown } | undefined = undefined
   startedAt = 0
   ended = false
+  /** Its split was given back. */
+  released = false
   /** Why nobody waits for it any more. */
   abandoned: SluiceError | undefined = undefined
   controller: AbortController | undefined = undefined
@@ -55,6 +57,12 @@ class Call<Split> implements StageValue<Split> {
     this.controller ??= new AbortController()
     if (this.abandoned !== undefined) this.controller.abort(this.abandoned)
     return this.controller.signal
+  }
+
+  /** What it still gives is not looked at. */
+  release(reason: SluiceError): void {
+    this.released = true
+    this.controller?.abort(reason)
   }
 
   abandon(reason: SluiceError): void {
@@ -149,6 +157,17 @@ export class AsyncStage<Split> implements SlotWaiter {
     this.#callNext()
   }
 
+  /** Gives up the calls of these inputs: they end at once, with nothing, in their order. */
+  release(isReleased: (token: number) => boolean): void {
+    const reason = new SluiceError('SLUICE_CLOSED', 'the split was released', { restartable: true })
+    for (const call of [...this.#underWay]) {
+      if (call.released || !isReleased(call.token)) continue
+      call.release(reason)
+      this.#callEnded(call)
+    }
+    for (const call of this.#toCall) call.released ||= isReleased(call.token)
+  }
+
   /** Abandons every call: what they still give is ignored. */
   end(reason: SluiceError): void {
     this.#ended = true
@@ -172,6 +191,7 @@ export class AsyncStage<Split> implements SlotWaiter {
     call.startedAt = this.#host.clock.now()
     this.#chain(call)
     this.#underWay.add(call)
+    if (call.released) return this.#callEnded(call)
     this.#armTimer()
     void this.#run(call)
   }
@@ -179,11 +199,15 @@ export class AsyncStage<Split> implements SlotWaiter {
   async #run(call: Call<Split>): Promise<void> {
     const { fn } = this.step
     try {
-      call.value = await fn(call.value, this.#contextOf(call))
+      const value = await fn(call.value, this.#contextOf(call))
+      if (call.released) return
+      call.value = value
     } catch (error) {
+      if (call.released) return
       call.rejected = { error }
       // After a throw, too, the next call begins in another turn: no stack grows with the values.
       await Promise.resolve()
+      if (call.released) return
     }
     this.#callEnded(call)
   }

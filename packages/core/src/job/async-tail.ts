@@ -95,6 +95,11 @@ export class AsyncTail {
     await Promise.all(this.#sections.map((section, index) => this.#run(section, this.#sections[index + 1])))
   }
 
+  /** Splits were given back: nobody waits for the calls of their values. */
+  released(): void {
+    for (const { stage } of this.#sections) stage.release((token) => this.#plan.tracker.isReleased(token))
+  }
+
   /** Abandons what is here. */
   end(reason: SluiceError): void {
     this.#ended = true

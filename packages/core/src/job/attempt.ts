@@ -7,14 +7,17 @@ import { SluiceError } from '../errors.ts'
 import { JOB_METRICS } from '../metrics/job-metrics.ts'
 import { SOURCE_METRICS } from '../metrics/source-metrics.ts'
 import type { SinkStatus, SinkWriter } from '../sink/spi.ts'
-import type { EnumeratorContext, ReaderStatus, SourceReader, SourceSplit, SplitEnumerator } from '../source/spi.ts'
+import type { ReaderStatus, SourceReader, SourceSplit, SplitEnumerator } from '../source/spi.ts'
 import { Tracker } from '../tracker/tracker.ts'
+import { Acknowledgements } from './acknowledgements.ts'
+import { Assignments } from './assignments.ts'
 import { callSlots } from './call-slots.ts'
 import { type Lent, sinkContext, sourceContext } from './contexts.ts'
 import { Grace } from './grace.ts'
-import type { AnySink, JobPlan } from './plan.ts'
+import type { AnySink, JobPlan, ReleaseSplits } from './plan.ts'
 import { ReplayHints } from './replay-hints.ts'
 import { restoredState } from './restore.ts'
+import { releaseSplits } from './split-release.ts'
 import { Subtask } from './subtask.ts'
 
 export interface AttemptStatus {
@@ -47,16 +50,15 @@ export class Attempt {
   readonly #failed = Promise.withResolvers<never>()
   readonly #closing = Promise.withResolvers<void>()
   readonly #stopAsked = Promise.withResolvers<'drain' | 'close'>()
-  readonly #readers: SourceReader<unknown, SourceSplit>[] = []
+  readonly #assignments: Assignments
+  readonly #acknowledgements: Acknowledgements
   readonly #writers = new Map<string, SinkWriter<unknown>>()
-  readonly #subtasks: Subtask[] = []
   readonly #slots: ReturnType<typeof callSlots>
   readonly #lent: Lent
   readonly #hints: ReplayHints
   readonly #emittedBefore: EmittedHint | undefined
-  /** Splits assigned before the start positions are stored; nothing is read until then. */
-  #pendingAssignments: { readonly splits: readonly SourceSplit[]; readonly subtask: number }[] | undefined = []
-  #noMoreSplits = false
+  /** Releases that wait for what is in hand: partial batches are sent at once. */
+  #hastening = 0
   #enumerator: SplitEnumerator<unknown> | undefined
   #coordinator: CheckpointCoordinator | undefined
   #failure: SluiceError | undefined
@@ -71,7 +73,17 @@ export class Attempt {
     this.#plan = plan
     this.#emittedBefore = emittedBefore
     const late = plan.metrics.group({ job: plan.name }).counter(JOB_METRICS.numLateSettlements)
-    this.#tracker = new Tracker({ maxRetainedBytes: plan.maxRetainedBytes, onLateCall: () => late.value++ })
+    const { acknowledgement } = plan.source
+    this.#tracker = new Tracker({
+      maxRetainedBytes: plan.maxRetainedBytes,
+      acknowledgement,
+      onLateCall: () => late.value++,
+      ...(acknowledgement === 'individual'
+        ? { onEnded: (batch, index, how) => this.#readerOf(batch.splitId)?.recordEnded(batch, index, how) }
+        : {}),
+    })
+    this.#acknowledgements = new Acknowledgements(this.#tracker)
+    this.#assignments = new Assignments({ ...plan, fail: this.#fail, release: this.#releaseSplits })
     this.#delivery = this.#makeDelivery()
     this.#slots = callSlots(plan.steps)
     this.#lent = {
@@ -104,14 +116,14 @@ export class Attempt {
       if (this.#failure !== undefined) throw this.#failure
       if (this.#closed) return await this.#end()
       onRunning()
-      const loops = Promise.all(this.#subtasks.map((subtask) => subtask.run()))
+      const loops = Promise.all(this.#assignments.members.map(({ subtask }) => subtask.run()))
       const how = await Promise.race([
         loops.then(() => 'ended' as const),
         this.#failed.promise,
         this.#stopAsked.promise,
       ])
       if (how === 'close') return await this.#end()
-      if (how === 'drain') await Promise.race([this.#stopReading(), this.#failed.promise, this.#closeAsked()])
+      if (how === 'drain') this.#stopReading()
       await Promise.race([loops, this.#failed.promise, this.#closeAsked()])
       await Promise.race([this.#coordinator?.takeFinal(), this.#failed.promise, this.#closeAsked()])
       if (this.#failure !== undefined) throw this.#failure
@@ -145,7 +157,7 @@ export class Attempt {
       repeatIfKilledNow: this.#repeatIfKilledNow(),
       retainedBytes: this.#tracker.retainedBytes,
       waitingFor: this.#waitingFor(),
-      readers: this.#readers.map((reader) => reader.status()),
+      readers: this.#assignments.readers.map((reader) => reader.status()),
       sinks: Object.fromEntries([...this.#writers].map(([uid, writer]) => [uid, writer.status()])),
       deadLetters: this.#delivery.status(),
       checkpoints: this.#coordinator?.status(),
@@ -183,19 +195,19 @@ export class Attempt {
       await this.#makeWriter(sink)
     }
     if (this.#ended) return
-    const enumerator = source.createEnumerator(this.#enumeratorContext(), state)
+    const enumerator = source.createEnumerator(this.#assignments.context(sourceContext(this.#lent)), state)
     this.#enumerator = enumerator
     for (let subtask = 0; subtask < parallelism; subtask++) {
       const reader = source.createReader({ ...sourceContext(this.#lent), subtask })
-      this.#readers.push(reader)
-      this.#subtasks.push(this.#subtask(reader, subtask))
+      this.#assignments.members.push({ reader, subtask: this.#subtask(reader, subtask) })
     }
     this.#registerGauges()
     await enumerator.start()
     // Start positions are stored before the first read: a crash before the first interval must not move LATEST.
-    if (restored === undefined && !this.#ended) await coordinator.takeFinal()
+    if (restored === undefined && source.positionAuthority === 'checkpoint' && !this.#ended)
+      await coordinator.takeFinal()
     if (this.#ended || this.#failure !== undefined) return
-    this.#release()
+    this.#assignments.open()
     coordinator.start()
     this.#hints.start()
   }
@@ -209,23 +221,6 @@ export class Attempt {
     }
     if (this.#ended) await writer.close(0)
     else this.#writers.set(sink.uid, writer)
-  }
-
-  /** Hands the splits found so far to the readers. */
-  #release(): void {
-    const pending = this.#pendingAssignments ?? []
-    this.#pendingAssignments = undefined
-    for (const { splits, subtask } of pending) this.#assign(splits, subtask)
-    if (this.#noMoreSplits) for (const reader of this.#readers) reader.noMoreSplits()
-  }
-
-  /** A split that no reader takes would be lost without a word. */
-  #assign(splits: readonly SourceSplit[], subtask: number): void {
-    const reader = this.#readers[subtask]
-    if (reader !== undefined) return reader.addSplits(splits)
-    const { source, parallelism } = this.#plan
-    const message = `${source.uid} assigned splits to subtask ${subtask}, of ${parallelism} from 0`
-    this.#fail(new SluiceError('SLUICE_SOURCE_FAILED', message))
   }
 
   #subtask(reader: SourceReader<unknown, SourceSplit>, subtask: number): Subtask {
@@ -244,7 +239,7 @@ export class Attempt {
       splitFinished: (splitId) => this.#enumerator?.splitFinished(splitId, subtask),
       refused: (refusal) => this.#delivery.refused(undefined, refusal),
       fail: this.#fail,
-      openBarrier: () => this.#coordinator?.openBarrier,
+      openBarrier: () => (this.#hastening > 0 ? Number.POSITIVE_INFINITY : this.#coordinator?.openBarrier),
     })
     group.gauge(SOURCE_METRICS.currentEmitEventTimeLag, () => task.lastEventTimeLagMs, { subtask: String(subtask) })
     return task
@@ -265,9 +260,7 @@ export class Attempt {
       lastId,
       snapshot: (id) => this.#snapshot(id),
       hasten: () => this.hasten(),
-      acknowledge: async (id) => {
-        await Promise.all(this.#readers.map((reader) => reader.acknowledge(id)))
-      },
+      acknowledge: (id, barrier) => this.#acknowledgements.acknowledge(this.#assignments.readers, id, barrier),
       oldest: () => this.#oldestReason(),
       fail: this.#fail,
     })
@@ -276,10 +269,10 @@ export class Attempt {
   /** All parts in one turn of the event loop: positions, splits not yet handed out, and the enumerator's state fit together. */
   #snapshot(id: number): Checkpoint {
     const { source, name, clock } = this.#plan
-    for (const subtask of this.#subtasks) subtask.reportEmitted()
+    for (const { subtask } of this.#assignments.members) subtask.reportEmitted()
     this.#hints.barrier(id)
-    const splits = this.#readers.flatMap((reader) => [...reader.snapshotState(id)])
-    for (const pending of this.#pendingAssignments ?? []) splits.push(...pending.splits)
+    const splits = this.#assignments.readers.flatMap((reader) => [...reader.snapshotState(id)])
+    splits.push(...this.#assignments.pending)
     const enumerator = this.#enumerator?.snapshotState(id)
     return {
       id,
@@ -289,18 +282,32 @@ export class Attempt {
     }
   }
 
-  #enumeratorContext(): EnumeratorContext<SourceSplit> {
-    return {
-      ...sourceContext(this.#lent),
-      parallelism: this.#plan.parallelism,
-      assign: (splits, subtask) => {
-        if (this.#pendingAssignments === undefined) this.#assign(splits, subtask)
-        else this.#pendingAssignments.push({ splits, subtask })
+  #readerOf(splitId: string): SourceReader<unknown, SourceSplit> | undefined {
+    return this.#assignments.readers.find((reader) => reader.splitState(splitId) !== undefined)
+  }
+
+  readonly #releaseSplits: ReleaseSplits = (splitIds, how, deadlineMs) =>
+    releaseSplits(
+      {
+        clock: this.#plan.clock,
+        tracker: this.#tracker,
+        members: this.#assignments.members,
+        writers: [...this.#writers.values()],
+        signal: this.#abort.signal,
+        hastenUntil: () => this.#hastenUntil(),
+        takeUnacknowledged: ({ reader }, splitId) => this.#acknowledgements.takeOf(reader, splitId),
+        giveUpCheckpoint: () => this.#coordinator?.giveUp(),
       },
-      noMoreSplits: () => {
-        this.#noMoreSplits = true
-        if (this.#pendingAssignments === undefined) for (const reader of this.#readers) reader.noMoreSplits()
-      },
+      splitIds,
+      how,
+      deadlineMs,
+    )
+
+  #hastenUntil(): () => void {
+    this.#hastening++
+    this.hasten()
+    return () => {
+      this.#hastening--
     }
   }
 
@@ -319,10 +326,11 @@ export class Attempt {
     })
   }
 
-  async #stopReading(): Promise<void> {
-    for (const subtask of this.#subtasks) subtask.stop()
+  #stopReading(): void {
+    for (const { subtask } of this.#assignments.members) subtask.stop()
     this.hasten()
-    await Promise.all(this.#readers.map((reader) => reader.close(this.#plan.restartGraceMs)))
+    // Not closed: what is settled now is yet to be acknowledged.
+    for (const reader of this.#assignments.readers) reader.stopFetching()
   }
 
   /** What this attempt had emitted beyond its newest stored checkpoint; undefined before it ended. */
@@ -340,7 +348,7 @@ export class Attempt {
   async #end(): Promise<Leftover> {
     this.#ended = true
     const { clock, logger, name, restartGraceMs } = this.#plan
-    for (const subtask of this.#subtasks) subtask.end()
+    for (const { subtask } of this.#assignments.members) subtask.end()
     this.#delivery.end()
     this.#abort.abort(new SluiceError('SLUICE_CLOSED', 'the attempt ended', { restartable: true }))
     const stored = this.#coordinator?.stop()
@@ -349,7 +357,7 @@ export class Attempt {
     // Side by side: a writer sends nothing more from here on, however long a reader takes.
     await grace.spend([
       ...[...this.#writers.values()].map((writer) => () => writer.close(grace.leftMs)),
-      ...this.#readers.map((reader) => () => reader.close(grace.leftMs)),
+      ...this.#assignments.readers.map((reader) => () => reader.close(grace.leftMs)),
     ])
     await grace.spend([async () => this.#enumerator?.[Symbol.asyncDispose]()])
     // A store under way must not overtake one of the next attempt; only when none follows is it given up.
@@ -372,7 +380,8 @@ export class Attempt {
       age = oldest.ageMs
       reason = `${uid}: ${oldest.reason}`
     }
-    for (const { oldestCall } of this.#subtasks) {
+    for (const { subtask } of this.#assignments.members) {
+      const { oldestCall } = subtask
       if (oldestCall === undefined || oldestCall.ageMs <= age) continue
       age = oldestCall.ageMs
       reason = oldestCall.reason

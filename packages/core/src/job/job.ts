@@ -133,7 +133,7 @@ export class Job implements AsyncDisposable {
       if (admin !== undefined) this.#admin = await startAdminServer(admin, this, checkpoints.intervalMs)
       await this.#openDeadLetters()
       store = await this.#open()
-      if (!durable) {
+      if (!durable && this.#pipeline.source.positionAuthority === 'checkpoint') {
         logger.warn(
           { job: name },
           'Positions are kept in memory only: set checkpoints.storage to go on after a restart of the process',

@@ -5,12 +5,18 @@ import type { MetricRegistry } from '../metrics/registry.ts'
 import type { Random } from '../runtime/backoff.ts'
 import type { Clock } from '../runtime/clock.ts'
 import type { Sink } from '../sink/spi.ts'
-import type { Source, SourceSplit } from '../source/spi.ts'
+import type { ReleaseHow, Source, SourceSplit } from '../source/spi.ts'
 import type { Step } from './operators.ts'
 
 /** A source whose types core does not need to know: values and splits pass through as they are. */
 export type AnySource = Source<unknown, SourceSplit, unknown>
 export type AnySink = Sink<unknown>
+/** As `EnumeratorContext.release`. */
+export type ReleaseSplits = (
+  splitIds: readonly string[],
+  how: ReleaseHow,
+  deadlineMs: number,
+) => Promise<readonly SourceSplit[]>
 
 /** What a job runs: the pipeline, and everything that outlives an attempt. */
 export interface JobPlan {

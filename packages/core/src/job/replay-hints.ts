@@ -51,13 +51,13 @@ export class ReplayHints {
     // Noted after a checkpoint that is not used: more than it says lies between the two.
     if (hint.checkpointId > checkpointId) this.#lostUpTo = hint.checkpointId
     for (const [splitId, count] of Object.entries(hint.emitted)) {
-      this.#plan.tracker.expectRepeats(splitId, this.#lostUpTo === 0 ? count : Number.MAX_SAFE_INTEGER)
+      this.#plan.tracker.splits.expectRepeats(splitId, this.#lostUpTo === 0 ? count : Number.MAX_SAFE_INTEGER)
     }
   }
 
   /** A snapshot is being taken: what was emitted so far lies before its barrier. */
   barrier(checkpointId: number): void {
-    this.#barriers.set(checkpointId, this.#plan.tracker.emittedBySplit())
+    this.#barriers.set(checkpointId, this.#plan.tracker.splits.emitted())
   }
 
   start(): void {
@@ -86,7 +86,7 @@ export class ReplayHints {
     if (tracker.next !== this.#notedUpTo && this.#writing === undefined) {
       this.#notedUpTo = tracker.next
       const before = this.#emittedBefore
-      const emitted = tracker.emittedBySplit()
+      const emitted = tracker.splits.emitted()
       this.#emittedBefore = emitted
       // Until the next note as much again may be emitted.
       const ahead = (splitId: string): number =>
@@ -104,12 +104,12 @@ export class ReplayHints {
     for (const id of this.#barriers.keys()) if (id < checkpointId) this.#barriers.delete(id)
     const { tracker } = this.#plan
     if (this.#lostUpTo > 0 && checkpointId >= this.#lostUpTo) {
-      tracker.expectNoRepeats()
+      tracker.splits.expectNoRepeats()
       this.#lostUpTo = 0
     }
-    const emitted = tracker.emittedBySplit()
+    const emitted = tracker.splits.emitted()
     // What an attempt before this one had emitted is no less suspect because this one has not come so far.
-    const written = [...tracker.writtenBySplit()].map(([splitId, count]) => {
+    const written = [...tracker.splits.written()].map(([splitId, count]) => {
       const upTo = Math.max(count, (emitted.get(splitId) ?? 0) + ahead(splitId))
       return [splitId, Math.min(Number.MAX_SAFE_INTEGER, upTo - (covered.get(splitId) ?? 0))] as const
     })

@@ -33,6 +33,7 @@ export function restoredState(
   return {
     stateVersion: state.stateVersion,
     enumerator: state.enumerator,
-    splits: state.splits as readonly SourceSplit[],
+    // Where the host says which splits are ours, those of a checkpoint may be another's by now.
+    splits: source.assignment === 'external' ? [] : (state.splits as readonly SourceSplit[]),
   }
 }

@@ -1,4 +1,5 @@
-import type { SinkWriter } from '../sink/spi.ts'
+import { WakeUp } from '../runtime/signal.ts'
+import type { SinkWriter, WriteBatch } from '../sink/spi.ts'
 import type { Tracker } from '../tracker/tracker.ts'
 import type { Chunk } from './chunk.ts'
 
@@ -13,6 +14,9 @@ export interface SinkOutputPlan {
 export class SinkOutput {
   readonly #plan: SinkOutputPlan
   readonly #cursors: number[]
+  readonly #again = new WakeUp()
+  /** Writers that were asked to say when there is room. */
+  readonly #asked = new Set<SinkWriter<unknown>>()
   #draining = false
   #ended = false
 
@@ -29,6 +33,11 @@ export class SinkOutput {
   /** Offers nothing more. The writers must be closed to wake who waits. */
   end(): void {
     this.#ended = true
+  }
+
+  /** Splits were given back: a chunk that waits for room may hold values of them. */
+  released(): void {
+    this.#again.wake()
   }
 
   /**
@@ -53,14 +62,25 @@ export class SinkOutput {
     onTaken: ((count: number) => void) | undefined,
   ): Promise<void> {
     for (let full = first; full.length > 0;) {
-      const [only] = full
-      await (only !== undefined && full.length === 1
-        ? only.ready()
-        : Promise.race(full.map((writer) => writer.ready())))
+      await this.#roomIn(full)
       if (this.#ended) return
       full = this.#write(chunk, onTaken)
       this.#hastenIfAwaited(lowest)
     }
+  }
+
+  /** Resolves when one of them may have room, or when splits were given back. */
+  #roomIn(full: readonly SinkWriter<unknown>[]): Promise<void> {
+    for (const writer of full) {
+      // Once each: a slow one would otherwise gather a listener with every turn of a fast one.
+      if (this.#asked.has(writer)) continue
+      this.#asked.add(writer)
+      void writer.ready().then(() => {
+        this.#asked.delete(writer)
+        return this.#again.wake()
+      })
+    }
+    return this.#again.wait()
   }
 
   /** Returns the writers that have no room for the rest. */
@@ -73,13 +93,35 @@ export class SinkOutput {
     for (let index = 0; index < writers.length; index++) {
       const writer = writers[index] as SinkWriter<unknown>
       let cursor = this.#cursors[index] as number
-      if (cursor < length) cursor = writer.write(batch, cursor, length)
+      if (cursor < length) {
+        cursor = this.#plan.tracker.hasReleased
+          ? this.#writeAssigned(writer, batch, cursor, length)
+          : writer.write(batch, cursor, length)
+      }
       if (cursor < length) full.push(writer)
       this.#cursors[index] = cursor
       if (cursor < taken) taken = cursor
     }
     onTaken?.(taken)
     return full
+  }
+
+  /** Passes over values of splits that were given back: their share in this sink is returned. */
+  #writeAssigned(writer: SinkWriter<unknown>, batch: WriteBatch<unknown>, from: number, to: number): number {
+    const { tracker } = this.#plan
+    const { tokens } = batch
+    let cursor = from
+    while (cursor < to) {
+      if (tracker.isReleased(tokens[cursor] as number)) {
+        tracker.returned(tokens[cursor++] as number)
+        continue
+      }
+      let end = cursor + 1
+      while (end < to && !tracker.isReleased(tokens[end] as number)) end++
+      cursor = writer.write(batch, cursor, end)
+      if (cursor < end) break
+    }
+    return cursor
   }
 
   /**

@@ -14,7 +14,8 @@ import type { AnySink, AnySource } from './plan.ts'
  * Begins a pipeline. Operators run fused, record by record, and at once, except
  * `mapAsync`; a throw in one refuses that record.
  *
- * @throws SluiceError `SLUICE_SPI_MISMATCH` when the source is made for another version of core.
+ * @throws SluiceError `SLUICE_SPI_MISMATCH` when the source is made for another version of core, `SLUICE_OPTIONS_INVALID` when what it
+ *   declares of itself cannot be.
  * @example
  * ```ts
  * await using job = stream(new KinesisSource({ streamName: 'hosts' }))
@@ -28,10 +29,10 @@ import type { AnySink, AnySource } from './plan.ts'
 export function stream<T, Split extends SourceSplit, State>(source: Source<T, Split, State>): Stream<T> {
   requireSpi('source', source)
   const { acknowledgement, assignment, positionAuthority, uid } = source
-  if (acknowledgement !== 'prefix' || assignment !== 'enumerator' || positionAuthority !== 'checkpoint') {
+  if (positionAuthority === 'checkpoint' && (acknowledgement !== 'prefix' || assignment !== 'enumerator')) {
     throw new SluiceError(
-      'SLUICE_SPI_MISMATCH',
-      `source '${uid}' has acknowledgement '${acknowledgement}', assignment '${assignment}' and position authority '${positionAuthority}'; this version of @sluice/core runs 'prefix', 'enumerator' and 'checkpoint'`,
+      'SLUICE_OPTIONS_INVALID',
+      `source '${uid}' has position authority 'checkpoint' with acknowledgement '${acknowledgement}' and assignment '${assignment}': a checkpoint holds one position a split, of splits that our enumerator assigns; declare 'external', or 'prefix' and 'enumerator'`,
     )
   }
   return new Stream(source, [])

@@ -112,6 +112,12 @@ export class Subtask {
     this.stop()
   }
 
+  /** Splits were given back: what waits for a sink or a call is not handed on. */
+  released(): void {
+    this.#tail?.released()
+    this.#output.released()
+  }
+
   /** Brings the reader's positions up to what was emitted; a barrier follows in the same turn. */
   reportEmitted(): void {
     const current = this.#current
@@ -152,13 +158,18 @@ export class Subtask {
   }
 
   async #emit(batch: RecordBatch<unknown>): Promise<void> {
-    const { tracker, sourceUid } = this.#plan
-    const current = { batch, tracked: tracker.track(sourceUid, batch), emitted: 0, reported: -1 }
+    const { tracker, sourceUid, reader } = this.#plan
+    const current = {
+      batch,
+      tracked: tracker.track(sourceUid, batch, reader.splitState(batch.splitId)),
+      emitted: 0,
+      reported: -1,
+    }
     this.#current = current
     const { length } = batch.values
     while (current.emitted < length) {
       for (let room = this.#roomFor(current); room !== undefined; room = this.#roomFor(current)) await room
-      if (this.#stopped || current.tracked.split.released) break
+      if (this.#stopped || current.tracked.split.stopped) break
       const first = tracker.next
       this.#prepare(current)
       const offered =
@@ -171,14 +182,14 @@ export class Subtask {
     if (this.#ended) return
     this.reportEmitted()
     this.#current = undefined
-    if (!batch.lastOfSplit || current.emitted < length || current.tracked.split.released) return
+    if (!batch.lastOfSplit || current.emitted < length || current.tracked.split.stopped) return
     if (this.#tail === undefined) this.#plan.splitFinished(batch.splitId)
     else this.#tail.finish(batch.splitId)
   }
 
   /** Undefined when the next chunk may be emitted in this very turn, or when nothing is to be emitted any more. */
   #roomFor({ tracked }: CurrentBatch): Promise<void> | undefined {
-    if (this.#stopped || tracked.split.released) return undefined
+    if (this.#stopped || tracked.split.stopped) return undefined
     const { tracker, writers } = this.#plan
     const room = tracker.room(tracked, MAX_INPUTS_PER_CHUNK)
     // Partial batches would hold the room until their age.

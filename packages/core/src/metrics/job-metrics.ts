@@ -4,6 +4,7 @@ type Name =
   | 'numRecordsEmitted'
   | 'numberOfCompletedCheckpoints'
   | 'numberOfFailedCheckpoints'
+  | 'numAcknowledgementsFailed'
   | 'lastCheckpointDuration'
   | 'lastCheckpointSize'
   | 'numRestarts'
@@ -35,6 +36,12 @@ export const JOB_METRICS: Readonly<Record<Name, MetricDefinition>> = {
     kind: 'counter',
     unit: 'checkpoints',
     help: 'Checkpoints that ran into their timeout or could not be stored.',
+  },
+  numAcknowledgementsFailed: {
+    name: 'numAcknowledgementsFailed',
+    kind: 'counter',
+    unit: 'events',
+    help: 'Acknowledgements that the source did not take; the next checkpoint repeats them.',
   },
   lastCheckpointDuration: {
     name: 'lastCheckpointDuration',

@@ -94,8 +94,8 @@ export interface CheckpointMessage extends TracingMessage<CheckpointResult> {
 }
 
 export interface CheckpointResult {
-  /** Not stored because its time was over, or because the attempt ended first. */
-  readonly outcome: 'stored' | 'timedOut' | 'stopped'
+  /** Not stored because its time was over, because splits were released that it waited for, or because the attempt ended first. */
+  readonly outcome: 'stored' | 'timedOut' | 'released' | 'stopped'
   /** Bytes that were stored. */
   readonly bytes?: number
 }

@@ -20,9 +20,15 @@ export interface Source<T, Split extends SourceSplit, EnumeratorState> {
   readonly stateVersion: number
   /** `prefix`: the service remembers one position a split. `individual`: it remembers each message. */
   readonly acknowledgement: 'prefix' | 'individual'
-  /** Who says which splits there are: our enumerator, or the host (a Kafka group). */
+  /**
+   * Who says which splits there are. `enumerator`: ours. `external`: a host (a Kafka group), and the enumerator is our member of it,
+   * which hears what is assigned and revoked; the splits of a checkpoint are then not handed back to it.
+   */
   readonly assignment: 'enumerator' | 'external'
-  /** The one truth about positions: the stored checkpoint, or the service. */
+  /**
+   * The one truth about positions. `checkpoint`: what is stored is where a start goes on. `external`: the service keeps them, and a
+   * checkpoint only says when to acknowledge; a job needs no storage for it.
+   */
   readonly positionAuthority: 'checkpoint' | 'external'
   createEnumerator(
     context: EnumeratorContext<Split>,
@@ -36,7 +42,10 @@ export interface RestoredSource<Split extends SourceSplit, EnumeratorState> {
   /** Version that wrote the state, at most the source's own. */
   readonly stateVersion: number
   readonly enumerator: EnumeratorState
-  /** Every split of the checkpoint, finished ones included; independent of the parallelism that wrote it. */
+  /**
+   * Every split of the checkpoint, finished ones included; independent of the parallelism that wrote it. Empty with
+   * `assignment: 'external'`: there the host says which splits are ours and where they begin.
+   */
   readonly splits: readonly Split[]
 }
 
@@ -61,11 +70,33 @@ export interface SourceContext {
 /** What core gives to an enumerator. */
 export interface EnumeratorContext<Split extends SourceSplit> extends SourceContext {
   readonly parallelism: number
-  /** Hands splits to a reader. Nothing is read before the start positions are stored. */
+  /**
+   * Hands splits to a reader. With `positionAuthority: 'checkpoint'` nothing is read before the start positions are stored; with
+   * `external` the source commits them before it assigns.
+   */
   assign(splits: readonly Split[], subtask: number): void
+  /**
+   * Takes splits from their readers, in one turn of the event loop: from then on nothing of them is emitted. Splits that no reader has
+   * are passed over.
+   *
+   * @param deadlineMs - milliseconds from now for what `how` waits for.
+   * @returns the splits as they may go on: after the last record of each that is settled with all before it. Until they are assigned
+   *   again they belong into the enumerator's state. Resolves by the deadline; never rejects.
+   */
+  release(splitIds: readonly string[], how: ReleaseHow, deadlineMs: number): Promise<readonly Split[]>
   /** No split will follow, for any subtask: bounded input. */
   noMoreSplits(): void
 }
+
+/**
+ * Why a split leaves its reader, and what is done for it before.
+ *
+ * - `revoked`: another takes it over soon. What is being sent is awaited until the deadline, the rest is given back; then what is
+ *   settled is acknowledged.
+ * - `lost`: another has it already. Nothing is awaited, and nothing is acknowledged.
+ * - `drained`: what was emitted of it is first written, until the deadline; then as `revoked`.
+ */
+export type ReleaseHow = 'revoked' | 'lost' | 'drained'
 
 /** Finds splits and hands them to readers; one for each attempt of a job. */
 export interface SplitEnumerator<State> extends AsyncDisposable {
@@ -107,8 +138,29 @@ export interface RecordBatch<T> {
   readonly decodeErrors?: ReadonlyMap<number, unknown>
   /** Looked up only on failure. */
   raw(index: number): RawRecord | undefined
+  /** The split's state when records 0 to `index` were emitted. Looked up only for checkpoints and for splits that are released. */
+  splitAfter(index: number): SourceSplit
+  /** What acknowledges each record, with `acknowledgement: 'individual'`. */
+  readonly receipts?: readonly unknown[]
+  /** The group of each record whose group is delivered in order (SQS FIFO). */
+  readonly groups?: readonly (string | undefined)[]
   /** True if no record of this split follows. */
   readonly lastOfSplit: boolean
+}
+
+/** Records that may be acknowledged one by one: settled in every sink, and covered by the checkpoint. */
+export interface SettledRecords {
+  readonly splitId: string
+  /** Of {@link RecordBatch.receipts}, in the order in which they were settled. */
+  readonly receipts: readonly unknown[]
+}
+
+/** What becomes of a split that leaves its reader. */
+export interface ReleasedSplit<Split extends SourceSplit> {
+  /** Where it may go on: after the last record that is settled with all before it. */
+  readonly split: Split
+  /** Records that are settled and not yet acknowledged, with `acknowledgement: 'individual'`. */
+  readonly receipts: readonly unknown[]
 }
 
 /** Reads the splits that it is given; one for each fetch loop. Extend `SourceReaderBase` rather than implement it. */
@@ -128,9 +180,34 @@ export interface SourceReader<T, Split extends SourceSplit> extends AsyncDisposa
   emitted(batch: RecordBatch<T>, count: number): void
   /** Splits with the position after the last emitted record; a finished one stays until the covering checkpoint completed. */
   snapshotState(checkpointId: number): readonly Split[]
-  /** The checkpoint and all before it are stored. May come late, twice or never. */
-  acknowledge(checkpointId: number): Promise<void>
-  /** Stops fetching, within `deadlineMs` milliseconds; nothing more is emitted after `poll` has returned what the caller took. */
+  /** The split after its record emitted last; undefined for one that this reader does not have. */
+  splitState(splitId: string): Split | undefined
+  /** Fetches nothing more of these splits until they are resumed; what was fetched is still emitted. Unknown ones are passed over. */
+  pauseSplits(splitIds: readonly string[]): void
+  resumeSplits(splitIds: readonly string[]): void
+  /**
+   * With `acknowledgement: 'individual'`: a record has ended. A `returned` one is to be given back to the service; a settled one
+   * waits for {@link SourceReader.acknowledge}, and lets the next of its group be emitted.
+   */
+  recordEnded(batch: RecordBatch<T>, index: number, how: 'settled' | 'returned'): void
+  /**
+   * The checkpoint and all before it are stored, or kept nowhere where the service keeps positions. May come late, twice or never; a
+   * rejection is logged, and the next one covers it.
+   *
+   * @param settled - with `acknowledgement: 'individual'`, what may be acknowledged, that of failed calls before included.
+   */
+  acknowledge(checkpointId: number, settled: readonly SettledRecords[]): Promise<void>
+  /** Stops fetching these splits and drops what is queued of them, at once: nothing of them is polled any more. */
+  stopSplits(splitIds: readonly string[]): void
+  /**
+   * Forgets splits that were stopped; acknowledges first what is settled of them, unless they are `lost`.
+   *
+   * @param deadlineMs - milliseconds from now. Resolves by then.
+   */
+  releaseSplits(released: readonly ReleasedSplit<Split>[], how: ReleaseHow, deadlineMs: number): Promise<void>
+  /** Fetches nothing more and drops what is queued, at once; wakes who waits. Acknowledging goes on until {@link SourceReader.close}. */
+  stopFetching(): void
+  /** Ends the reader within `deadlineMs` milliseconds. Idempotent. */
   close(deadlineMs: number): Promise<void>
   status(): ReaderStatus
 }
@@ -148,4 +225,6 @@ export interface SplitStatus {
   readonly position: string
   /** How far behind the end of the split the last fetch was, as the service says. */
   readonly millisBehindLatest?: number
+  /** True while it is not fetched, by `pauseSplits`. */
+  readonly paused?: boolean
 }

@@ -115,9 +115,9 @@ export class InMemorySource<T> implements Source<T, MemorySplit, null> {
       protected describePosition(split: MemorySplit): string {
         return String(split.next)
       }
-      override acknowledge(checkpointId: number): Promise<void> {
-        acknowledged.push(checkpointId)
-        return super.acknowledge(checkpointId)
+      override acknowledge(...call: Parameters<SourceReader<T, MemorySplit>['acknowledge']>): Promise<void> {
+        acknowledged.push(call[0])
+        return super.acknowledge(...call)
       }
     })(context, options)
   }

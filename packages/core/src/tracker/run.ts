@@ -1,4 +1,5 @@
-import type { RawRecord, RecordBatch } from '../source/spi.ts'
+import type { RawRecord, RecordBatch, SourceSplit } from '../source/spi.ts'
+import type { Place } from './splits.ts'
 
 /** Where an input came from: for errors and dead letters, looked up only on failure. */
 export interface Origin {
@@ -14,7 +15,16 @@ export interface TrackedSplit {
   emitted: number
   /** Inputs with a lower ordinal may be repeats of what was emitted before the last restart. */
   suspects: number
+  /** Inputs in hand. */
+  unsettled: number
+  /** Nothing more of it is to be emitted. */
+  stopped: boolean
+  /** It was given back: what is in hand is to be returned, not sent again. */
   released: boolean
+  /** Nobody acknowledges anything of it any more. */
+  gone: boolean
+  /** Of the inputs that were returned, the first: a position may not go past it. */
+  firstReturned: Place | undefined
 }
 
 /** A fetched batch whose inputs are being emitted, or were. While one of them is unsettled it is kept, with its raw bytes. */
@@ -23,6 +33,8 @@ export interface TrackedBatch {
   readonly batch: RecordBatch<unknown>
   readonly bytes: number
   readonly split: TrackedSplit
+  /** The split's state before the first record of the batch. */
+  readonly before: SourceSplit | undefined
   /** Ordinal in its split of the record with index 0. */
   firstOrdinal: number
   unsettled: number

@@ -1,44 +1,52 @@
-import type { RecordBatch } from '../source/spi.ts'
-import type { TrackedBatch } from './run.ts'
-
-/** Inputs of one batch that may be acknowledged one by one. */
-export interface SettledInputs {
-  readonly source: string
-  readonly batch: RecordBatch<unknown>
-  /** In the order in which they were settled. */
-  readonly indexes: readonly number[]
-}
+import type { SettledRecords } from '../source/spi.ts'
+import type { TrackedBatch, TrackedSplit } from './run.ts'
 
 interface Noted {
   readonly token: number
-  readonly index: number
+  readonly receipt: unknown
 }
 
-/** Inputs that were settled and not yet taken, for sources that acknowledge each by itself. */
+/**
+ * Inputs that were settled and not yet acknowledged, for sources that acknowledge each by itself. Only their receipts are kept: the
+ * batch, with its values and raw bytes, is let go.
+ */
 export class SettledList {
-  #byBatch = new Map<TrackedBatch, Noted[]>()
+  #bySplit = new Map<TrackedSplit, Noted[]>()
 
-  note(tracked: TrackedBatch, token: number, index: number): void {
-    const noted = this.#byBatch.get(tracked)
-    if (noted === undefined) this.#byBatch.set(tracked, [{ token, index }])
-    else noted.push({ token, index })
+  note({ batch, split }: TrackedBatch, token: number, index: number): void {
+    if (split.gone) return
+    const noted = this.#bySplit.get(split)
+    const receipt = batch.receipts?.[index]
+    if (noted === undefined) this.#bySplit.set(split, [{ token, receipt }])
+    else noted.push({ token, receipt })
   }
 
-  /** Takes those with a token below. */
-  take(below: number): SettledInputs[] {
-    const taken: SettledInputs[] = []
-    const later = new Map<TrackedBatch, Noted[]>()
-    for (const [tracked, noted] of this.#byBatch) {
-      const indexes = noted.filter(({ token }) => token < below).map(({ index }) => index)
-      if (indexes.length > 0) taken.push({ source: tracked.source, batch: tracked.batch, indexes })
-      if (indexes.length < noted.length) {
+  /** Takes those with a token below, of splits that were not given back. */
+  take(below: number): SettledRecords[] {
+    const taken: SettledRecords[] = []
+    const later = new Map<TrackedSplit, Noted[]>()
+    for (const [split, noted] of this.#bySplit) {
+      if (split.released) {
+        later.set(split, noted)
+        continue
+      }
+      const receipts = noted.filter(({ token }) => token < below).map(({ receipt }) => receipt)
+      if (receipts.length > 0) taken.push({ splitId: split.splitId, receipts })
+      if (receipts.length < noted.length) {
         later.set(
-          tracked,
+          split,
           noted.filter(({ token }) => token >= below),
         )
       }
     }
-    this.#byBatch = later
+    this.#bySplit = later
     return taken
+  }
+
+  /** Takes those of one split. */
+  takeOf(split: TrackedSplit): readonly unknown[] {
+    const noted = this.#bySplit.get(split) ?? []
+    this.#bySplit.delete(split)
+    return noted.map(({ receipt }) => receipt)
   }
 }

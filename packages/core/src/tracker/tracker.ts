@@ -1,4 +1,4 @@
-import type { RecordBatch } from '../source/spi.ts'
+import type { RecordBatch, SettledRecords, SourceSplit } from '../source/spi.ts'
 import { Barriers } from './barriers.ts'
 import { type Bound, Room } from './room.ts'
 import { sumOf } from '../runtime/sum.ts'
@@ -13,16 +13,9 @@ import {
   type TrackedBatch,
   type TrackedSplit,
 } from './run.ts'
-import { type SettledInputs, SettledList } from './settled-inputs.ts'
-
-export interface TrackerOptions {
-  /** Raw bytes of the batches that have unsettled inputs. A single batch may be larger. @default no limit */
-  readonly maxRetainedBytes?: number
-  /** `individual` keeps a list of settled inputs for {@link Tracker.takeSettled}. @default 'prefix' */
-  readonly acknowledgement?: 'prefix' | 'individual'
-  /** Called for each call after {@link Tracker.end}. */
-  readonly onLateCall?: () => void
-}
+import { SettledList } from './settled-inputs.ts'
+import type { SplitRelease, TrackerOptions } from './options.ts'
+import { type Place, placeOf, SplitTable, stateBefore } from './splits.ts'
 
 const INITIAL_CAPACITY = 1024
 
@@ -39,6 +32,8 @@ const INITIAL_CAPACITY = 1024
  * ended attempt can never settle an input of the next.
  */
 export class Tracker {
+  /** The splits that are assigned. */
+  readonly splits: SplitTable = new SplitTable()
   // By token, modulo the capacity: unsettled entries, and the slot of the token's run.
   #counts = new Int32Array(INITIAL_CAPACITY)
   #slots = new Int32Array(INITIAL_CAPACITY)
@@ -51,19 +46,21 @@ export class Tracker {
   readonly #room: Room
   readonly #onLateCall: () => void
   readonly #runs = new RunTable()
-  readonly #splits = new Map<string, TrackedSplit>()
   /** Inputs in hand of which an entry was given back. */
   readonly #returned = new Set<number>()
-  /** True once a split was released, or repeats are expected: until then nobody has to look. */
-  #hasReleased = false
-  #hasSuspects = false
+  /** Splits that were given back and of which inputs are in hand: without any nobody has to look. */
+  #releasedSplits = 0
   /** Only for individual acknowledgement. */
   readonly #settled: SettledList | undefined
+  readonly #onEnded: TrackerOptions['onEnded']
   readonly #barriers = new Barriers()
+  /** Who waits for the end of what is in hand of a split. */
+  readonly #splitWaits = new Map<TrackedSplit, () => void>()
 
   constructor(options: TrackerOptions = {}) {
     this.#room = new Room(options.maxRetainedBytes ?? Number.POSITIVE_INFINITY)
     this.#onLateCall = options.onLateCall ?? (() => {})
+    this.#onEnded = options.onEnded
     this.#settled = options.acknowledgement === 'individual' ? new SettledList() : undefined
   }
 
@@ -97,11 +94,15 @@ export class Tracker {
     return this.#room.waitsFor
   }
 
-  /** Makes a fetched batch known, before its inputs are emitted. */
-  track(source: string, batch: RecordBatch<unknown>): TrackedBatch {
+  /**
+   * Makes a fetched batch known, before its inputs are emitted.
+   *
+   * @param before - the split's state before its first record.
+   */
+  track(source: string, batch: RecordBatch<unknown>, before?: SourceSplit): TrackedBatch {
     const bytes = sumOf(batch.byteLengths)
-    const split = this.#split(batch.splitId)
-    return { source, batch, bytes, split, firstOrdinal: split.emitted, unsettled: 0 }
+    const split = this.splits.of(batch.splitId)
+    return { source, batch, bytes, split, before, firstOrdinal: split.emitted, unsettled: 0 }
   }
 
   /**
@@ -201,74 +202,69 @@ export class Tracker {
     this.add(token, -1)
   }
 
-  /**
-   * The split is given back, with everything unsettled of it; if it is assigned again, it is another one.
-   *
-   * @returns inputs of it that are unsettled.
-   */
-  release(splitId: string): number {
-    const split = this.#splits.get(splitId)
-    if (split === undefined) return 0
-    split.released = true
-    this.#hasReleased = true
-    this.#splits.delete(splitId)
+  /** Nothing more of the split is to be emitted; what is in hand goes its way. */
+  stopSplit(splitId: string): void {
+    const split = this.splits.get(splitId)
+    if (split === undefined) return
+    split.stopped = true
     this.#room.giveUp((tracked) => tracked.split === split)
-    let unsettled = 0
-    for (const run of this.#runs.live()) if (run.tracked.split === split) unsettled += run.unsettled
-    return unsettled
+  }
+
+  /** Resolves when nothing of the split is in hand; never after {@link Tracker.end}. */
+  splitEnded({ split }: Pick<SplitRelease, 'split'>): Promise<void> {
+    if (split.unsettled === 0) return Promise.resolve()
+    return new Promise((resolve) => this.#splitWaits.set(split, resolve))
+  }
+
+  /**
+   * The split is given back, with everything unsettled of it; if it is assigned again, it is another one. Undefined when nothing of it
+   * was emitted.
+   */
+  release(splitId: string): SplitRelease | undefined {
+    const split = this.splits.get(splitId)
+    if (split === undefined) return undefined
+    this.stopSplit(splitId)
+    split.released = true
+    if (split.unsettled > 0) this.#releasedSplits++
+    this.splits.remove(splitId)
+    return { split, unsettled: split.unsettled }
+  }
+
+  /** False when no input in hand is of a released split. */
+  get hasReleased(): boolean {
+    return this.#releasedSplits > 0
+  }
+
+  /** Undefined when everything that was emitted of the split is settled; otherwise the state of the split before the first that is not. */
+  firstNotSettled(split: TrackedSplit): { readonly before: SourceSplit | undefined } | undefined {
+    let first: Place | undefined = split.firstReturned
+    for (const run of this.#runs.live()) {
+      if (run.tracked.split !== split) continue
+      // Below the watermark lie counts of later tokens.
+      let token = Math.max(run.firstToken, this.#watermark)
+      while (this.#counts[token & this.#mask] === 0) token++
+      const place = placeOf(run, token)
+      if (first === undefined || place.ordinal < first.ordinal) first = place
+    }
+    return first === undefined ? undefined : { before: stateBefore(first) }
+  }
+
+  /** Takes what was settled of a split that was released, with `individual`. What is settled of it later is acknowledged by nobody. */
+  forget(split: TrackedSplit): readonly unknown[] {
+    split.gone = true
+    return this.#settled?.takeOf(split) ?? []
   }
 
   /** True when the input is in hand and its split was given back. */
   isReleased(token: number): boolean {
-    return this.#hasReleased && this.#runOf(token)?.tracked.split.released === true
-  }
-
-  /** The next `count` inputs of the split were emitted before the last restart, as far as is known. */
-  expectRepeats(splitId: string, count: number): void {
-    const split = this.#split(splitId)
-    split.suspects = split.emitted + count
-    this.#hasSuspects ||= count > 0
-  }
-
-  /** What is emitted from now on, and what is in hand, is new. */
-  expectNoRepeats(): void {
-    for (const split of this.#splits.values()) split.suspects = 0
+    return this.#releasedSplits > 0 && this.#runOf(token)?.tracked.split.released === true
   }
 
   /** True when the input is in hand and may have been written before the last restart. */
   isReplaySuspect(token: number): boolean {
-    if (!this.#hasSuspects) return false
+    if (!this.splits.hasSuspects) return false
     const run = this.#runOf(token)
     return run !== undefined && ordinalOf(run, token) < run.tracked.split.suspects
-  }
-
-  /** For each assigned split, how many of its inputs may have been written: those emitted, and those expected to be repeats. */
-  writtenBySplit(): Map<string, number> {
-    return new Map(
-      [...this.#splits.values()].map(({ splitId, emitted, suspects }) => [splitId, Math.max(emitted, suspects)]),
-    )
-  }
-
-  /** Inputs emitted of each assigned split, since it was assigned. */
-  emittedBySplit(): Map<string, number> {
-    return new Map([...this.#splits.values()].map(({ splitId, emitted }) => [splitId, emitted]))
-  }
-
-  /**
-   * For each assigned split, how many of its inputs, counted from the first, are settled without a gap: where a source with
-   * `acknowledgement: 'prefix'` may go on.
-   */
-  settledPrefixes(): Map<string, number> {
-    const prefixes = this.emittedBySplit()
-    for (const run of this.#runs.live()) {
-      if (run.tracked.split.released) continue
-      // Below the watermark lie counts of later tokens.
-      let token = Math.max(run.firstToken, this.#watermark)
-      while (this.#counts[token & this.#mask] === 0) token++
-      const { splitId } = run.tracked.split
-      prefixes.set(splitId, Math.min(prefixes.get(splitId) ?? Number.POSITIVE_INFINITY, ordinalOf(run, token)))
-    }
-    return prefixes
   }
 
   /**
@@ -277,7 +273,7 @@ export class Tracker {
    *
    * @param below - only inputs with a token below: a barrier.
    */
-  takeSettled(below: number = Number.POSITIVE_INFINITY): SettledInputs[] {
+  takeSettled(below: number = Number.POSITIVE_INFINITY): SettledRecords[] {
     return this.#settled?.take(below) ?? []
   }
 
@@ -311,15 +307,6 @@ export class Tracker {
     this.#barriers.end()
   }
 
-  #split(splitId: string): TrackedSplit {
-    let split = this.#splits.get(splitId)
-    if (split === undefined) {
-      split = { splitId, emitted: 0, suspects: 0, released: false }
-      this.#splits.set(splitId, split)
-    }
-    return split
-  }
-
   /** The run of an input in hand. */
   #runOf(token: number): Run | undefined {
     const place = token & this.#mask
@@ -333,6 +320,7 @@ export class Tracker {
     const run = this.#runs.continued(tracked, first, firstIndex) ?? this.#runs.start(tracked, first, firstIndex)
     if (tracked.unsettled === 0) this.#room.retain(tracked)
     tracked.unsettled += count
+    tracked.split.unsettled += count
     run.unsettled += count
     run.endToken = this.#next
     this.#unsettled += count
@@ -347,18 +335,27 @@ export class Tracker {
     const run = this.#runs.continued(tracked, first, firstIndex)
     // The records after them go on in the same run.
     if (run !== undefined) run.endToken = this.#next
-    if (!tracked.split.released) {
-      for (let at = 0; this.#settled !== undefined && at < count; at++) {
-        this.#settled.note(tracked, first + at, firstIndex + at)
-      }
+    for (let at = 0; this.#settled !== undefined && at < count; at++) {
+      this.#settled.note(tracked, first + at, firstIndex + at)
+      this.#onEnded?.(tracked.batch, firstIndex + at, 'settled')
     }
     if (first === this.#watermark) this.#advance()
   }
 
   /** All entries of the input have ended. */
   #inputEnded(run: Run, token: number): void {
-    if (this.#returned.size > 0 && this.#returned.delete(token)) this.#returnedInputs++
-    else if (!run.tracked.split.released) this.#settled?.note(run.tracked, token, indexOf(run, token))
+    const { tracked } = run
+    const returned = this.#returned.size > 0 && this.#returned.delete(token)
+    if (returned) {
+      this.#returnedInputs++
+      const { split } = tracked
+      const place = placeOf(run, token)
+      if (split.firstReturned === undefined || place.ordinal < split.firstReturned.ordinal) split.firstReturned = place
+    }
+    if (this.#settled === undefined) return
+    const index = indexOf(run, token)
+    if (!returned) this.#settled.note(tracked, token, index)
+    this.#onEnded?.(tracked.batch, index, returned ? 'returned' : 'settled')
   }
 
   #runShrank(run: Run, ended: number): void {
@@ -366,8 +363,17 @@ export class Tracker {
     this.#unsettled -= ended
     run.unsettled -= ended
     tracked.unsettled -= ended
+    tracked.split.unsettled -= ended
     this.#runs.shrank(run)
+    if (tracked.split.unsettled === 0) this.#splitIsEmpty(tracked.split)
     if (tracked.unsettled === 0) this.#room.letGo(tracked)
+  }
+
+  #splitIsEmpty(split: TrackedSplit): void {
+    if (split.released) this.#releasedSplits--
+    if (this.#splitWaits.size === 0) return
+    this.#splitWaits.get(split)?.()
+    this.#splitWaits.delete(split)
   }
 
   #advance(): void {

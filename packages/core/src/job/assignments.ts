@@ -1,0 +1,83 @@
+import { SluiceError } from '../errors.ts'
+import type { EnumeratorContext, ReleaseHow, SourceContext, SourceReader, SourceSplit } from '../source/spi.ts'
+import type { AnySource, ReleaseSplits } from './plan.ts'
+import type { Subtask } from './subtask.ts'
+
+/** A reader and the loop that emits what it reads. */
+export interface Member {
+  readonly reader: SourceReader<unknown, SourceSplit>
+  readonly subtask: Subtask
+}
+
+export interface AssignmentsPlan {
+  readonly source: AnySource
+  readonly parallelism: number
+  fail(error: SluiceError): void
+  /** Takes splits, which these readers have, from them. */
+  readonly release: ReleaseSplits
+}
+
+/** Which reader has which splits; those that were assigned before reading may begin wait here. */
+export class Assignments {
+  readonly members: Member[] = []
+  readonly #plan: AssignmentsPlan
+  #pending: { readonly splits: readonly SourceSplit[]; readonly subtask: number }[] | undefined = []
+  #noMoreSplits = false
+
+  constructor(plan: AssignmentsPlan) {
+    this.#plan = plan
+  }
+
+  get readers(): readonly SourceReader<unknown, SourceSplit>[] {
+    return this.members.map(({ reader }) => reader)
+  }
+
+  /** Splits that no reader has yet: they belong into a snapshot like those of the readers. */
+  get pending(): readonly SourceSplit[] {
+    return (this.#pending ?? []).flatMap(({ splits }) => splits)
+  }
+
+  /** Hands the splits found so far to the readers: from here on they are read. */
+  open(): void {
+    const pending = this.#pending ?? []
+    this.#pending = undefined
+    for (const { splits, subtask } of pending) this.#assign(splits, subtask)
+    if (this.#noMoreSplits) for (const { reader } of this.members) reader.noMoreSplits()
+  }
+
+  /** What the enumerator is given. */
+  context(context: SourceContext): EnumeratorContext<SourceSplit> {
+    return {
+      ...context,
+      parallelism: this.#plan.parallelism,
+      assign: (splits, subtask) => {
+        if (this.#pending === undefined) this.#assign(splits, subtask)
+        else this.#pending.push({ splits, subtask })
+      },
+      noMoreSplits: () => {
+        this.#noMoreSplits = true
+        if (this.#pending === undefined) for (const { reader } of this.members) reader.noMoreSplits()
+      },
+      release: (splitIds, how, deadlineMs) => this.#release(splitIds, how, deadlineMs),
+    }
+  }
+
+  /** A split that no reader takes would be lost without a word. */
+  #assign(splits: readonly SourceSplit[], subtask: number): void {
+    const reader = this.members[subtask]?.reader
+    if (reader !== undefined) return reader.addSplits(splits)
+    const { source, parallelism } = this.#plan
+    const message = `${source.uid} assigned splits to subtask ${subtask}, of ${parallelism} from 0`
+    this.#plan.fail(new SluiceError('SLUICE_SOURCE_FAILED', message))
+  }
+
+  async #release(splitIds: readonly string[], how: ReleaseHow, deadlineMs: number): Promise<readonly SourceSplit[]> {
+    // Nothing was read of those that wait: they go back as they came.
+    const unread = this.pending.filter(({ splitId }) => splitIds.includes(splitId))
+    this.#pending = this.#pending?.map(({ splits, subtask }) => ({
+      splits: splits.filter(({ splitId }) => !splitIds.includes(splitId)),
+      subtask,
+    }))
+    return [...unread, ...(await this.#plan.release(splitIds, how, deadlineMs))]
+  }
+}

@@ -1,0 +1,82 @@
+import type { SourceSplit } from '../source/spi.ts'
+import { indexOf, ordinalOf, type Run, type TrackedBatch, type TrackedSplit } from './run.ts'
+
+/** The splits that are assigned to this attempt. */
+export class SplitTable {
+  readonly #splits = new Map<string, TrackedSplit>()
+  #hasSuspects = false
+
+  /** True once repeats are expected: until then nobody has to look. */
+  get hasSuspects(): boolean {
+    return this.#hasSuspects
+  }
+
+  /** The split, made known if it is not yet. */
+  of(splitId: string): TrackedSplit {
+    let split = this.#splits.get(splitId)
+    if (split === undefined) {
+      split = {
+        splitId,
+        emitted: 0,
+        suspects: 0,
+        unsettled: 0,
+        stopped: false,
+        released: false,
+        gone: false,
+        firstReturned: undefined,
+      }
+      this.#splits.set(splitId, split)
+    }
+    return split
+  }
+
+  get(splitId: string): TrackedSplit | undefined {
+    return this.#splits.get(splitId)
+  }
+
+  remove(splitId: string): void {
+    this.#splits.delete(splitId)
+  }
+
+  values(): Iterable<TrackedSplit> {
+    return this.#splits.values()
+  }
+
+  /** The next `count` inputs of the split were emitted before the last restart, as far as is known. */
+  expectRepeats(splitId: string, count: number): void {
+    const split = this.of(splitId)
+    split.suspects = split.emitted + count
+    this.#hasSuspects ||= count > 0
+  }
+
+  /** What is emitted from now on, and what is in hand, is new. */
+  expectNoRepeats(): void {
+    for (const split of this.values()) split.suspects = 0
+  }
+
+  /** For each split, how many of its inputs may have been written: those emitted, and those expected to be repeats. */
+  written(): Map<string, number> {
+    return new Map([...this.values()].map(({ splitId, emitted, suspects }) => [splitId, Math.max(emitted, suspects)]))
+  }
+
+  /** Inputs emitted of each split, since it was assigned. */
+  emitted(): Map<string, number> {
+    return new Map([...this.values()].map(({ splitId, emitted }) => [splitId, emitted]))
+  }
+}
+
+/** An input of a split: where its record lies. */
+export interface Place {
+  readonly ordinal: number
+  readonly tracked: TrackedBatch
+  readonly index: number
+}
+
+export function placeOf(run: Run, token: number): Place {
+  return { ordinal: ordinalOf(run, token), tracked: run.tracked, index: indexOf(run, token) }
+}
+
+/** The split's state before that record was emitted. */
+export function stateBefore({ tracked, index }: Place): SourceSplit | undefined {
+  return index > 0 ? tracked.batch.splitAfter(index - 1) : tracked.before
+}
