@@ -124,6 +124,7 @@ export {
 } from './dead-letters/source.ts'
 export type { DeadLetterRecord } from './dead-letters/record.ts'
 export { readDeadLetters, type ReadDeadLettersOptions, type UnreadableLine } from './dead-letters/read.ts'
+export { EXIT_CODES, runToExit } from './job/run.ts'
 export { drainOnSignals } from './job/signals.ts'
 export type { CallContext, MapAsyncOptions } from './job/operators.ts'
 export { SinkedStream, type SinkToOptions, Stream, stream } from './job/stream.ts'

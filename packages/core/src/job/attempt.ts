@@ -18,6 +18,7 @@ import type { AnySink, JobPlan, ReleaseSplits } from './plan.ts'
 import { ReplayHints } from './replay-hints.ts'
 import { restoredState } from './restore.ts'
 import { releaseSplits } from './split-release.ts'
+import { StartWatch } from './start-watch.ts'
 import { Subtask } from './subtask.ts'
 
 export interface AttemptStatus {
@@ -65,6 +66,7 @@ export class Attempt {
   /** The checkpoint that this attempt began with; 0 if there was none. */
   #restoredId = 0
   #emitted: EmittedHint | undefined
+  readonly #watch: StartWatch
   #closed = false
   #ended = false
 
@@ -86,6 +88,7 @@ export class Attempt {
     this.#assignments = new Assignments({ ...plan, fail: this.#fail, release: this.#releaseSplits })
     this.#delivery = this.#makeDelivery()
     this.#slots = callSlots(plan.steps)
+    this.#watch = new StartWatch(plan.clock, plan.startTimeoutMs)
     this.#lent = {
       plan,
       tracker: this.#tracker,
@@ -112,7 +115,7 @@ export class Attempt {
    */
   async run(onRunning: () => void, onFailed: (error: SluiceError) => void): Promise<Leftover> {
     try {
-      await Promise.race([this.#setUp(), this.#failed.promise, this.#closeAsked()])
+      await Promise.race([this.#setUp(), this.#failed.promise, this.#closeAsked(), this.#watch.expired])
       if (this.#failure !== undefined) throw this.#failure
       if (this.#closed) return await this.#end()
       onRunning()
@@ -183,6 +186,7 @@ export class Attempt {
   /** May still run when the attempt has ended: after each wait it looks, and then makes nothing more. */
   async #setUp(): Promise<void> {
     const { source, sinks, parallelism, name, store } = this.#plan
+    this.#watch.begin('loading the newest checkpoint')
     const restored = await store.load()
     const state = restoredState(source, restored, name)
     this.#restoredId = restored?.id ?? 0
@@ -192,6 +196,7 @@ export class Attempt {
     this.#coordinator = coordinator
     for (const sink of sinks) {
       if (this.#ended) return
+      this.#watch.begin(`making the writer of sink '${sink.uid}'`)
       await this.#makeWriter(sink)
     }
     if (this.#ended) return
@@ -202,7 +207,9 @@ export class Attempt {
       this.#assignments.members.push({ reader, subtask: this.#subtask(reader, subtask) })
     }
     this.#registerGauges()
+    this.#watch.begin(`finding the splits of source '${source.uid}'`)
     await enumerator.start()
+    this.#watch.end()
     // Start positions are stored before the first read: a crash before the first interval must not move LATEST.
     if (restored === undefined && source.positionAuthority === 'checkpoint' && !this.#ended)
       await coordinator.takeFinal()
@@ -347,6 +354,7 @@ export class Attempt {
   /** Ends every part, in the order in which they feed each other, and says what was left. */
   async #end(): Promise<Leftover> {
     this.#ended = true
+    this.#watch.end()
     const { clock, logger, name, restartGraceMs } = this.#plan
     for (const { subtask } of this.#assignments.members) subtask.end()
     this.#delivery.end()

@@ -11,6 +11,7 @@ import { Attempt, type Leftover } from './attempt.ts'
 import { Grace } from './grace.ts'
 import type { ResolvedJobOptions } from './options.ts'
 import type { JobPlan } from './plan.ts'
+import { StartWatch } from './start-watch.ts'
 import type { JobEnd, JobStatus } from './status.ts'
 
 const NOTHING_LEFT: Leftover = { unsettled: 0, unsettledBySplit: {} }
@@ -168,11 +169,18 @@ export class Job implements AsyncDisposable {
 
   /** Undefined when the job was closed first; a store that comes later is given back. */
   async #open(): Promise<CheckpointStore | undefined> {
-    const { name, logger, checkpoints } = this.#options
+    const { name, logger, checkpoints, clock, startTimeoutMs } = this.#options
+    const watch = new StartWatch(clock, startTimeoutMs)
+    watch.begin('opening the checkpoint storage')
     const opening = checkpoints.storage.open(name, logger)
-    const store = await Promise.race([opening, this.#closing.promise])
-    if (store === undefined) opening.then((late) => this.#release(late)).catch(() => undefined)
-    return store
+    let store: CheckpointStore | undefined
+    try {
+      store = await Promise.race([opening, this.#closing.promise, watch.expired])
+      return store
+    } finally {
+      watch.end()
+      if (store === undefined) opening.then((late) => this.#release(late)).catch(() => undefined)
+    }
   }
 
   async #release(store: CheckpointStore | undefined): Promise<void> {
@@ -228,8 +236,8 @@ export class Job implements AsyncDisposable {
   }
 
   #plan(store: CheckpointStore): JobPlan {
-    const { name, parallelism, maxRetainedBytes, checkpoints, restartGraceMs, clock, random, logger, metrics } =
-      this.#options
+    const { name, parallelism, maxRetainedBytes, checkpoints, restartGraceMs, startTimeoutMs } = this.#options
+    const { clock, random, logger, metrics } = this.#options
     const { deadLetters, deadLetterRetry, maxDeadLetterRatio } = this.#options
     const { intervalMs, minPauseMs, timeoutMs } = checkpoints
     return {
@@ -244,6 +252,7 @@ export class Job implements AsyncDisposable {
       minPauseMs,
       timeoutMs,
       restartGraceMs,
+      startTimeoutMs,
       clock,
       random,
       logger,

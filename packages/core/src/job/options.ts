@@ -52,9 +52,14 @@ export interface JobOptions extends DeadLetterOptions {
   readonly restartGraceMs?: number
   /**
    * Milliseconds after which `drain()` and the end of an `await using` scope become `close()`, which may take `restartGraceMs`
-   * more. @default 30000
+   * more: together less than the 30 s that Kubernetes gives a container. @default 20000
    */
   readonly drainDeadlineMs?: number
+  /**
+   * Milliseconds that each step of a start may take: opening the storage, loading a checkpoint, making a sink's writer, finding the
+   * splits. Beyond it the attempt fails, and the restart strategy decides. @default 120000 (2 min)
+   */
+  readonly startTimeoutMs?: number
   /** Serves health, status and metrics over HTTP. @default not served */
   readonly admin?: AdminOptions
   /** pino-shaped. @default silent */
@@ -84,6 +89,7 @@ const KNOWN = [
   'restart',
   'restartGraceMs',
   'drainDeadlineMs',
+  'startTimeoutMs',
   'admin',
   'logger',
   'metrics',
@@ -103,6 +109,7 @@ export function resolveJobOptions(options: JobOptions): ResolvedJobOptions {
   check.integer('maxRetainedBytes')
   check.integer('restartGraceMs', { min: 0 })
   check.integer('drainDeadlineMs', { min: 0 })
+  check.integer('startTimeoutMs')
   checkShape(check, 'logger', options?.logger, ['debug', 'info', 'warn', 'error'])
   checkShape(check, 'clock', options?.clock, ['now', 'wallNow', 'after', 'afterPoll'])
   checkShape(check, 'metrics', options?.metrics, ['counter', 'gauge', 'collect'])
@@ -120,7 +127,8 @@ export function resolveJobOptions(options: JobOptions): ResolvedJobOptions {
     maxRetainedBytes: options.maxRetainedBytes ?? 64 * 1024 * 1024,
     restart: options.restart ?? exponentialDelayRestart(),
     restartGraceMs: options.restartGraceMs ?? 5_000,
-    drainDeadlineMs: options.drainDeadlineMs ?? 30_000,
+    drainDeadlineMs: options.drainDeadlineMs ?? 20_000,
+    startTimeoutMs: options.startTimeoutMs ?? 120_000,
     admin,
     logger: options.logger ?? silentLogger,
     metrics: options.metrics ?? new MetricRegistry(),

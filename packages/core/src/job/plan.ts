@@ -35,6 +35,7 @@ export interface JobPlan {
   readonly minPauseMs: number
   readonly timeoutMs: number
   readonly restartGraceMs: number
+  readonly startTimeoutMs: number
   readonly clock: Clock
   readonly random: Random
   readonly logger: Logger
