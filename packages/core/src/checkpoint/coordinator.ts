@@ -205,6 +205,7 @@ export class CheckpointCoordinator {
   async #complete(id: number, barrier: number, startedAt: number, timeoutMs: number): Promise<CheckpointResult> {
     const { clock, metrics, logger } = this.#plan
     const checkpoint = this.#plan.snapshot(id)
+    failpoint('checkpoint:snapshot')
     this.#plan.hasten()
     const waited = await this.#settled(barrier, timeoutMs)
     this.#giveUp = undefined
@@ -273,6 +274,7 @@ export class CheckpointCoordinator {
       const { id, barrier } = this.#toAcknowledge
       try {
         await this.#acknowledge(id, barrier)
+        failpoint('checkpoint:acknowledged')
         this.#notAcknowledged = undefined
       } catch (error) {
         this.#notAcknowledged = error

@@ -4,6 +4,7 @@ import type { Logger } from '../logger.ts'
 import { JOB_METRICS } from '../metrics/job-metrics.ts'
 import type { MetricGroup } from '../metrics/registry.ts'
 import { backoffMs, type Random } from '../runtime/backoff.ts'
+import { failpoint } from '../runtime/failpoints.ts'
 import { type Clock, delay } from '../runtime/clock.ts'
 import type { Refusal } from '../sink/spi.ts'
 import type { Origin } from '../tracker/run.ts'
@@ -154,10 +155,12 @@ export class Delivery {
     const { clock, random, retry, metrics } = this.#plan
     const { signal } = this.#ended
     for (let attempt = 1; ; attempt++) {
+      failpoint('dead-letter:delivering')
       const tried = tryDelivery(target, letter, attempt, retry.timeoutMs, clock, signal)
       if (this.#plan.isAwaited(refusal.token)) this.#hastenSoon(target)
       const error = await tried
       if (error === undefined) {
+        failpoint('dead-letter:delivered')
         this.#delivered++
         metrics.counter(JOB_METRICS.numDeadLetters, { stage: letter.stage }).value++
         return true

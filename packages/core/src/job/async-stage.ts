@@ -1,4 +1,5 @@
 import { SluiceError } from '../errors.ts'
+import { failpoint } from '../runtime/failpoints.ts'
 import { type Clock, deadline, type Timer } from '../runtime/clock.ts'
 import { WakeUp } from '../runtime/signal.ts'
 import type { CallSlots, SlotWaiter } from './call-slots.ts'
@@ -199,7 +200,9 @@ export class AsyncStage<Split> implements SlotWaiter {
   async #run(call: Call<Split>): Promise<void> {
     const { fn } = this.step
     try {
+      failpoint('job:calling')
       const value = await fn(call.value, this.#contextOf(call))
+      failpoint('job:called')
       if (call.released) return
       call.value = value
     } catch (error) {

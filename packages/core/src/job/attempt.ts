@@ -5,6 +5,7 @@ import { Delivery } from '../dead-letters/delivery.ts'
 import { distinct } from '../dead-letters/lifecycle.ts'
 import { SluiceError } from '../errors.ts'
 import { JOB_METRICS } from '../metrics/job-metrics.ts'
+import { failpoint } from '../runtime/failpoints.ts'
 import { SOURCE_METRICS } from '../metrics/source-metrics.ts'
 import type { SinkStatus, SinkWriter } from '../sink/spi.ts'
 import type { ReaderStatus, SourceReader, SourceSplit, SplitEnumerator } from '../source/spi.ts'
@@ -188,6 +189,7 @@ export class Attempt {
     const { source, sinks, parallelism, name, store } = this.#plan
     this.#watch.begin('loading the newest checkpoint')
     const restored = await store.load()
+    failpoint('start:restored')
     const state = restoredState(source, restored, name)
     this.#restoredId = restored?.id ?? 0
     await this.#hints.restore(this.#restoredId, this.#emittedBefore)
@@ -209,11 +211,13 @@ export class Attempt {
     this.#registerGauges()
     this.#watch.begin(`finding the splits of source '${source.uid}'`)
     await enumerator.start()
+    failpoint('start:splits')
     this.#watch.end()
     // Start positions are stored before the first read: a crash before the first interval must not move LATEST.
     if (restored === undefined && source.positionAuthority === 'checkpoint' && !this.#ended)
       await coordinator.takeFinal()
     if (this.#ended || this.#failure !== undefined) return
+    failpoint('start:stored')
     this.#assignments.open()
     coordinator.start()
     this.#hints.start()

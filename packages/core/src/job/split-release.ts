@@ -1,5 +1,6 @@
 import type { Clock } from '../runtime/clock.ts'
 import { delay } from '../runtime/clock.ts'
+import { failpoint } from '../runtime/failpoints.ts'
 import type { SinkWriter } from '../sink/spi.ts'
 import type { ReleasedSplit, ReleaseHow, SourceSplit } from '../source/spi.ts'
 import type { SplitRelease } from '../tracker/options.ts'
@@ -44,10 +45,13 @@ export async function releaseSplits(
     member.reader.stopSplits(ids)
     for (const splitId of ids) tracker.stopSplit(splitId)
   }
+  failpoint('release:stopped')
   const all = owned.flatMap(({ ids }) => ids)
   if (how === 'drained') await settle(plan, all, waitUntil - clock.now())
   const releases = giveBack(plan, all)
+  failpoint('release:returned')
   if (how !== 'lost') await ended(plan, [...releases.values()], waitUntil - clock.now())
+  failpoint('release:ended')
   const released: SourceSplit[] = []
   await Promise.all(
     owned.map(async ({ member, ids }) => {
@@ -56,6 +60,7 @@ export async function releaseSplits(
       if (splits.length > 0) await member.reader.releaseSplits(splits, how, Math.max(0, endsAt - clock.now()))
     }),
   )
+  failpoint('release:acknowledged')
   return released
 }
 

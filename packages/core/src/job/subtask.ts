@@ -1,6 +1,7 @@
 import { kindOf, SluiceError } from '../errors.ts'
 import type { Counter } from '../metrics/registry.ts'
 import { Breather } from '../runtime/breather.ts'
+import { failpoint } from '../runtime/failpoints.ts'
 import type { Clock } from '../runtime/clock.ts'
 import type { Refusal, SinkWriter } from '../sink/spi.ts'
 import type { RecordBatch, SourceReader, SourceSplit } from '../source/spi.ts'
@@ -145,6 +146,7 @@ export class Subtask {
     while (!this.#stopped) {
       const batch = reader.poll()
       if (batch !== undefined) {
+        failpoint('job:polled')
         await this.#emit(batch)
         const pause = this.#breather.turn()
         if (pause !== undefined) await pause
@@ -172,9 +174,11 @@ export class Subtask {
       if (this.#stopped || current.tracked.split.stopped) break
       const first = tracker.next
       this.#prepare(current)
+      failpoint('job:emitted')
       const offered =
         this.#tail === undefined ? this.#output.offer(this.#chunk, first) : this.#tail.offer(this.#chunk, batch.splitId)
       if (offered !== undefined) await offered
+      failpoint('job:offered')
       // No pause after the last chunk: the end of a split must be announced before another barrier passes.
       const pause = current.emitted < length ? this.#breather.turn() : undefined
       if (pause !== undefined) await pause

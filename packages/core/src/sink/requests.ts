@@ -62,6 +62,7 @@ export class Requests<Entry> {
     // A copy: what a sink or a user's function does to its list must not reach the engine's.
     const entries = parcel.entries.slice()
     const batch: Batch<Entry> = { entries, destination: lane.destination.name, weight: parcel.weight, trigger }
+    failpoint('sink:submitting')
     let outcome: Promise<SubmitOutcome>
     try {
       outcome = traceSubmit(this.#factsOf(request), () => this.#plan.submit(batch, request))
@@ -98,6 +99,7 @@ export class Requests<Entry> {
       counters.numLateAnswers.value++
       return
     }
+    failpoint('sink:answered')
     lane.inFlight--
     lane.destination.inFlight--
     this.#lastSendTimeMs = context.clock.now() - request.sentAt
@@ -113,6 +115,7 @@ export class Requests<Entry> {
         new SluiceError('SLUICE_INTERNAL', `an answer could not be applied: ${messageOf(error)}`, { cause: error }),
       )
     }
+    failpoint('sink:settled')
     if (this.#plan.isClosing()) this.#ended.wake()
   }
 

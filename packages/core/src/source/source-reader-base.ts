@@ -354,6 +354,7 @@ export abstract class SourceReaderBase<T, Split extends SourceSplit> implements 
   ): Promise<Fetched<T, Split> | undefined> {
     const { signal } = assignment
     let held = this.#maxBytesPerFetch
+    failpoint('source:fetching')
     try {
       const fetched = await fetch()
       const { batch } = fetched
