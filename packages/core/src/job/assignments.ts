@@ -3,10 +3,13 @@ import type { EnumeratorContext, ReleaseHow, SourceContext, SourceReader, Source
 import type { AnySource, ReleaseSplits } from './plan.ts'
 import type { Subtask } from './subtask.ts'
 
+/** What emits the records of a reader, as a release of splits sees it. */
+export type EmitLoop = Pick<Subtask, 'reportEmitted' | 'released'>
+
 /** A reader and the loop that emits what it reads. */
-export interface Member {
+export interface Member<Loop extends EmitLoop = Subtask> {
   readonly reader: SourceReader<unknown, SourceSplit>
-  readonly subtask: Subtask
+  readonly subtask: Loop
 }
 
 export interface AssignmentsPlan {
@@ -18,8 +21,8 @@ export interface AssignmentsPlan {
 }
 
 /** Which reader has which splits; those that were assigned before reading may begin wait here. */
-export class Assignments {
-  readonly members: Member[] = []
+export class Assignments<Loop extends EmitLoop = Subtask> {
+  readonly members: Member<Loop>[] = []
   readonly #plan: AssignmentsPlan
   #pending: { readonly splits: readonly SourceSplit[]; readonly subtask: number }[] | undefined = []
   #noMoreSplits = false

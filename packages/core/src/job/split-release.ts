@@ -5,19 +5,19 @@ import type { SinkWriter } from '../sink/spi.ts'
 import type { ReleasedSplit, ReleaseHow, SourceSplit } from '../source/spi.ts'
 import type { SplitRelease } from '../tracker/options.ts'
 import type { Tracker } from '../tracker/tracker.ts'
-import type { Member } from './assignments.ts'
+import type { EmitLoop, Member } from './assignments.ts'
 
 export interface SplitReleasePlan {
   readonly clock: Clock
   readonly tracker: Tracker
-  readonly members: readonly Member[]
-  readonly writers: Iterable<SinkWriter<unknown>>
+  readonly members: readonly Member<EmitLoop>[]
+  readonly writers: Iterable<Pick<SinkWriter<unknown>, 'release'>>
   /** Aborts when the attempt ends: what is in hand is then abandoned. */
   readonly signal: AbortSignal
   /** Sends partial batches, now and until the returned function is called. */
   hastenUntil(): () => void
   /** What may be acknowledged of a split and could not be yet. */
-  takeUnacknowledged(member: Member, splitId: string): readonly unknown[]
+  takeUnacknowledged(member: Member<EmitLoop>, splitId: string): readonly unknown[]
   /** An open checkpoint that waits for inputs which are now given back would cover them. */
   giveUpCheckpoint(): void
 }
@@ -107,7 +107,7 @@ async function ended(plan: SplitReleasePlan, releases: readonly SplitRelease[], 
 
 function settledState(
   plan: SplitReleasePlan,
-  member: Member,
+  member: Member<EmitLoop>,
   splitId: string,
   release: SplitRelease | undefined,
 ): ReleasedSplit<SourceSplit> | undefined {
