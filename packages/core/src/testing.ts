@@ -8,8 +8,26 @@ export type {
   SinkStage,
   SinkSubject,
 } from './testing/conformance/subject.ts'
+export {
+  type GroupCommit,
+  type GroupMember,
+  type GroupSplit,
+  InMemoryGroupLog,
+  type InMemoryGroupLogOptions,
+  type Rebalance,
+} from './testing/in-memory-group-log.ts'
+export { InMemoryGroupSource, type InMemoryGroupSourceOptions } from './testing/in-memory-group-source.ts'
+export {
+  InMemoryQueue,
+  type InMemoryQueueOptions,
+  type QueueDelivery,
+  type QueueReceipt,
+  type QueueRequest,
+} from './testing/in-memory-queue.ts'
+export { InMemoryQueueSource, type InMemoryQueueSourceOptions } from './testing/in-memory-queue-source.ts'
 export { InMemorySink, type InMemorySinkOptions, type Misbehaviour } from './testing/in-memory-sink.ts'
-export { InMemorySource, type InMemorySourceOptions, type MemorySplit } from './testing/in-memory-source.ts'
+export { InMemorySource, type InMemorySourceOptions, type MemoryEnumeratorState } from './testing/in-memory-source.ts'
+export { type LogReading, MemoryLog, type MemorySplit, type OnPositionLost } from './testing/memory-log.ts'
 export { compareLedger, type LedgerEntry, type LedgerReport, payloadHash } from './testing/ledger.ts'
 export { ScriptedSink, type ScriptedSinkOptions } from './testing/scripted-sink.ts'
 export {

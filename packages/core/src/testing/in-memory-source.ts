@@ -1,39 +1,54 @@
-import { WakeUp } from '../runtime/signal.ts'
 import { SPI_VERSION } from '../sink/spi.ts'
-import { type Fetched, SourceReaderBase, type SplitFetcher } from '../source/source-reader-base.ts'
+import { SourceReaderBase, type SplitFetcher } from '../source/source-reader-base.ts'
 import type {
   EnumeratorContext,
   ReaderContext,
   RestoredSource,
   Source,
   SourceReader,
-  SourceSplit,
   SplitEnumerator,
 } from '../source/spi.ts'
+import { type LogReading, MemoryLog, type MemorySplit, type OnPositionLost } from './memory-log.ts'
 
-export interface MemorySplit extends SourceSplit {
-  /** Values before this index were emitted. */
-  readonly next: number
-}
-
-export interface InMemorySourceOptions {
+export interface InMemorySourceOptions<T> {
   /** @default 'memory' */
   readonly uid?: string
   /** Names of the splits. @default ['0'] */
   readonly splits?: readonly string[]
+  /** Where the first start begins; a split that is added later is read from its beginning. @default 'earliest' */
+  readonly initialPosition?: 'earliest' | 'latest'
+  /** When records expired before they were read. @default 'fail' */
+  readonly onPositionLost?: OnPositionLost
   /** Values in one fetched batch, at most. @default 100 */
   readonly maxBatchSize?: number
   /** @default no limit */
   readonly maxFetchedBytes?: number
+  /** Raw bytes of a value, 100 at most: that is what a fetch reserves for each. @default 100 */
+  readonly byteLengthOf?: (value: T) => number
 }
 
-const BYTES_PER_RECORD = 100
+/** The splits that an enumerator has seen: those which are finished and forgotten are not read again. */
+export interface MemoryEnumeratorState {
+  readonly known: readonly string[]
+}
+
+/** The most that the raw bytes of a record count. */
+export const MAX_BYTES_PER_RECORD = 100
 
 /**
- * A source whose records a test puts in by hand. Its records outlive every job and attempt, like those of a service, so that a
- * restart reads on from its positions. What it was told is there to be looked at.
+ * A source whose records a test puts in by hand: it acknowledges by prefix, and its positions lie in checkpoints alone. Its records
+ * outlive every job and attempt, like those of a service, so that a restart reads on from its positions. What it was told is there to
+ * be looked at.
+ *
+ * @example
+ * ```ts
+ * const source = new InMemorySource<number>({ splits: ['a', 'b'] })
+ * source.push('a', 1, 2, 3)
+ * source.end()
+ * await stream(source).sinkTo(sink).start({ name: 'test' }).done
+ * ```
  */
-export class InMemorySource<T> implements Source<T, MemorySplit, null> {
+export class InMemorySource<T> implements Source<T, MemorySplit, MemoryEnumeratorState> {
   readonly spiVersion: number = SPI_VERSION
   readonly stateVersion: number = 1
   readonly acknowledgement = 'prefix' as const
@@ -44,126 +59,174 @@ export class InMemorySource<T> implements Source<T, MemorySplit, null> {
   readonly acknowledged: number[] = []
   /** Splits in the order in which their ends were announced. */
   readonly finished: string[] = []
-  /** Values handed out by fetches. */
-  fetched = 0
-  readonly #maxBatchSize: number
+  readonly #log: MemoryLog<T>
+  readonly #initialPosition: 'earliest' | 'latest'
   readonly #maxFetchedBytes: number
-  readonly #logs: Map<string, T[]>
-  readonly #changed = new WakeUp()
-  readonly #poison = new Set<T>()
-  #ended = false
-  #failure: Error | undefined
+  readonly #reading: LogReading<T>
 
-  constructor(options: InMemorySourceOptions = {}) {
+  constructor(options: InMemorySourceOptions<T> = {}) {
     this.uid = options.uid ?? 'memory'
-    this.#maxBatchSize = options.maxBatchSize ?? 100
+    this.#log = new MemoryLog(`source '${this.uid}'`, options.splits ?? ['0'])
+    this.#initialPosition = options.initialPosition ?? 'earliest'
     this.#maxFetchedBytes = options.maxFetchedBytes ?? Number.MAX_SAFE_INTEGER
-    this.#logs = new Map((options.splits ?? ['0']).map((splitId) => [splitId, []]))
+    this.#reading = {
+      maxBatchSize: options.maxBatchSize ?? 100,
+      onPositionLost: options.onPositionLost ?? 'fail',
+      byteLengthOf: options.byteLengthOf ?? (() => MAX_BYTES_PER_RECORD),
+    }
+  }
+
+  /** Values handed out by fetches. */
+  get fetched(): number {
+    return this.#log.fetched
+  }
+
+  /** Fetches that were begun. */
+  get fetches(): number {
+    return this.#log.fetches
+  }
+
+  /** Fetches that have no answer yet. */
+  get openFetches(): number {
+    return this.#log.waiting
   }
 
   /** Appends values to a split. @throws RangeError if there is no such split. */
   push(splitId: string, ...values: readonly T[]): void {
-    const log = this.#logs.get(splitId)
-    if (log === undefined) throw new RangeError(`source '${this.uid}' has no split '${splitId}'`)
-    for (const value of values) log.push(value)
-    this.#changed.wake()
+    this.#log.push(splitId, values)
   }
 
   /** Appends a value that cannot be decoded. */
   pushUndecodable(splitId: string, value: T): void {
-    this.#poison.add(value)
-    this.push(splitId, value)
+    this.#log.push(splitId, [value], true)
+  }
+
+  /** One more split, found by jobs that run; the next subtask in turn gets it. */
+  addSplit(splitId: string): void {
+    this.#log.addSplit(splitId)
+  }
+
+  /** No value of this split follows. */
+  endSplit(splitId: string): void {
+    this.#log.endSplit(splitId)
   }
 
   /** No value follows: readers end when they have emitted what is there. */
   end(): void {
-    this.#ended = true
-    this.#changed.wake()
+    this.#log.end()
+  }
+
+  /** The values before index `before` of a split are gone. */
+  expire(splitId: string, before: number): void {
+    this.#log.expire(splitId, before)
   }
 
   /** The next fetch fails with this error. */
   failNextFetch(error: Error): void {
-    this.#failure = error
-    this.#changed.wake()
+    this.#log.failNextFetch(error)
   }
 
   createEnumerator(
     context: EnumeratorContext<MemorySplit>,
-    restored: RestoredSource<MemorySplit, null> | undefined,
-  ): SplitEnumerator<null> {
-    return {
-      start: () => {
-        const splits = restored?.splits ?? [...this.#logs.keys()].map((splitId) => ({ splitId, next: 0 }))
-        for (const [index, split] of splits.entries()) context.assign([split], index % context.parallelism)
-        context.noMoreSplits()
-        return Promise.resolve()
-      },
-      splitFinished: (splitId) => void this.finished.push(splitId),
-      snapshotState: () => null,
-      [Symbol.asyncDispose]: () => Promise.resolve(),
-    }
+    restored: RestoredSource<MemorySplit, MemoryEnumeratorState> | undefined,
+  ): SplitEnumerator<MemoryEnumeratorState> {
+    return memoryEnumerator(context, this.#log, restored, this.#initialPosition, this.finished)
   }
 
   createReader(context: ReaderContext): SourceReader<T, MemorySplit> {
-    const acknowledged = this.acknowledged
-    const options = { maxFetchedBytes: this.#maxFetchedBytes, maxBytesPerFetch: this.#maxBatchSize * BYTES_PER_RECORD }
-    const open = (split: MemorySplit): SplitFetcher<T, MemorySplit> => this.#fetcher(split)
-    return new (class extends SourceReaderBase<T, MemorySplit> {
-      protected openSplit(split: MemorySplit): SplitFetcher<T, MemorySplit> {
-        return open(split)
-      }
-      protected describePosition(split: MemorySplit): string {
-        return String(split.next)
-      }
-      override acknowledge(...call: Parameters<SourceReader<T, MemorySplit>['acknowledge']>): Promise<void> {
-        acknowledged.push(call[0])
-        return super.acknowledge(...call)
-      }
-    })(context, options)
+    return new MemoryReader(context, this.#log, this.#reading, this.#maxFetchedBytes, this.acknowledged)
   }
+}
 
-  #fetcher(split: MemorySplit): SplitFetcher<T, MemorySplit> {
-    let { next } = split
-    return {
-      fetch: async (signal) => {
-        const log = this.#logs.get(split.splitId) ?? []
-        const wake = (): void => this.#changed.wake()
-        signal.addEventListener('abort', wake, { once: true })
-        while (next >= log.length && !this.#ended && this.#failure === undefined && !signal.aborted)
-          await this.#changed.wait()
-        signal.removeEventListener('abort', wake)
-        const failure = this.#failure
-        this.#failure = undefined
-        if (failure !== undefined) throw failure
-        const values = log.slice(next, next + this.#maxBatchSize)
-        const first = next
-        next += values.length
-        this.fetched += values.length
-        return this.#batch(split.splitId, values, first, this.#ended && next >= log.length)
-      },
+function memoryEnumerator(
+  context: EnumeratorContext<MemorySplit>,
+  log: MemoryLog<unknown>,
+  restored: RestoredSource<MemorySplit, MemoryEnumeratorState> | undefined,
+  initialPosition: 'earliest' | 'latest',
+  finished: string[],
+): SplitEnumerator<MemoryEnumeratorState> {
+  const known = new Set(restored?.enumerator.known)
+  let assigned = 0
+  let stopped = false
+  const assign = (split: MemorySplit): void => {
+    known.add(split.splitId)
+    context.assign([split], assigned++ % context.parallelism)
+  }
+  const discover = (at: 'earliest' | 'latest'): void => {
+    for (const splitId of log.splitIds) {
+      if (!known.has(splitId)) assign({ splitId, next: log.position(splitId, at) })
+    }
+    if (log.ended) context.noMoreSplits()
+  }
+  const watch = async (): Promise<void> => {
+    while (!log.ended) {
+      await log.changed()
+      if (stopped) return
+      discover('earliest')
     }
   }
+  return {
+    start: () => {
+      for (const split of restored?.splits ?? []) assign(split)
+      discover(restored === undefined ? initialPosition : 'earliest')
+      void watch()
+      return Promise.resolve()
+    },
+    splitFinished: (splitId) => void finished.push(splitId),
+    snapshotState: () => ({ known: [...known] }),
+    [Symbol.asyncDispose]: () => {
+      stopped = true
+      return Promise.resolve()
+    },
+  }
+}
 
-  #batch(splitId: string, values: readonly T[], first: number, lastOfSplit: boolean): Fetched<T, MemorySplit> {
-    const decodeErrors = new Map<number, unknown>()
-    for (const [index, value] of values.entries()) {
-      if (this.#poison.has(value)) decodeErrors.set(index, new SyntaxError('not decodable'))
-    }
-    return {
-      delayMs: 0,
-      batch: {
-        splitId,
-        values,
-        byteLengths: new Uint32Array(values.length).fill(BYTES_PER_RECORD),
-        decodeErrors,
-        lastOfSplit,
-        raw: (index) => ({
-          bytes: Buffer.from(JSON.stringify(values[index]) ?? ''),
-          key: splitId,
-          position: String(first + index),
-        }),
-        splitAfter: (index) => ({ splitId, next: first + index + 1 }),
-      },
-    }
+class MemoryReader<T> extends SourceReaderBase<T, MemorySplit> {
+  readonly #log: MemoryLog<T>
+  readonly #reading: LogReading<T>
+  readonly #acknowledged: number[]
+
+  constructor(
+    context: ReaderContext,
+    log: MemoryLog<T>,
+    reading: LogReading<T>,
+    maxFetchedBytes: number,
+    acknowledged: number[],
+  ) {
+    super(context, { maxFetchedBytes, maxBytesPerFetch: reading.maxBatchSize * MAX_BYTES_PER_RECORD })
+    this.#log = log
+    this.#reading = reading
+    this.#acknowledged = acknowledged
+  }
+
+  override acknowledge(...call: Parameters<SourceReader<T, MemorySplit>['acknowledge']>): Promise<void> {
+    this.#acknowledged.push(call[0])
+    return super.acknowledge(...call)
+  }
+
+  protected openSplit(split: MemorySplit): SplitFetcher<T, MemorySplit> {
+    return logFetcher(this.context, this.#log, split, this.#reading)
+  }
+
+  protected describePosition(split: MemorySplit): string {
+    return String(split.next)
+  }
+}
+
+/** Reads a split of a log from its position on. */
+export function logFetcher<T, Split extends MemorySplit>(
+  context: ReaderContext,
+  log: MemoryLog<T>,
+  split: Split,
+  reading: LogReading<T>,
+): SplitFetcher<T, Split> {
+  let at = split
+  return {
+    fetch: async (signal) => {
+      const fetched = await log.fetch(context, at, reading, signal)
+      const { batch } = fetched
+      if (batch !== undefined && batch.values.length > 0) at = batch.splitAfter(batch.values.length - 1)
+      return fetched
+    },
   }
 }
