@@ -1,12 +1,14 @@
-import { mkdir, open, readdir, readFile, rename, unlink, writeFile } from 'node:fs/promises'
-import { dirname, join, resolve as resolvePath } from 'node:path'
+import { mkdir, readdir, readFile, rename, unlink, writeFile } from 'node:fs/promises'
+import { join, resolve as resolvePath } from 'node:path'
 import { messageOf, SluiceError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
 import { OptionsCheck } from '../options.ts'
 import { failpoint } from '../runtime/failpoints.ts'
-import { decodeCheckpoint, encodeCheckpoint } from './format.ts'
-import { type Owner, takeOwnership } from './owner.ts'
+import { syncEntries, syncFolder, writeDurably } from './durable.ts'
+import { decodeNamed, encodeCheckpoint } from './format.ts'
 import { decodeHint, encodeHint, HINT_FILE } from './hint.ts'
+import { checkpointName, checkpointNames, type CheckpointName, PART, parseCheckpointName } from './names.ts'
+import { type Owner, takeOwnership } from './owner.ts'
 import type { Checkpoint, CheckpointStorage, CheckpointStore, EmittedHint } from './storage.ts'
 
 export interface FileCheckpointsOptions {
@@ -14,11 +16,9 @@ export interface FileCheckpointsOptions {
   readonly keep?: number
 }
 
-const NAME = /^checkpoint-(\d{12})\.json$/
-
 /**
  * Keeps checkpoints as files in `<folder>/<job>`: written aside, synced, renamed, and the folder synced, so that a crash at any
- * moment leaves the new one or the one before. One process owns the folder of a job.
+ * moment leaves the new one or the one before. One process owns the folder of a job; each has a higher token than the one before.
  *
  * @throws SluiceError `SLUICE_OPTIONS_INVALID`.
  * @example
@@ -41,7 +41,17 @@ async function openStore(folder: string, keep: number, logger: Logger): Promise<
   } catch (error) {
     throw storageError(folder, 'cannot make the folder', error)
   }
-  return new FileStore(folder, keep, logger, await takeOwnership(folder))
+  const owner = await takeOwnership(folder)
+  await removeParts(folder, owner.token)
+  return new FileStore(folder, keep, logger, owner)
+}
+
+/** What owners of before were writing when they ended. One of them that still writes finds its file gone, and that it was overtaken. */
+async function removeParts(folder: string, token: number): Promise<void> {
+  for (const name of await readdir(folder).catch(() => [])) {
+    const written = name.endsWith(PART) ? parseCheckpointName(name.slice(0, -PART.length)) : undefined
+    if (written !== undefined && written.token < token) await unlink(join(folder, name)).catch(() => undefined)
+  }
 }
 
 class FileStore implements CheckpointStore {
@@ -49,6 +59,7 @@ class FileStore implements CheckpointStore {
   readonly #keep: number
   readonly #logger: Logger
   readonly #owner: Owner
+  readonly #damaged = new Set<string>()
 
   constructor(folder: string, keep: number, logger: Logger, owner: Owner) {
     this.#folder = folder
@@ -58,46 +69,45 @@ class FileStore implements CheckpointStore {
   }
 
   async load(): Promise<Checkpoint | undefined> {
+    await this.#owner.verify()
     const damaged: string[] = []
-    for (const name of (await this.#names()).toReversed()) {
-      const decoded = decodeCheckpoint(await this.#read(name))
-      if ('checkpoint' in decoded) {
-        if (damaged.length > 0) {
-          this.#logger.warn(
-            { used: name, damaged },
-            'Damaged checkpoints were passed over; records since the one used are repeated',
-          )
-        }
-        return decoded.checkpoint
+    for (const file of (await this.#files()).toReversed()) {
+      const decoded = decodeNamed(await this.#read(file.name), file)
+      if ('damage' in decoded) {
+        this.#damaged.add(file.name)
+        damaged.push(`${file.name}: ${decoded.damage}`)
+        continue
       }
-      damaged.push(`${name}: ${decoded.damage}`)
+      if (damaged.length > 0) {
+        this.#logger.warn(
+          { used: file.name, damaged },
+          'Damaged checkpoints were passed over; records since the one used are repeated',
+        )
+      }
+      await this.#adopt(file, decoded.checkpoint)
+      return decoded.checkpoint
     }
     if (damaged.length === 0) return undefined
     throw new SluiceError(
       'SLUICE_STATE_CORRUPTED',
-      `no checkpoint in ${this.#folder} is whole (${damaged.join('; ')}): restore the folder from a copy, or delete it to start from the initial position`,
+      `no checkpoint in ${this.#folder} is whole (${damaged.join('; ')}): restore the folder from a copy, or move them away with 'sluice checkpoints reset' to start from the initial position`,
       { facts: { folder: this.#folder, damaged } },
     )
   }
 
+  /** @returns bytes on disk. */
   async store(checkpoint: Checkpoint): Promise<number> {
-    await this.#owner.verify()
-    const bytes = encodeCheckpoint(checkpoint)
-    const name = `checkpoint-${String(checkpoint.id).padStart(12, '0')}.json`
-    try {
-      await this.#write(name, bytes)
-    } catch (error) {
-      if (SluiceError.isInstance(error)) throw error
-      throw storageError(this.#folder, `cannot store checkpoint ${checkpoint.id}`, error)
-    }
-    await this.#removeOlderThan(name)
-    return bytes.length
+    const name = checkpointName(this.#owner.token, checkpoint.id)
+    const bytes = await this.#write(name, checkpoint)
+    this.#damaged.delete(name)
+    await this.#removeOld({ name, token: this.#owner.token, id: checkpoint.id })
+    return bytes
   }
 
   /** Not synced: after a crash of the machine the hint may be old, which it may be anyway. */
   async storeHint(hint: EmittedHint): Promise<void> {
     await this.#owner.verify()
-    const aside = join(this.#folder, `${HINT_FILE}.part`)
+    const aside = join(this.#folder, `${HINT_FILE}${PART}`)
     await writeFile(aside, encodeHint(hint), { mode: 0o600 })
     await rename(aside, join(this.#folder, HINT_FILE))
   }
@@ -111,21 +121,35 @@ class FileStore implements CheckpointStore {
     await this.#owner[Symbol.asyncDispose]()
   }
 
-  async #write(name: string, bytes: Buffer): Promise<void> {
-    const aside = join(this.#folder, `${name}.part`)
-    const file = await open(aside, 'w', 0o600)
+  /** What an owner of before still stores from here on is older than what was loaded: it must be so before anything is read. */
+  async #adopt(file: CheckpointName, checkpoint: Checkpoint): Promise<void> {
+    if (file.token === this.#owner.token) return
+    await this.#write(checkpointName(this.#owner.token, checkpoint.id), checkpoint)
+    await this.#remove(file.name)
+  }
+
+  async #write(name: string, checkpoint: Checkpoint): Promise<number> {
+    const bytes = encodeCheckpoint(checkpoint, this.#owner.token)
+    const aside = join(this.#folder, `${name}${PART}`)
     try {
-      await file.writeFile(bytes)
-      await file.sync()
-    } finally {
-      await file.close()
+      await writeDurably(aside, bytes)
+      failpoint('checkpoint:written')
+      // Writing may take long, and outlive this owner.
+      await this.#owner.verify().catch(async (error: unknown) => {
+        await unlink(aside).catch(() => undefined)
+        throw error
+      })
+      await rename(aside, join(this.#folder, name))
+      failpoint('checkpoint:renamed')
+      // The rename itself is durable only when the folder is.
+      await syncFolder(this.#folder)
+      // Only what the next owner is sure to see may be acknowledged: it looks after it has taken its token.
+      await this.#owner.verify()
+    } catch (error) {
+      if (SluiceError.isInstance(error)) throw error
+      throw storageError(this.#folder, `cannot store checkpoint ${checkpoint.id}`, error)
     }
-    failpoint('checkpoint:written')
-    // Writing may take long, and outlive this owner: what it publishes then would replace what the next one has stored.
-    await this.#owner.verify()
-    await rename(aside, join(this.#folder, name))
-    // The rename itself is durable only when the folder is.
-    await syncFolder(this.#folder)
+    return bytes.length
   }
 
   async #read(name: string): Promise<Buffer> {
@@ -137,35 +161,27 @@ class FileStore implements CheckpointStore {
   }
 
   /** Oldest first. */
-  async #names(): Promise<string[]> {
+  async #files(): Promise<CheckpointName[]> {
     try {
-      return (await readdir(this.#folder)).filter((name) => NAME.test(name)).sort()
+      return checkpointNames(await readdir(this.#folder))
     } catch (error) {
       throw storageError(this.#folder, 'cannot list the folder', error)
     }
   }
 
-  /** A damaged file with a higher id must not count among those kept: it would push whole ones out. */
-  async #removeOlderThan(newest: string): Promise<void> {
-    for (const name of (await this.#names()).filter((other) => other <= newest).slice(0, -this.#keep)) {
-      await unlink(join(this.#folder, name)).catch((error: unknown) =>
-        this.#logger.warn({ name, error: messageOf(error) }, 'An old checkpoint could not be removed'),
-      )
+  /** Damaged files do not count among those kept, nor do such of a higher id: they would push whole ones out. */
+  async #removeOld(newest: CheckpointName): Promise<void> {
+    const files = (await this.#files()).filter(({ token, id }) => token < newest.token || id <= newest.id)
+    const oldestKept = files.filter(({ name }) => !this.#damaged.has(name)).at(-this.#keep)
+    for (const { name } of oldestKept === undefined ? [] : files.slice(0, files.indexOf(oldestKept))) {
+      await this.#remove(name)
     }
   }
-}
 
-/** Makes the new folders durable: each is an entry of the one above, up to that of the topmost one that was made. */
-async function syncEntries(folder: string, topmost: string): Promise<void> {
-  for (let made = folder; made.length >= topmost.length; made = dirname(made)) await syncFolder(dirname(made))
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r')
-  try {
-    await folder.sync()
-  } finally {
-    await folder.close()
+  async #remove(name: string): Promise<void> {
+    await unlink(join(this.#folder, name)).catch((error: unknown) =>
+      this.#logger.warn({ name, error: messageOf(error) }, 'An old checkpoint could not be removed'),
+    )
   }
 }
 

@@ -1,129 +1,180 @@
 import { randomBytes } from 'node:crypto'
-import { type FileHandle, link, open, rename, stat, unlink } from 'node:fs/promises'
-import { connect, createServer, type Server } from 'node:net'
+import { link, readdir, rename, stat, unlink } from 'node:fs/promises'
+import type { Server } from 'node:net'
 import { join } from 'node:path'
 import { messageOf, SluiceError } from '../errors.ts'
+import { failpoint } from '../runtime/failpoints.ts'
+import { newestToken, ownerName, ownerToken } from './names.ts'
+import { closeServer, codeOf, inodeOf, isAlive, listen, OPEN_FILES, type Way, wayTo } from './owner-socket.ts'
 
-/** Linux refuses a longer socket path; some systems allow 104 bytes only. */
-const MAX_SOCKET_PATH_BYTES = 100
-const CONNECT_TIMEOUT_MS = 2_000
-const SOCKET_NAME = 'owner.sock'
-/** Looks at an owner that seems dead, before other starters are told from a live one. */
+/** Looks at a folder in which others are starting, before they are told from a live owner. */
 const ROUNDS = 5
-/** Linux shows open folders here, under paths that are always short. */
-const OPEN_FILES = '/proc/self/fd'
+const ASIDE = /^owner\.sock\.[0-9a-f]{8}$/
 
 /** Holds a folder for this process. */
 export interface Owner extends AsyncDisposable {
+  /** One more than that of the owner before: never given twice. */
+  readonly token: number
   /** @throws SluiceError `SLUICE_STATE_FENCED` when another process has taken the folder over. */
   verify(): Promise<void>
 }
 
+export interface OwnershipOptions {
+  /**
+   * Leaves no file behind at the end. Tokens may then be given again, which is harmless only where nothing that was written
+   * under one is looked at.
+   *
+   * @default false
+   */
+  readonly leavesNothing?: boolean
+  /** Where open folders have short paths. */
+  readonly openFiles?: string
+}
+
 /**
- * Takes a folder: a unix socket in it listens as long as this process lives, and the kernel ends that with any death. A dead
- * owner's socket file stays behind but refuses the connection, which is how it is known to be dead; a pid would not do, because
- * in containers every process is pid 1.
+ * Takes a folder. The owner is a file `owner-<token>`, made under the next free token and never replaced: that file is its
+ * fencing token, and whoever finds a higher one than its own has been overtaken. It is also a unix socket that listens as long as
+ * the process lives. The kernel ends that with any death, which is how a dead owner is told from a live one; a pid would not do,
+ * because in containers every process is pid 1.
  *
- * Two starters that both find a dead owner may both take its place; the file system keeps one of the two sockets, and
- * {@link Owner.verify}, called before every store, stops the process whose socket is no longer there.
- *
- * The socket is always in the folder itself, so that all who share the folder meet there, whatever else differs between them.
+ * A machine cannot see whether an owner on another machine lives, and takes its place. {@link Owner.verify}, called before and
+ * after everything that is stored, stops the one that was overtaken.
  *
  * @throws SluiceError `SLUICE_STATE_OWNED` when a live process has the folder, `SLUICE_STATE_STORAGE` when its path is too long.
  */
-export async function takeOwnership(folder: string, openFiles: string = OPEN_FILES): Promise<Owner> {
-  const way = await wayTo(folder, openFiles)
+export async function takeOwnership(folder: string, options: OwnershipOptions = {}): Promise<Owner> {
+  const asideName = `owner.sock.${randomBytes(4).toString('hex')}`
+  const way = await wayTo(folder, asideName, options.openFiles ?? OPEN_FILES).catch((error: unknown) => {
+    throw cannotOwn(folder, error)
+  })
   try {
-    return await own(folder, way)
+    // Made under a name of its own: it listens before anyone can find it, and closing it removes that name only.
+    const server = await listen(join(way.short, asideName))
+    try {
+      return await own(folder, asideName, server, way, options.leavesNothing === true)
+    } catch (error) {
+      await closeServer(server)
+      throw error
+    }
   } catch (error) {
     await way.handle?.close()
-    throw error
+    throw cannotOwn(folder, error)
   }
 }
 
-async function own(folder: string, way: Way): Promise<Owner> {
-  const asideName = SOCKET_NAME + randomSuffix()
-  const path = join(folder, SOCKET_NAME)
-  const aside = join(folder, asideName)
-  // Made under a name of its own: its inode is known before anyone else can replace it, and closing it removes that name only,
-  // never the socket of a process that took over.
-  const server = await listen(join(way.short, asideName))
-  const published = async (inode: number): Promise<Owner> => {
-    await unlink(aside).catch(() => undefined)
-    return owner(folder, path, server, inode, way)
-  }
+/** The newest owner of a folder, as it looks from this machine; token 0 when there was never one with a token. */
+export async function findOwner(folder: string): Promise<{ readonly token: number; readonly alive: boolean }> {
+  const names = await readdir(folder)
+  const way = await wayTo(folder, 'owner.sock.00000000', OPEN_FILES)
   try {
-    const { ino } = await stat(aside)
-    for (let round = 0; round < ROUNDS; round++) {
-      if (await publish(aside, path)) return await published(ino)
-      const judged = await inodeOf(path)
-      if (await isAlive(join(way.short, SOCKET_NAME))) {
-        throw new SluiceError(
-          'SLUICE_STATE_OWNED',
-          `another process owns the checkpoints in ${folder}: two owners would acknowledge each other's records; stop it, or give this job a folder or a name of its own`,
-          { facts: { folder } },
-        )
-      }
-      // Another starter may have taken the dead one's place since the look.
-      if ((await inodeOf(path)) === judged) await unlink(path).catch(() => undefined)
-    }
-    // Whoever removed a socket tries to put its own there: of any number of starters, one wins.
-    if (await publish(aside, path)) return await published(ino)
-    throw new SluiceError(
-      'SLUICE_STATE_OWNED',
-      `other processes are starting on the checkpoints in ${folder} at this moment`,
-      { facts: { folder } },
-    )
-  } catch (error) {
-    await close(server)
-    if (SluiceError.isInstance(error)) throw error
-    throw cannotOwn(path, error)
+    return { token: newestToken(names), alive: await anyAlive(names, way) }
+  } finally {
+    await way.handle?.close()
   }
 }
 
-function owner(folder: string, path: string, server: Server, inode: number, way: Way): Owner {
-  const isOurs = async (): Promise<boolean> => (await inodeOf(path)) === inode
-  return {
-    async verify() {
-      let ours: boolean
-      try {
-        ours = await isOurs()
-      } catch (error) {
-        throw cannotOwn(path, error)
-      }
-      if (ours) return
+async function own(
+  folder: string,
+  asideName: string,
+  server: Server,
+  way: Way,
+  leavesNothing: boolean,
+): Promise<Owner> {
+  const aside = join(folder, asideName)
+  const { ino } = await stat(aside)
+  for (let round = 0; round < ROUNDS; round++) {
+    const names = await readdir(folder)
+    if (await anyAlive(names, way)) {
       throw new SluiceError(
-        'SLUICE_STATE_FENCED',
-        `another process took over the checkpoints in ${folder}: this one stops`,
+        'SLUICE_STATE_OWNED',
+        `another process owns the checkpoints in ${folder}: two owners would acknowledge each other's records; stop it, or give this job a folder or a name of its own`,
         { facts: { folder } },
       )
-    },
-    async [Symbol.asyncDispose]() {
-      if (await isOurs().catch(() => false)) await unlink(path).catch(() => undefined)
-      await close(server)
-      // Only now: closing a server removes the name that it was bound to, by the same way.
-      await way.handle?.close()
-    },
+    }
+    const token = newestToken(names) + 1
+    if (!(await publish(aside, join(folder, ownerName(token))))) continue
+    const owner = new FolderOwner(folder, token, ino, server, way, leavesNothing)
+    try {
+      // A slow starter may have made a token that others have given and cleaned away meanwhile.
+      await owner.verify()
+    } catch (error) {
+      await unlink(join(folder, ownerName(token))).catch(() => undefined)
+      if (SluiceError.isInstance(error) && error.code === 'SLUICE_STATE_FENCED') continue
+      throw error
+    }
+    await unlink(aside).catch(() => undefined)
+    await removeOld(folder, token, way)
+    return owner
+  }
+  throw new SluiceError(
+    'SLUICE_STATE_OWNED',
+    `other processes are starting on the checkpoints in ${folder} at this moment`,
+    { facts: { folder } },
+  )
+}
+
+class FolderOwner implements Owner {
+  readonly token: number
+  readonly #folder: string
+  readonly #inode: number
+  readonly #server: Server
+  readonly #way: Way
+  readonly #leavesNothing: boolean
+
+  constructor(folder: string, token: number, inode: number, server: Server, way: Way, leavesNothing: boolean) {
+    this.token = token
+    this.#folder = folder
+    this.#inode = inode
+    this.#server = server
+    this.#way = way
+    this.#leavesNothing = leavesNothing
+  }
+
+  async verify(): Promise<void> {
+    if (failpoint('sabotage:ignore-owner')) return
+    let ours: boolean
+    try {
+      const newest = Math.max(...(await readdir(this.#folder)).map((name) => ownerToken(name) ?? -1))
+      ours = newest === this.token && (await this.#isInPlace())
+    } catch (error) {
+      throw cannotOwn(this.#folder, error)
+    }
+    if (ours) return
+    throw new SluiceError(
+      'SLUICE_STATE_FENCED',
+      `another process took over the checkpoints in ${this.#folder}, or they were removed: this one stops`,
+      { facts: { folder: this.#folder, token: this.token } },
+    )
+  }
+
+  /** The file stays: without it the token could be given again. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const path = join(this.#folder, ownerName(this.token))
+    if (this.#leavesNothing && (await this.#isInPlace().catch(() => false))) await unlink(path).catch(() => undefined)
+    await closeServer(this.#server)
+    // Only now: closing a server removes the name that it was bound to, by the same way.
+    await this.#way.handle?.close()
+  }
+
+  /** In a folder that was removed and made anew, another may have the same token. */
+  async #isInPlace(): Promise<boolean> {
+    return (await inodeOf(join(this.#folder, ownerName(this.token)))) === this.#inode
   }
 }
 
-/** Undefined when there is nothing at the path. */
-async function inodeOf(path: string): Promise<number | undefined> {
-  try {
-    return (await stat(path)).ino
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return undefined
-    throw error
-  }
+async function anyAlive(names: readonly string[], way: Way): Promise<boolean> {
+  for (const name of names) if (ownerToken(name) !== undefined && (await isAlive(join(way.short, name)))) return true
+  return false
 }
 
-/** Gives the socket its well-known name, unless another has it. */
+/** Gives the socket its token's name, unless another has it. */
 async function publish(aside: string, path: string): Promise<boolean> {
   try {
     await link(aside, path)
     return true
   } catch (error) {
     if (codeOf(error) === 'EEXIST') return false
+    if (codeOf(error) === 'ENOENT') throw error
     // Not every file system links sockets. Renaming replaces what is there, so a look goes first; of two that look at the same
     // moment, verify() stops one.
     if ((await inodeOf(path)) !== undefined) return false
@@ -132,71 +183,20 @@ async function publish(aside: string, path: string): Promise<boolean> {
   }
 }
 
-/** How socket calls, which take short paths only, reach a folder. */
-interface Way {
-  readonly short: string
-  /** The open folder, when the way leads through it. */
-  readonly handle: FileHandle | undefined
+/** Removes what owners of before, and starters that were killed, have left. */
+async function removeOld(folder: string, token: number, way: Way): Promise<void> {
+  for (const name of await readdir(folder)) {
+    const old = ownerToken(name)
+    const isOld = old === undefined ? ASIDE.test(name) && !(await isAlive(join(way.short, name))) : old < token
+    if (isOld) await unlink(join(folder, name)).catch(() => undefined)
+  }
 }
 
-async function wayTo(folder: string, openFiles: string): Promise<Way> {
-  const bytes = Buffer.byteLength(join(folder, SOCKET_NAME + randomSuffix()))
-  if (bytes <= MAX_SOCKET_PATH_BYTES) return { short: folder, handle: undefined }
-  const handle = await open(folder, 'r')
-  const short = join(openFiles, String(handle.fd))
-  if ((await inodeOf(short)) === (await handle.stat()).ino) return { short, handle }
-  await handle.close()
-  throw new SluiceError(
-    'SLUICE_STATE_STORAGE',
-    `the path of the folder ${folder} is too long: a unix socket in it takes ${bytes} bytes, and this system allows ${MAX_SOCKET_PATH_BYTES}; use a folder with a shorter path, or a shorter job name`,
-    { facts: { folder, bytes, allowed: MAX_SOCKET_PATH_BYTES } },
-  )
-}
-
-function randomSuffix(): string {
-  return `.${randomBytes(4).toString('hex')}`
-}
-
-function listen(path: string): Promise<Server> {
-  return new Promise((resolve, reject) => {
-    const server = createServer((socket) => socket.destroy())
-    server.once('error', (error) => reject(cannotOwn(path, error)))
-    server.listen(path, () => {
-      // Ownership must not keep a finished process alive.
-      server.unref()
-      resolve(server)
-    })
-  })
-}
-
-function close(server: Server): Promise<void> {
-  return new Promise((resolve) => {
-    server.close(() => resolve())
-  })
-}
-
-function isAlive(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(path)
-    const end = (alive: boolean): void => {
-      socket.destroy()
-      resolve(alive)
-    }
-    // A frozen owner accepts through its backlog without answering: alive until shown otherwise.
-    socket.setTimeout(CONNECT_TIMEOUT_MS, () => end(true))
-    socket.once('connect', () => end(true))
-    socket.once('error', (error) => end(codeOf(error) !== 'ECONNREFUSED' && codeOf(error) !== 'ENOENT'))
-  })
-}
-
-function codeOf(error: unknown): unknown {
-  return error instanceof Error ? Reflect.get(error, 'code') : undefined
-}
-
-function cannotOwn(path: string, error: unknown): SluiceError {
-  return new SluiceError('SLUICE_STATE_STORAGE', `cannot own ${path}: ${messageOf(error)}`, {
+function cannotOwn(folder: string, error: unknown): SluiceError {
+  if (SluiceError.isInstance(error)) return error
+  return new SluiceError('SLUICE_STATE_STORAGE', `cannot own ${folder}: ${messageOf(error)}`, {
     cause: error,
     restartable: true,
-    facts: { path },
+    facts: { folder },
   })
 }

@@ -66,7 +66,7 @@ export async function replayedIds(path: string): Promise<Set<string>> {
 async function own(path: string): Promise<Owner> {
   const folder = dirname(path)
   try {
-    return await takeOwnership(folder)
+    return await takeOwnership(folder, { leavesNothing: true })
   } catch (error) {
     if (!SluiceError.isInstance(error) || error.code !== 'SLUICE_STATE_OWNED') throw unwritable(path, error)
     throw new SluiceError(

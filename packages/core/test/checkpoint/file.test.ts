@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { decodeCheckpoint, encodeCheckpoint } from '../../src/checkpoint/format.ts'
+import { checkpointName } from '../../src/checkpoint/names.ts'
 import type { Checkpoint, CheckpointStore } from '../../src/checkpoint/storage.ts'
 import { fileCheckpoints, memoryCheckpoints, silentLogger, SluiceError } from '../../src/index.ts'
 import { folder, recorder } from '../job/harness.ts'
@@ -23,7 +24,8 @@ async function withStore<T>(root: string, use: (store: CheckpointStore) => Promi
 }
 
 const files = (root: string): string[] => readdirSync(join(root, 'test')).filter((name) => name.endsWith('.json'))
-const nameOf = (id: number): string => `checkpoint-${String(id).padStart(12, '0')}.json`
+/** Of the first owner, unless another is named. */
+const nameOf = (id: number, token = 1): string => checkpointName(token, id)
 
 async function rejection(promise: Promise<unknown>): Promise<SluiceError> {
   const error: unknown = await promise.then(
@@ -77,7 +79,9 @@ describe('file checkpoints', () => {
   test('never let damaged files of higher ids push out the one that was just stored', async () => {
     const root = folder()
     await withStore(root, (store) => store.store(checkpoint(1)))
-    for (const id of [2, 3]) writeFileSync(join(root, 'test', nameOf(id)), 'damaged')
+    for (const id of [2, 3]) {
+      for (const token of [1, 2]) writeFileSync(join(root, 'test', nameOf(id, token)), 'damaged')
+    }
     await withStore(
       root,
       async (store) => {
@@ -99,7 +103,7 @@ describe('file checkpoints', () => {
       await store.store(checkpoint(2))
       expect(await store.load()).toEqual(checkpoint(2))
     })
-    expect(readdirSync(join(root, 'test')).toSorted()).toEqual([nameOf(1), nameOf(2), 'notes.txt'])
+    expect(readdirSync(join(root, 'test')).toSorted()).toEqual([nameOf(1, 2), nameOf(2, 2), 'notes.txt', 'owner-2'])
   })
 
   test('of two jobs in one folder do not meet', async () => {
@@ -199,29 +203,34 @@ describe('damage', () => {
     const error = await rejection(store.load())
     writeFileSync(first, kept)
     expect(error).toMatchObject({ code: 'SLUICE_STATE_CORRUPTED', restartable: false })
-    expect(error.message).toMatch(/checkpoint-000000000002\.json.*checkpoint-000000000001\.json.*delete it/)
+    expect(error.message).toMatch(
+      /checkpoint-00000001-000000000002\.json.*checkpoint-00000001-000000000001\.json.*sluice checkpoints reset/,
+    )
   })
 
   test('a whole file of a newer format is refused, never passed over', async () => {
     const text = whole.toString('utf8')
     const { createHash } = await import('node:crypto')
     const end = text.indexOf(',"sha256"')
-    const signed = text.slice(0, end).replace('"format":1', '"format":2')
+    const signed = text.slice(0, end).replace('"format":2', '"format":3')
     const body = text.slice(text.indexOf('\n') + 1)
     const sha256 = createHash('sha256').update(signed).update(body).digest('hex')
     writeFileSync(path, `${signed},"sha256":"${sha256}"}\n${body}`)
     const error = await rejection(store.load())
-    expect(error).toMatchObject({ code: 'SLUICE_STATE_NEWER', restartable: false, facts: { format: 2, readable: 1 } })
+    expect(error).toMatchObject({ code: 'SLUICE_STATE_NEWER', restartable: false, facts: { format: 3, readable: 2 } })
   })
 })
 
 describe('the format', () => {
   test('is two lines of JSON: a header for people and tools, and the states', () => {
-    const [header, body, rest] = encodeCheckpoint(checkpoint(7)).toString('utf8').split('\n')
+    const [header, body, rest] = encodeCheckpoint(checkpoint(7), 5).toString('utf8').split('\n')
     expect(JSON.parse(header ?? '')).toEqual({
-      format: 1,
+      format: 2,
       package: '@sluice/core',
+      version: expect.stringMatching(/^\d+\.\d+\.\d+/) as unknown,
       job: 'test',
+      uids: ['kinesis'],
+      token: 5,
       id: 7,
       createdAtMs: 1_700_000_000_007,
       bodyBytes: Buffer.byteLength(`${body}\n`),
@@ -233,7 +242,7 @@ describe('the format', () => {
 
   test('a job name with a line end or a quote does not break it', () => {
     const odd = { ...checkpoint(1), job: 'a"\n,"sha256":"' }
-    expect(decodeCheckpoint(encodeCheckpoint(odd))).toEqual({ checkpoint: odd })
+    expect(decodeCheckpoint(encodeCheckpoint(odd, 5))).toMatchObject({ checkpoint: odd, token: 5 })
   })
 })
 

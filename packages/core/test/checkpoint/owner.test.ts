@@ -13,7 +13,9 @@ import {
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { encodeCheckpoint } from '../../src/checkpoint/format.ts'
 import { takeOwnership } from '../../src/checkpoint/owner.ts'
+import type { Checkpoint } from '../../src/checkpoint/storage.ts'
 import { fileCheckpoints, fromIterable, noRestart, silentLogger, SluiceError, stream } from '../../src/index.ts'
 import { InMemorySink, InMemorySource, setFailpoint, VirtualClock } from '../../src/testing.ts'
 import { failure, folder, until } from '../job/harness.ts'
@@ -35,6 +37,8 @@ async function child(
 
 const open = (root: string): ReturnType<ReturnType<typeof fileCheckpoints>['open']> =>
   fileCheckpoints(root).open('test', silentLogger)
+
+const checkpoint = (id: number): Checkpoint => ({ id, job: 'test', createdAtMs: 0, sources: {} })
 
 /** How many descriptors of this process lead to the folder or into it. */
 function openDescriptors(folderPath: string): number {
@@ -79,7 +83,7 @@ describe('one owner', () => {
     await expect(open(root)).rejects.toMatchObject({ code: 'SLUICE_STATE_OWNED', restartable: false })
     other.process.kill('SIGKILL')
     await once(other.process, 'exit')
-    expect(existsSync(join(root, 'test', 'owner.sock'))).toBe(true)
+    expect(existsSync(join(root, 'test', 'owner-1'))).toBe(true)
     await using store = await open(root)
     await store.store({ id: 1, job: 'test', createdAtMs: 0, sources: {} })
   })
@@ -91,14 +95,15 @@ describe('one owner', () => {
     await expect(open(root)).rejects.toMatchObject({ code: 'SLUICE_STATE_OWNED' })
   })
 
-  test('a clean end leaves nothing but the checkpoints', async () => {
+  test('a clean end leaves nothing but the checkpoints and the token, which rises', async () => {
     const root = folder()
     const other = await child(root, 'leave')
     expect(other.said).toBe('owned')
     if (other.process.exitCode === null) await once(other.process, 'exit')
+    expect(readdirSync(join(root, 'test'))).toEqual(['owner-1'])
     const store = await open(root)
     await store[Symbol.asyncDispose]()
-    expect(readdirSync(join(root, 'test'))).toEqual([])
+    expect(readdirSync(join(root, 'test'))).toEqual(['owner-2'])
   })
 
   test.runIf(process.platform === 'linux')(
@@ -106,7 +111,7 @@ describe('one owner', () => {
     async () => {
       const root = join(folder(), 'x'.repeat(120))
       const first = await open(root)
-      expect(existsSync(join(root, 'test', 'owner.sock'))).toBe(true)
+      expect(existsSync(join(root, 'test', 'owner-1'))).toBe(true)
       expect((await child(root, 'stay', { TMPDIR: folder() })).said).toBe('SLUICE_STATE_OWNED')
       await first.store({ id: 1, job: 'test', createdAtMs: 0, sources: {} })
       await using _other = await open(`${root}y`)
@@ -122,7 +127,7 @@ describe('one owner', () => {
   test('a path too long for a socket is refused where there is no other way, and says so', async () => {
     const root = join(folder(), 'x'.repeat(120))
     mkdirSync(root)
-    await expect(takeOwnership(root, '/nowhere')).rejects.toMatchObject({
+    await expect(takeOwnership(root, { openFiles: '/nowhere' })).rejects.toMatchObject({
       code: 'SLUICE_STATE_STORAGE',
       restartable: false,
       message: expect.stringMatching(
@@ -148,30 +153,72 @@ describe('one owner', () => {
     expect(codes(owners)).toEqual(Array.from({ length: 7 }, () => 'SLUICE_STATE_OWNED'))
     await won[0]?.value.verify()
     await won[0]?.value[Symbol.asyncDispose]()
+    expect(readdirSync(root)).toEqual(['owner-1'])
+  })
+
+  test('leaves nothing where it is asked to', async () => {
+    const root = folder()
+    const owner = await takeOwnership(root, { leavesNothing: true })
+    await owner[Symbol.asyncDispose]()
     expect(readdirSync(root)).toEqual([])
   })
 
   test.each(Array.from({ length: 10 }, (_, run) => run))(
-    'of many that find a dead owner exactly one passes verification (%i)',
-    async () => {
+    'of many that find dead owners exactly one takes their place (%i)',
+    async (run) => {
       const root = folder()
-      mkdirSync(join(root, 'test'))
-      await deadSocket(join(root, 'test', 'owner.sock'))
-      const owners = await Promise.allSettled(Array.from({ length: 8 }, () => takeOwnership(join(root, 'test'))))
+      await deadSocket(join(root, 'owner.sock'))
+      await deadSocket(join(root, `owner-${run + 1}`))
+      const owners = await Promise.allSettled(Array.from({ length: 8 }, () => takeOwnership(root)))
       const won = owners.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
-      const verified = await Promise.allSettled(won.map((owner) => owner.verify()))
-      expect(verified.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
-      expect(codes(verified)).toEqual(Array.from({ length: won.length - 1 }, () => 'SLUICE_STATE_FENCED'))
-      await Promise.all(won.map((owner) => owner[Symbol.asyncDispose]()))
+      expect(won).toHaveLength(1)
+      expect(codes(owners)).toEqual(Array.from({ length: 7 }, () => 'SLUICE_STATE_OWNED'))
+      await won[0]?.verify()
+      expect(won[0]?.token).toBe(run + 2)
+      expect(readdirSync(root)).toEqual([`owner-${run + 2}`])
+      await won[0]?.[Symbol.asyncDispose]()
     },
   )
+
+  test('an owner without a token, of an earlier version, is respected while it lives', async () => {
+    const root = folder()
+    const server = createServer().listen(join(root, 'owner.sock'))
+    await once(server, 'listening')
+    await expect(takeOwnership(root)).rejects.toMatchObject({ code: 'SLUICE_STATE_OWNED' })
+    server.close()
+    await once(server, 'close')
+    const owner = await takeOwnership(root)
+    await owner[Symbol.asyncDispose]()
+  })
+
+  test('what a starter left that was killed before it had a token is removed', async () => {
+    const root = folder()
+    await deadSocket(join(root, 'owner.sock.0123abcd'))
+    const owner = await takeOwnership(root)
+    expect(readdirSync(root)).toEqual(['owner-1'])
+    await owner[Symbol.asyncDispose]()
+  })
+
+  test('a token is higher than that of any checkpoint, also where the owners files were not copied along', async () => {
+    const root = folder()
+    writeFileSync(join(root, 'checkpoint-00000041-000000000007.json'), '')
+    const owner = await takeOwnership(root)
+    expect(owner.token).toBe(42)
+    await owner[Symbol.asyncDispose]()
+  })
 })
 
-/** As another process does that took the owner for dead. */
-async function overtake(path: string): Promise<Awaited<ReturnType<typeof takeOwnership>>> {
-  unlinkSync(join(path, 'owner.sock'))
-  return takeOwnership(path)
+/** Does what a process on another machine does, to which the socket of the owner does not answer. */
+async function elsewhere<T>(start: () => Promise<T>): Promise<T> {
+  const remove = setFailpoint('owner:elsewhere', () => true)
+  try {
+    return await start()
+  } finally {
+    remove()
+  }
 }
+
+const overtake = (path: string): ReturnType<typeof takeOwnership> => elsewhere(() => takeOwnership(path))
 
 describe('an owner whose place was taken', () => {
   test('is told so at its next store, and nothing is stored', async () => {
@@ -182,23 +229,65 @@ describe('an owner whose place was taken', () => {
       code: 'SLUICE_STATE_FENCED',
       restartable: false,
     })
-    expect(readdirSync(join(root, 'test'))).toEqual(['owner.sock'])
+    expect(readdirSync(join(root, 'test'))).toEqual(['owner-2'])
+    await expect(store.load()).rejects.toMatchObject({ code: 'SLUICE_STATE_FENCED' })
+    await expect(store.storeHint?.({ checkpointId: 1, emitted: {} })).rejects.toMatchObject({
+      code: 'SLUICE_STATE_FENCED',
+    })
     await store[Symbol.asyncDispose]()
   })
 
-  test('is told so also when it lost its place while it wrote: what the next owner stored is not replaced', async () => {
+  test('is told so also when it lost its place while it wrote: nothing of it is published', async () => {
     const root = folder()
     const store = await open(root)
-    await store.store({ id: 1, job: 'test', createdAtMs: 0, sources: {} })
-    const remove = setFailpoint('checkpoint:written', () => unlinkSync(join(root, 'test', 'owner.sock')))
+    await store.store(checkpoint(1))
+    const path = join(root, 'test')
+    const remove = setFailpoint('checkpoint:written', () => renameSync(join(path, 'owner-1'), join(path, 'owner-2')))
     onTestFinished(remove)
-    await expect(store.store({ id: 2, job: 'test', createdAtMs: 0, sources: {} })).rejects.toMatchObject({
-      code: 'SLUICE_STATE_FENCED',
-      restartable: false,
-    })
-    await using next = await open(root)
-    expect(await next.load()).toMatchObject({ id: 1 })
+    await expect(store.store(checkpoint(2))).rejects.toMatchObject({ code: 'SLUICE_STATE_FENCED', restartable: false })
+    expect(readdirSync(path).toSorted()).toEqual(['checkpoint-00000001-000000000001.json', 'owner-2'])
     await store[Symbol.asyncDispose]()
+  })
+
+  test('publishes nothing that the new owner or a later one uses, and is told so before it acknowledges', async () => {
+    const root = folder()
+    const path = join(root, 'test')
+    const stale = await open(root)
+    await stale.store(checkpoint(1))
+    const taker = await elsewhere(() => open(root))
+    expect(await taker.load()).toEqual(checkpoint(1))
+    // It had looked just before the other took over, and was frozen there until now.
+    writeFileSync(join(path, 'checkpoint-00000001-000000000009.json'), encodeCheckpoint(checkpoint(9), 1))
+    await expect(stale.store(checkpoint(10))).rejects.toMatchObject({ code: 'SLUICE_STATE_FENCED' })
+    expect(await taker.load()).toEqual(checkpoint(1))
+    await stale[Symbol.asyncDispose]()
+    await taker[Symbol.asyncDispose]()
+    await using later = await open(root)
+    expect(await later.load()).toEqual(checkpoint(1))
+  })
+
+  test('is told so when it was overtaken between its last look and the rename', async () => {
+    const root = folder()
+    const path = join(root, 'test')
+    const stale = await open(root)
+    const remove = setFailpoint('checkpoint:renamed', () => renameSync(join(path, 'owner-1'), join(path, 'owner-2')))
+    onTestFinished(remove)
+    await expect(stale.store(checkpoint(1))).rejects.toMatchObject({ code: 'SLUICE_STATE_FENCED' })
+    await stale[Symbol.asyncDispose]()
+  })
+
+  test('is told so when the folder was removed and made anew, and another has the same token', async () => {
+    const root = folder()
+    const stale = await takeOwnership(root)
+    renameSync(join(root, 'owner-1'), join(root, 'gone'))
+    await expect(stale.verify()).rejects.toMatchObject({ code: 'SLUICE_STATE_FENCED' })
+    const other = await takeOwnership(root)
+    expect(other.token).toBe(stale.token)
+    await expect(stale.verify()).rejects.toMatchObject({ code: 'SLUICE_STATE_FENCED' })
+    await other.verify()
+    await stale[Symbol.asyncDispose]()
+    await other.verify()
+    await other[Symbol.asyncDispose]()
   })
 
   test('does not take the new owner down with it when it ends', async () => {
@@ -264,6 +353,6 @@ test('a job on files goes on where the last process ended, with rising ids', asy
       .filter((name) => name.startsWith('checkpoint-'))
       .toSorted()
       .at(-1)
-    expect(newest).toBe(`checkpoint-00000000000${run === 0 ? 2 : 3}.json`)
+    expect(newest).toBe(`checkpoint-0000000${run + 1}-00000000000${run === 0 ? 2 : 3}.json`)
   }
 })
