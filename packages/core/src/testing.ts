@@ -31,6 +31,13 @@ export { type LogReading, MemoryLog, type MemorySplit, type OnPositionLost } fro
 export { compareLedger, type LedgerEntry, type LedgerReport, payloadHash } from './testing/ledger.ts'
 export { ScriptedSink, type ScriptedSinkOptions } from './testing/scripted-sink.ts'
 export {
+  type CommitCommand,
+  type FetchCommand,
+  type ScriptedEnumeratorState,
+  ScriptedSource,
+  type ScriptedSourceOptions,
+} from './testing/scripted-source.ts'
+export {
   type EntryAnswer,
   ScriptedStore,
   type ScriptedStoreOptions,

@@ -138,14 +138,16 @@ export class InMemorySource<T> implements Source<T, MemorySplit, MemoryEnumerato
   }
 }
 
-function memoryEnumerator(
+/** Assigns the splits of a log in turn, those of a checkpoint where it says. */
+export function memoryEnumerator(
   context: EnumeratorContext<MemorySplit>,
   log: MemoryLog<unknown>,
-  restored: RestoredSource<MemorySplit, MemoryEnumeratorState> | undefined,
+  restored: RestoredSource<MemorySplit, MemoryEnumeratorState | null> | undefined,
   initialPosition: 'earliest' | 'latest',
   finished: string[],
 ): SplitEnumerator<MemoryEnumeratorState> {
-  const known = new Set(restored?.enumerator.known)
+  // Earlier versions kept no state: what they knew were their splits.
+  const known = new Set(restored?.enumerator?.known ?? restored?.splits.map(({ splitId }) => splitId))
   let assigned = 0
   let stopped = false
   const assign = (split: MemorySplit): void => {
