@@ -38,6 +38,16 @@ export interface Coverage {
   covers(position: Position): boolean
 }
 
+/** The checker's view of a source's service that keeps positions. */
+export interface AcknowledgementView {
+  /** Stands before the service's acknowledgements. */
+  readonly gate: WriteGate
+  /** Every record that was acknowledged, in order. */
+  journal(): readonly Acknowledgement[]
+  /** The subject has ended: what it held in the service is given to the next one at once, as after its timeout. */
+  subjectEnded(): void
+}
+
 /** The servers around a subject, and the checker's view of them. The subject can reach neither journal nor ledger. */
 export interface PipelineUnderTest extends AsyncDisposable {
   /** The program that is put under faults, and the JSON that it is given in `SLUICE_CAMPAIGN_SUBJECT`. */
@@ -48,22 +58,36 @@ export interface PipelineUnderTest extends AsyncDisposable {
   produce(records: readonly GeneratedRecord[]): Promise<readonly ProducedRecord[]>
   /** Everything that is in the journal now. */
   arrivals(): Promise<readonly Arrival[]>
-  /** Reads the stored checkpoint. Only while no subject runs. */
+  /** What will not be read again: by the stored checkpoint, or by what was acknowledged. Only while no subject runs. */
   coverage(): Promise<Coverage>
+  /** Only with position authority `external`. */
+  readonly acknowledgements?: AcknowledgementView
+}
+
+/** A record that the subject has acknowledged, from the journal of the source's service. */
+export interface Acknowledgement {
+  readonly position: Position
+  /** `process.hrtime.bigint()` when it was journalled. */
+  readonly atNs: bigint
 }
 
 /** Starts the servers of one pipeline, anew for each run. */
 export interface PipelineDefinition {
   readonly name: string
   readonly summary: string
+  /** Who keeps the positions: the subject's checkpoints, or the source's service. */
+  readonly positionAuthority: 'checkpoint' | 'external'
   /** @param folder - holds the data of the servers and the state of the subject. */
   open(folder: string): Promise<PipelineUnderTest>
 }
 
 /** How much a campaign does. */
 export interface Size {
-  readonly kills: number
+  /** Faults to plan, of the campaign's kind. */
+  readonly faults: number
   readonly records: number
+  /** How long a campaign lasts that goes by time; absent for the others. */
+  readonly minutes?: number
 }
 
 /** What a run was asked for. */
@@ -116,12 +140,14 @@ export interface Campaign {
   readonly summary: string
   /** The first one is the default. */
   readonly pipelines: readonly PipelineDefinition[]
+  /** What its faults are, in words: `kills`. */
+  readonly faults: string
   /** Deliberate defects that it must catch. */
   readonly sabotages: readonly string[]
   readonly full: Size
   readonly quick: Size
-  /** Why a size cannot prove anything; empty if it can. */
-  problems(size: Size): readonly string[]
+  /** Why a size cannot prove anything with the pipeline; empty if it can. */
+  problems(size: Size, pipeline: PipelineDefinition): readonly string[]
   /** Never rejects: what went wrong is a failure in the report. */
   run(context: RunContext): Promise<CampaignReport>
 }

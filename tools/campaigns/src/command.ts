@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util'
-import type { Campaign, RunOptions } from './campaign.ts'
+import type { Campaign, RunOptions, Size } from './campaign.ts'
 
 export type Command =
   | { readonly kind: 'help' }
@@ -17,11 +17,12 @@ export class UsageError extends Error {
   }
 }
 
-const VALUES = ['pipeline', 'seed', 'kills', 'records', 'sabotage'] as const
+const VALUES = ['pipeline', 'seed', 'faults', 'records', 'minutes', 'sabotage'] as const
 const FLAGS = ['quick', 'list', 'help'] as const
 type ValueName = (typeof VALUES)[number]
 type FlagName = (typeof FLAGS)[number]
 const MAX_SEED = 0xffff_ffff
+const MAX_MINUTES = 120
 
 export const HELP = `Fault campaigns: real processes, real servers, an independent checker
 
@@ -29,8 +30,9 @@ Usage: npm run campaign -- NAME [options]
 
   --pipeline <name>   pipeline to put under faults (default: the campaign's first)
   --seed <n>          0 to ${MAX_SEED}: chooses the data and the faults (default: a random one, printed)
-  --kills <n>         faults to plan (default: the campaign's)
+  --faults <n>        faults to plan: kills, signals, jumps (default: the campaign's)
   --records <n>       records to produce, at least (default: the campaign's)
+  --minutes <n>       1 to 120: how long a campaign lasts that goes by time (default: the campaign's)
   --quick             a short run, for CI
   --sabotage <name>   break one promise on purpose: the campaign must then fail
   --list              list campaigns, their pipelines and sabotages
@@ -60,19 +62,25 @@ export function readCommand(args: readonly string[], campaigns: readonly Campaig
     return undefined
   }
   const seed = number('seed', MAX_SEED) ?? Math.trunc(Math.random() * MAX_SEED)
-  const kills = number('kills', 10_000)
+  const faults = number('faults', 10_000)
   const records = number('records', 10_000_000)
   if (campaign === undefined) throw new UsageError(problems)
   const base = flags.has('quick') ? campaign.quick : campaign.full
-  const size = { kills: kills ?? base.kills, records: records ?? base.records }
-  problems.push(...campaign.problems(size))
+  const minutes = number('minutes', MAX_MINUTES) ?? base.minutes
+  if (minutes === 0) problems.push('--minutes must be at least 1, got 0')
+  if (minutes !== undefined && base.minutes === undefined) problems.push(`${campaign.name} does not go by --minutes`)
+  const size: Size = {
+    faults: faults ?? base.faults,
+    records: records ?? base.records,
+    ...(minutes === undefined ? {} : { minutes }),
+  }
   const wanted = values.get('pipeline')
   const pipeline =
     wanted === undefined ? campaign.pipelines[0] : campaign.pipelines.find((each) => each.name === wanted)
   if (pipeline === undefined) {
     const there = campaign.pipelines.map((each) => each.name).join(', ')
     problems.push(`unknown pipeline '${wanted}'; known pipelines of ${campaign.name}: ${there}`)
-  }
+  } else problems.push(...campaign.problems(size, pipeline))
   const sabotage = values.get('sabotage')
   if (sabotage !== undefined && !campaign.sabotages.includes(sabotage)) {
     problems.push(

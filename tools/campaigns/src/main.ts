@@ -22,7 +22,7 @@ function print(line: string): void {
 async function run(campaign: Campaign, options: RunOptions): Promise<number> {
   const { pipeline, seed, size, sabotage } = options
   const what = sabotage === undefined ? '' : `, sabotage ${sabotage}: this run must fail`
-  print(`campaign ${campaign.name}, pipeline ${pipeline.name}, seed ${seed}, ${size.kills} kills${what}`)
+  print(`campaign ${campaign.name}, pipeline ${pipeline.name}, seed ${seed}, ${size.faults} ${campaign.faults}${what}`)
   const folder = mkdtempSync(join(tmpdir(), 'sluice-campaign-'))
   const interrupt = new AbortController()
   const onSignal = (signal: NodeJS.Signals): void => interrupt.abort(new Error(`interrupted by ${signal}`))

@@ -62,33 +62,45 @@ export class WriteGate {
   }
 
   readonly onRequest: RequestHook = async ({ headers }) => {
-    if (!this.#isWrite(headers)) return undefined
-    this.#firstWriteAtNs ??= process.hrtime.bigint()
-    const nth = ++this.#requests
-    this.#held++
-    try {
-      await this.#hold('request', nth)
-    } finally {
-      this.#held--
-    }
+    if (this.#isWrite(headers)) await this.beforeApply()
     return undefined
   }
 
   readonly onResponse: ResponseHook = async ({ request, status }) => {
-    if (!this.#isWrite(request.headers) || status !== 200) return undefined
-    const nth = ++this.#answers
-    this.#unanswered++
-    try {
-      await this.#hold('answer', nth)
-    } finally {
-      this.#unanswered--
-    }
+    if (this.#isWrite(request.headers) && status === 200) await this.beforeAnswer()
     return undefined
   }
 
-  async #hold(at: GateAim['at'], nth: number): Promise<void> {
+  /** Holds a write. @returns false when a fault struck at it: it never reaches the store. */
+  async beforeApply(): Promise<boolean> {
+    this.#firstWriteAtNs ??= process.hrtime.bigint()
+    const nth = ++this.#requests
+    this.#held++
+    try {
+      return await this.#hold('request', nth)
+    } finally {
+      this.#held--
+    }
+  }
+
+  /** Holds the answer of a write that was applied. @returns false when a fault struck at it: nobody gets it. */
+  async beforeAnswer(): Promise<boolean> {
+    const nth = ++this.#answers
+    this.#unanswered++
+    try {
+      return await this.#hold('answer', nth)
+    } finally {
+      this.#unanswered--
+    }
+  }
+
+  async #hold(at: GateAim['at'], nth: number): Promise<boolean> {
     const aim = this.#aim
-    if (aim?.at === at && aim.nth === nth) await aim.strike()
-    else await sleep(this.#delayMs)
+    if (aim?.at !== at || aim.nth !== nth) {
+      await sleep(this.#delayMs)
+      return true
+    }
+    await aim.strike()
+    return false
   }
 }

@@ -22,22 +22,22 @@ describe('command line', () => {
     const { pipeline, seed, size, sabotage } = command.options
     expect(pipeline.name).toBe('kinesis-timestream')
     expect(Number.isInteger(seed)).toBe(true)
-    expect(size.kills).toBe(40)
+    expect(size.faults).toBe(40)
     expect(sabotage).toBeUndefined()
   })
 
   test('all options', () => {
-    const args = '--seed 7 kill --quick --kills 20 --records=500 --pipeline kinesis-timestream --sabotage ack-early'
+    const args = '--seed 7 kill --quick --faults 20 --records=500 --pipeline kinesis-timestream --sabotage ack-early'
     const command = readCommand(args.split(' '), CAMPAIGNS)
     expect(command).toMatchObject({
       kind: 'run',
-      options: { seed: 7, size: { kills: 20, records: 500 }, sabotage: 'ack-early' },
+      options: { seed: 7, size: { faults: 20, records: 500 }, sabotage: 'ack-early' },
     })
   })
 
   test('--quick plans fewer kills, and still two for every window', () => {
     const command = readCommand(['kill', '--quick'], CAMPAIGNS)
-    expect(command).toMatchObject({ kind: 'run', options: { size: { kills: 14 } } })
+    expect(command).toMatchObject({ kind: 'run', options: { size: { faults: 16 } } })
   })
 
   test('--help and --list need no campaign', () => {
@@ -46,13 +46,12 @@ describe('command line', () => {
   })
 
   test('every problem is named at once, with the names that are known', () => {
-    const args = '--seed x --fast --kills 3 --pipeline nowhere --sabotage rain kill --records'
+    const args = '--seed x --fast --faults 3 --pipeline nowhere --sabotage rain kill --records'
     expect(problemsOf(...args.split(' '))).toEqual([
       expect.stringMatching(/unknown option --fast; known options: --pipeline, --seed/),
       '--records needs a value',
       "--seed must be a whole number from 0 to 4294967295, got 'x'",
-      expect.stringContaining('--kills must be at least 14'),
-      "unknown pipeline 'nowhere'; known pipelines of kill: kinesis-timestream",
+      "unknown pipeline 'nowhere'; known pipelines of kill: kinesis-timestream, memory-prefix, memory-individual, memory-external",
       "unknown sabotage 'rain'; known sabotages of kill: ack-early, skip-flush",
     ])
   })
@@ -64,7 +63,7 @@ describe('command line', () => {
     [['kill', '--quick=yes'], "--quick takes no value, got 'yes'"],
     [['kill', '--seed', '1', '--seed', '2'], '--seed is given twice'],
     [['kill', '--seed', '--quick'], '--seed needs a value'],
-    [['kill', '--kills', '20', '--records', '100'], expect.stringContaining('--records must be at least 20 for each')],
+    [['kill', '--faults', '20', '--records', '100'], expect.stringContaining('--records must be at least 20 for each')],
   ])('%j is refused', (args, problem) => {
     expect(problemsOf(...args)).toContainEqual(problem)
   })

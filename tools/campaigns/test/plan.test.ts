@@ -1,27 +1,37 @@
 import { seededRandom } from '@sluice/core/testing'
 import { describe, expect, test } from 'vitest'
-import { HITS_PER_WINDOW, killPlan, MIN_KILLS, sizeProblems } from '../src/kill/plan.ts'
-import { type Evidence, windowOf, WINDOWS } from '../src/kill/windows.ts'
+import { HITS_PER_WINDOW, killPlan, sizeProblems } from '../src/kill/plan.ts'
+import { COMMON_WINDOWS, type Evidence, windowOf, WINDOWS, windowsOf } from '../src/kill/windows.ts'
 import { IDLE } from './support.ts'
 
 describe('plan of the kills', () => {
-  test.each([MIN_KILLS, 25, 40, 200])('%i kills: every window often enough, random ones too', (kills) => {
-    const plan = killPlan(kills, seededRandom(1))
+  test.each([
+    [14, 'checkpoint'],
+    [16, 'external'],
+    [40, 'checkpoint'],
+    [40, 'external'],
+    [200, 'external'],
+  ] as const)('%i kills, authority %s: every window often enough, random ones too', (kills, authority) => {
+    const windows = windowsOf(authority)
+    const plan = killPlan(kills, seededRandom(1), windows)
     expect(plan).toHaveLength(kills)
-    for (const window of WINDOWS) {
+    for (const window of windows) {
       expect(plan.filter(({ aim }) => aim === window).length).toBeGreaterThanOrEqual(HITS_PER_WINDOW)
     }
     expect(plan.filter(({ aim }) => aim === 'random').length).toBeGreaterThanOrEqual(2)
   })
 
   test('a seed replays', () => {
-    expect(killPlan(40, seededRandom(3))).toEqual(killPlan(40, seededRandom(3)))
-    expect(killPlan(40, seededRandom(3))).not.toEqual(killPlan(40, seededRandom(4)))
+    const [first, again, other] = [3, 3, 4].map((seed) => killPlan(40, seededRandom(seed), WINDOWS))
+    expect(again).toEqual(first)
+    expect(other).not.toEqual(first)
   })
 
   test('a size that cannot prove anything is refused', () => {
-    expect(sizeProblems({ kills: MIN_KILLS, records: MIN_KILLS * 20 })).toEqual([])
-    expect(sizeProblems({ kills: MIN_KILLS - 1, records: 10 })).toHaveLength(2)
+    expect(sizeProblems({ faults: 14, records: 280 }, COMMON_WINDOWS)).toEqual([])
+    expect(sizeProblems({ faults: 13, records: 10 }, COMMON_WINDOWS)).toHaveLength(2)
+    expect(sizeProblems({ faults: 15, records: 300 }, WINDOWS)).toHaveLength(1)
+    expect(sizeProblems({ faults: 16, records: 320 }, WINDOWS)).toEqual([])
   })
 })
 
@@ -54,6 +64,16 @@ describe('window of a kill', () => {
     expect(windowOf(died('checkpoint:settled', 7, 8), 'settled-before-store')).toBeUndefined()
     expect(windowOf(died('checkpoint:stored', 7, 7), 'stored-before-ack')).toBeUndefined()
     expect(windowOf(died('checkpoint:stored', 7, 8), 'stored-before-ack')).toBe('stored-before-ack')
+  })
+
+  test('where the service keeps the positions, its journal decides', () => {
+    const external = { storedUnacknowledged: 3, unanswered: 0 }
+    const stored = { ...died('checkpoint:stored', 7, 0), external }
+    expect(windowOf(stored, 'stored-before-ack')).toBe('stored-before-ack')
+    expect(windowOf({ ...stored, external: { ...external, storedUnacknowledged: 0 } }, 'random')).toBeUndefined()
+    expect(windowOf({ ...died('checkpoint:settled', 7, 0), external }, 'random')).toBe('settled-before-store')
+    expect(windowOf({ ...nothing, external }, 'during-ack')).toBeUndefined()
+    expect(windowOf({ ...nothing, external: { ...external, unanswered: 1 } }, 'during-ack')).toBe('during-ack')
   })
 
   test('of several, the one that was aimed at', () => {

@@ -2,7 +2,7 @@ import { compareLedger } from '@sluice/core/testing'
 import { describe, expect, test } from 'vitest'
 import type { KillRecord } from '../src/kill/record.ts'
 import { brokenRules, type KillFacts } from '../src/kill/rules.ts'
-import { WINDOWS } from '../src/kill/windows.ts'
+import { COMMON_WINDOWS as WINDOWS } from '../src/kill/windows.ts'
 import { entry, kill } from './support.ts'
 
 const RECORDS = [1, 2, 3].map((sequence) => entry(sequence))
@@ -13,11 +13,13 @@ function facts(more: Partial<KillFacts> = {}): KillFacts {
   const kills = more.kills ?? KILLS
   return {
     planned: kills.length,
+    windows: WINDOWS,
     kills,
     ledger: compareLedger(RECORDS, RECORDS),
     repeats: { afterLife: kills.map(() => 3), coveredAfterLife: kills.map(() => 0), withinLife: 0, requests: 9 },
     rejected: 0,
     conflicts: 0,
+    acknowledgedEarly: 0,
     dropped: 0,
     returned: 0,
     abandoned: 0,
@@ -116,12 +118,18 @@ describe('rules of the kill campaign', () => {
       },
     )
 
+    test('a record that is acknowledged before it is written', () => {
+      expect(brokenRules(facts({ acknowledgedEarly: 1 }))).toEqual([
+        '1 records were acknowledged before they were written',
+      ])
+    })
+
     test('a checkpoint that covers what the store does not hold, told when it grows', () => {
       const lost = [0, 0, 4, 4, 4, 6, 6, 6, 6, 6, 6, 6]
       const kills = changed(({ number }) => ({ coveredButMissing: lost[number - 1] ?? 0 }))
       expect(brokenRules(facts({ kills }))).toEqual([
-        'at kill 3 the checkpoint covered 4 records that the store did not hold',
-        'at kill 6 the checkpoint covered 6 records that the store did not hold',
+        'at kill 3, 4 records were covered or acknowledged that the store did not hold',
+        'at kill 6, 6 records were covered or acknowledged that the store did not hold',
       ])
     })
   })
@@ -132,14 +140,14 @@ describe('rules of the kill campaign', () => {
       expect(brokenRules(facts({ repeats: { ...facts().repeats, afterLife } }))).toEqual([])
       afterLife[4] = 11
       expect(brokenRules(facts({ repeats: { ...facts().repeats, afterLife } }))).toEqual([
-        'kill 5 led to 11 repeats, but 10 were emitted since the last checkpoint',
+        'kill 5 led to 11 repeats, but 10 were emitted and not yet covered',
       ])
     })
 
     test('of records that the checkpoint covered, or without a kill', () => {
       const coveredAfterLife = KILLS.map(({ number }) => (number === 2 ? 1 : 0))
       expect(brokenRules(facts({ repeats: { ...facts().repeats, coveredAfterLife, withinLife: 7 } }))).toEqual([
-        'after kill 2, 1 records were repeated that its checkpoint covered',
+        'after kill 2, 1 records were repeated that were covered or acknowledged',
         '7 repeats without a kill between',
       ])
     })

@@ -53,6 +53,7 @@ export function kill(number: number, window: Window | undefined, more: Partial<K
     aim: window ?? 'random',
     window,
     figures: { ...IDLE, emitted: 20, unsettled: 5, repeatable: 10, completed: 2, advanced: 1 },
+    repeatable: 10,
     coverage: coveredUpTo(0),
     coveredButMissing: 0,
     firstWriteAtNs: BigInt(number) * 100n,

@@ -3,14 +3,15 @@ import { seededRandom } from '@sluice/core/testing'
 import type { Arrival, Campaign, CampaignReport, Coverage, PipelineUnderTest, RunContext } from '../campaign.ts'
 import { Generator } from '../ledger/generator.ts'
 import { Producer } from '../ledger/producer.ts'
-import { coveredButMissing, identityOf } from '../ledger/repeats.ts'
+import { coveredButMissing, identityOf, storedIdentities, storedUncovered } from '../ledger/repeats.ts'
 import { kinesisTimestream } from '../pipelines/kinesis-timestream-servers.ts'
+import { memoryExternal, memoryIndividual, memoryPrefix } from '../pipelines/memory-servers.ts'
 import { type KillPlan, killPlan, sizeProblems } from './plan.ts'
 import { describeKill, type KillRecord, landed } from './record.ts'
 import { killReport, type RunFacts } from './report.ts'
 import { strike } from './strike.ts'
 import { SubjectProcess } from './subject-process.ts'
-import { FAILPOINTS, windowOf } from './windows.ts'
+import { type Evidence, FAILPOINTS, windowOf, windowsOf } from './windows.ts'
 
 /** Further tries of kills that did not land in their window. */
 const MAX_EXTRA_KILLS = 6
@@ -24,17 +25,26 @@ const DRAIN_DEADLINE_MS = 10_000
 export const killCampaign: Campaign = {
   name: 'kill',
   summary: 'kill -9 in every window; nothing is lost, and no more is repeated than since the last checkpoint',
-  pipelines: [kinesisTimestream],
+  pipelines: [kinesisTimestream, memoryPrefix, memoryIndividual, memoryExternal],
   sabotages: ['ack-early', 'skip-flush'],
-  full: { kills: 40, records: 4_000 },
-  quick: { kills: 14, records: 700 },
-  problems: sizeProblems,
+  faults: 'kills',
+  full: { faults: 40, records: 4_000 },
+  quick: { faults: 16, records: 700 },
+  problems: (size, { positionAuthority }) => sizeProblems(size, windowsOf(positionAuthority)),
   run,
 }
 
 async function run(context: RunContext): Promise<CampaignReport> {
   const startedAt = performance.now()
-  const facts: RunFacts = { kills: [], completed: false, produced: [], arrivals: [], last: undefined, failures: [] }
+  const facts: RunFacts = {
+    kills: [],
+    completed: false,
+    produced: [],
+    arrivals: [],
+    acknowledgements: [],
+    last: undefined,
+    failures: [],
+  }
   try {
     await new KillRun(context, facts).carryOut()
     facts.completed = true
@@ -62,6 +72,7 @@ class KillRun {
       await this.#killAll(pipeline)
     } finally {
       this.#facts.arrivals = await pipeline.arrivals()
+      this.#facts.acknowledgements = pipeline.acknowledgements?.journal() ?? []
     }
   }
 
@@ -72,7 +83,7 @@ class KillRun {
     await using producer = new Producer(generator, (records) => pipeline.produce(records))
     this.#facts.produced = producer.produced
     producer.start()
-    const queue = [...killPlan(size.kills, seededRandom(seed))]
+    const queue = [...killPlan(size.faults, seededRandom(seed), windowsOf(this.#context.pipeline.positionAuthority))]
     const share = Math.ceil(size.records / queue.length)
     let extra = MAX_EXTRA_KILLS
     let before: Coverage = { checkpointId: 0, covers: () => false }
@@ -81,7 +92,7 @@ class KillRun {
       const kill = await this.#kill(plan, pipeline, before.checkpointId)
       before = kill.coverage
       this.#facts.kills.push(kill)
-      this.#context.print(describeKill(kill, size.kills))
+      this.#context.print(describeKill(kill, size.faults))
       if (!landed(kill) && extra-- > 0) queue.push(plan)
     }
     await producer.finish()
@@ -91,21 +102,40 @@ class KillRun {
   async #kill(plan: KillPlan, pipeline: PipelineUnderTest, checkpointBefore: number): Promise<KillRecord> {
     const { aim, nth } = plan
     const failpoint = aim === 'random' ? undefined : FAILPOINTS[aim]
+    const acknowledgedBefore = pipeline.acknowledgements?.journal().length ?? 0
     await using subject = await this.#start(pipeline, failpoint === undefined ? undefined : `${failpoint}@${nth}`)
-    const { held, unanswered } = await strike(plan, subject, pipeline, this.#context.signal)
+    const { held, unanswered, acknowledgementsUnanswered } = await strike(plan, subject, pipeline, this.#context.signal)
     const lifeMs = performance.now() - subject.startedAt
     const { firstWriteAtNs } = pipeline.gate
     const figures = subject.figures()
     if (figures === undefined) throw new Error('the subject died before it had written its figures')
     const coverage = await pipeline.coverage()
-    const evidence = { figures, held, unanswered, checkpointBefore, checkpointAfter: coverage.checkpointId }
+    const arrivals = await pipeline.arrivals()
+    const acknowledged = pipeline.acknowledgements?.journal()
+    const evidence: Evidence = {
+      figures,
+      held,
+      unanswered,
+      checkpointBefore,
+      checkpointAfter: coverage.checkpointId,
+      ...(acknowledged === undefined
+        ? {}
+        : {
+            external: {
+              storedUnacknowledged: storedUncovered(coverage, this.#facts.produced, arrivals),
+              unanswered: acknowledgementsUnanswered,
+            },
+          }),
+    }
     return {
       number: this.#facts.kills.length + 1,
       aim,
       window: windowOf(evidence, aim),
       figures,
       coverage,
-      coveredButMissing: coveredButMissing(coverage, this.#facts.produced, await pipeline.arrivals()),
+      repeatable:
+        acknowledged === undefined ? figures.repeatable : figures.emitted - (acknowledged.length - acknowledgedBefore),
+      coveredButMissing: coveredButMissing(coverage, this.#facts.produced, arrivals),
       firstWriteAtNs,
       lifeMs,
     }
@@ -143,13 +173,15 @@ class KillRun {
   }
 
   #allStored(arrivals: readonly Arrival[]): boolean {
-    const stored = new Set(arrivals.filter(({ outcome }) => outcome === 'stored').map(({ entry }) => identityOf(entry)))
+    const stored = storedIdentities(arrivals)
     return this.#facts.produced.every((record) => stored.has(identityOf(record)))
   }
 
   #start(pipeline: PipelineUnderTest, killAt: string | undefined): Promise<SubjectProcess> {
     const { folder, sabotage } = this.#context
     pipeline.gate.begin()
+    pipeline.acknowledgements?.gate.begin()
+    pipeline.acknowledgements?.subjectEnded()
     return SubjectProcess.start(pipeline, { folder, number: ++this.#processes, sabotage, killAt })
   }
 }

@@ -10,7 +10,9 @@ export interface KillRecord {
   readonly window: Window | undefined
   readonly figures: Figures
   readonly coverage: Coverage
-  /** Records that the stored checkpoint covered at the kill and the store did not hold. */
+  /** Records that the next process may repeat: emitted, and neither covered by a completed checkpoint nor acknowledged. */
+  readonly repeatable: number
+  /** Records that the checkpoint, or what was acknowledged, covered at the kill and the store did not hold. */
   readonly coveredButMissing: number
   readonly firstWriteAtNs: bigint | undefined
   readonly lifeMs: number
@@ -23,13 +25,13 @@ export function landed({ aim, window, figures }: KillRecord): boolean {
 
 /** The line that is printed when the kill has come. */
 export function describeKill(kill: KillRecord, of: number): string {
-  const { number, aim, window, figures, lifeMs } = kill
-  const { unsettled, buffered, inFlight, fetched, emitted, repeatable, advanced } = figures
+  const { number, aim, window, figures, repeatable, lifeMs } = kill
+  const { unsettled, buffered, inFlight, fetched, emitted, advanced } = figures
   const where = window ?? 'between the windows'
   const how = aim === 'random' ? 'random' : window === aim ? 'aimed' : `aimed at ${aim}`
   return (
     `kill ${number}/${of} ${where} (${how}): unsettled ${unsettled} (buffered ${buffered}, in flight ${inFlight}), ` +
-    `fetched and not emitted ${fetched - emitted}, emitted since the last checkpoint ${repeatable}, ` +
+    `fetched and not emitted ${fetched - emitted}, repeatable ${repeatable}, ` +
     `checkpoints ${advanced}, after ${(lifeMs / 1000).toFixed(1)} s`
   )
 }

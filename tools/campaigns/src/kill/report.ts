@@ -1,10 +1,11 @@
 import { compareLedger } from '@sluice/core/testing'
-import type { Arrival, CampaignReport, ProducedRecord, RunContext } from '../campaign.ts'
+import type { Acknowledgement, Arrival, CampaignReport, ProducedRecord, RunContext } from '../campaign.ts'
 import type { Figures } from '../figures.ts'
+import { acknowledgedEarly } from '../ledger/acknowledged.ts'
 import { attributeRepeats } from '../ledger/repeats.ts'
 import { type KillRecord, landed } from './record.ts'
 import { brokenRules, checkpointsBetweenKills } from './rules.ts'
-import { WINDOWS } from './windows.ts'
+import { WINDOWS, windowsOf } from './windows.ts'
 
 /** What a run gathers, as far as it came. */
 export interface RunFacts {
@@ -12,6 +13,8 @@ export interface RunFacts {
   completed: boolean
   produced: readonly ProducedRecord[]
   arrivals: readonly Arrival[]
+  /** Of a source's service that keeps positions. */
+  acknowledgements: readonly Acknowledgement[]
   /** The process that was not killed. */
   last: { readonly figures: Figures | undefined; readonly firstWriteAtNs: bigint | undefined } | undefined
   /** What went wrong outside of the rules. */
@@ -22,7 +25,10 @@ export interface RunFacts {
 export interface KillReport extends CampaignReport {
   readonly kills: number
   readonly killsWithUnsettled: number
-  /** Kills by the window in which they landed; `during-ack` does not exist where the position is kept in checkpoints alone. */
+  /** Records that the source's service was told of, and those of them before, or without, their write. */
+  readonly acknowledged: number
+  readonly acknowledgedEarly: number
+  /** Kills by the window in which they landed; `n/a` where there is no such window. */
   readonly windows: Readonly<Record<string, number | 'n/a'>>
   /** Completed between the first kill and the last. */
   readonly checkpoints: number
@@ -49,14 +55,25 @@ export function killReport(context: RunContext, facts: RunFacts, seconds: number
     abandoned: total(({ abandoned }) => abandoned),
     deadLettered: total(({ deadLettered }) => deadLettered),
   }
-  const planned = context.size.kills
+  const planned = context.size.faults
   const rejected = arrivals.length - stored.length
-  const broken = brokenRules({ planned, kills, ledger, repeats, rejected, ...outcomes })
+  const windows = windowsOf(context.pipeline.positionAuthority)
+  const early = acknowledgedEarly(facts.acknowledgements, arrivals, produced)
+  const broken = brokenRules({
+    planned,
+    windows,
+    kills,
+    ledger,
+    repeats,
+    rejected,
+    acknowledgedEarly: early,
+    ...outcomes,
+  })
   // Of a run that broke off the rules say nothing: its last process is not in the books.
   const failures = facts.completed ? [...facts.failures, ...broken] : facts.failures
-  const pairs = kills.map(({ figures }, index) => [repeats.afterLife[index] ?? 0, figures.repeatable] as const)
+  const pairs = kills.map(({ repeatable }, index) => [repeats.afterLife[index] ?? 0, repeatable] as const)
   for (const [index, [count, bound]] of pairs.entries()) {
-    context.print(`repeats after kill ${kills[index]?.number}: ${count}, emitted since the last checkpoint: ${bound}`)
+    context.print(`repeats after kill ${kills[index]?.number}: ${count}, at most: ${bound}`)
   }
   return {
     campaign: 'kill',
@@ -75,13 +92,17 @@ export function killReport(context: RunContext, facts: RunFacts, seconds: number
     faultsPlanned: planned,
     faultsFired: Math.min(planned, kills.filter(landed).length),
     requestsRepeated: repeats.requests,
+    acknowledged: facts.acknowledgements.length,
+    acknowledgedEarly: early,
     kills: kills.length,
     killsWithUnsettled: kills.filter(({ figures }) => figures.unsettled > 0).length,
     windows: {
       ...Object.fromEntries(
-        WINDOWS.map((window) => [window, kills.filter((kill) => kill.window === window).length] as const),
+        WINDOWS.map(
+          (window) =>
+            [window, windows.includes(window) ? kills.filter((kill) => kill.window === window).length : 'n/a'] as const,
+        ),
       ),
-      'during-ack': 'n/a',
       none: kills.filter(({ window }) => window === undefined).length,
     },
     checkpoints: checkpointsBetweenKills(kills),

@@ -2,7 +2,7 @@ import type { LedgerReport } from '@sluice/core/testing'
 import type { Repeats } from '../ledger/repeats.ts'
 import { HITS_PER_WINDOW } from './plan.ts'
 import { type KillRecord, landed } from './record.ts'
-import { WINDOWS } from './windows.ts'
+import type { Window } from './windows.ts'
 
 /** Share of the kills that must find something unsettled. */
 const MIN_UNSETTLED_RATIO = 0.8
@@ -10,12 +10,15 @@ const MIN_UNSETTLED_RATIO = 0.8
 /** Everything that the verdict rests on. */
 export interface KillFacts {
   readonly planned: number
+  readonly windows: readonly Window[]
   readonly kills: readonly KillRecord[]
   readonly ledger: LedgerReport
   readonly repeats: Repeats
   /** Refused by the store. */
   readonly rejected: number
   readonly conflicts: number
+  /** Acknowledged before it was written, or without. */
+  readonly acknowledgedEarly: number
   readonly dropped: number
   readonly returned: number
   readonly abandoned: number
@@ -35,7 +38,7 @@ export function brokenRules(facts: KillFacts): readonly string[] {
   return [...faultRules(facts), ...recordRules(facts), ...repeatRules(facts)]
 }
 
-function faultRules({ planned, kills, repeats }: KillFacts): string[] {
+function faultRules({ planned, windows, kills, repeats }: KillFacts): string[] {
   const broken: string[] = []
   const fired = kills.filter(landed).length
   if (fired < planned) broken.push(`only ${fired} of ${planned} planned kills landed where they were aimed`)
@@ -45,7 +48,7 @@ function faultRules({ planned, kills, repeats }: KillFacts): string[] {
       `only ${unsettled} of ${kills.length} kills found something unsettled; at least ${MIN_UNSETTLED_RATIO * 100} % must`,
     )
   }
-  for (const window of WINDOWS) {
+  for (const window of windows) {
     const hits = kills.filter((kill) => kill.window === window).length
     if (hits < HITS_PER_WINDOW) broken.push(`window ${window} was hit ${hits} times, not ${HITS_PER_WINDOW}`)
   }
@@ -74,10 +77,14 @@ function recordRules(facts: KillFacts): string[] {
   if (ledger.corrupted > 0) broken.push(`${ledger.corrupted} stored records were never produced like that`)
   const unplanned = ['rejected', 'conflicts', 'dropped', 'returned', 'abandoned', 'deadLettered'] as const
   for (const what of unplanned) if (facts[what] > 0) broken.push(`${facts[what]} ${what}, none was planned`)
+  if (facts.acknowledgedEarly > 0)
+    broken.push(`${facts.acknowledgedEarly} records were acknowledged before they were written`)
   let known = 0
   for (const { number, coveredButMissing } of kills) {
     if (coveredButMissing > known) {
-      broken.push(`at kill ${number} the checkpoint covered ${coveredButMissing} records that the store did not hold`)
+      broken.push(
+        `at kill ${number}, ${coveredButMissing} records were covered or acknowledged that the store did not hold`,
+      )
     }
     known = Math.max(known, coveredButMissing)
   }
@@ -86,15 +93,14 @@ function recordRules(facts: KillFacts): string[] {
 
 function repeatRules({ kills, repeats }: KillFacts): string[] {
   const broken: string[] = []
-  for (const [index, { number, figures }] of kills.entries()) {
+  for (const [index, { number, repeatable }] of kills.entries()) {
     const count = repeats.afterLife[index] ?? 0
-    if (count > figures.repeatable) {
-      broken.push(
-        `kill ${number} led to ${count} repeats, but ${figures.repeatable} were emitted since the last checkpoint`,
-      )
+    if (count > repeatable) {
+      broken.push(`kill ${number} led to ${count} repeats, but ${repeatable} were emitted and not yet covered`)
     }
     const covered = repeats.coveredAfterLife[index] ?? 0
-    if (covered > 0) broken.push(`after kill ${number}, ${covered} records were repeated that its checkpoint covered`)
+    if (covered > 0)
+      broken.push(`after kill ${number}, ${covered} records were repeated that were covered or acknowledged`)
   }
   if (repeats.withinLife > 0) broken.push(`${repeats.withinLife} repeats without a kill between`)
   return broken

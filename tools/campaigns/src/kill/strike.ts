@@ -8,6 +8,8 @@ import { FAILPOINTS } from './windows.ts'
 export interface Struck {
   readonly held: number
   readonly unanswered: number
+  /** Acknowledgements that the source's service had applied and not answered. */
+  readonly acknowledgementsUnanswered: number
 }
 
 const LOOK_MS = 3
@@ -27,12 +29,20 @@ export async function strike(
   pipeline: PipelineUnderTest,
   signal: AbortSignal,
 ): Promise<Struck> {
-  const { gate } = pipeline
-  let struck: Struck = { held: 0, unanswered: 0 }
+  const { gate, acknowledgements } = pipeline
+  let struck: Struck = { held: 0, unanswered: 0, acknowledgementsUnanswered: 0 }
   const kill = (): void => {
     if (subject.ended !== undefined) return
-    struck = { held: gate.held, unanswered: gate.unanswered }
+    struck = {
+      held: gate.held,
+      unanswered: gate.unanswered,
+      acknowledgementsUnanswered: acknowledgements?.gate.unanswered ?? 0,
+    }
     subject.kill()
+  }
+  const killed = async (): Promise<void> => {
+    kill()
+    await subject.exit
   }
   const deadlineAt = performance.now() + DEADLINE_MS
   const until = async (condition: () => boolean, limitAt = deadlineAt): Promise<void> => {
@@ -50,20 +60,15 @@ export async function strike(
           const before = subject.figures()?.completed ?? 0
           const passed = (): boolean => (subject.figures()?.completed ?? 0) >= before + CHECKPOINTS_HELD
           await until(passed, performance.now() + HOLD_MS)
-          kill()
-          await subject.exit
+          await killed()
         },
       })
       break
     case 'applied-unanswered':
-      gate.aim({
-        at: 'answer',
-        nth: plan.nth,
-        strike: async () => {
-          kill()
-          await subject.exit
-        },
-      })
+      gate.aim({ at: 'answer', nth: plan.nth, strike: killed })
+      break
+    case 'during-ack':
+      acknowledgements?.gate.aim({ at: 'answer', nth: plan.nth, strike: killed })
       break
     case 'buffered':
       await until(() => (subject.figures()?.buffered ?? 0) >= plan.nth)

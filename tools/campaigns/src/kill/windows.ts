@@ -1,7 +1,10 @@
+import type { PipelineDefinition } from '../campaign.ts'
 import type { Figures } from '../figures.ts'
 
-/** Moments at which a process may die, by what is under way. */
-export const WINDOWS = [
+type PositionAuthority = PipelineDefinition['positionAuthority']
+
+/** Moments at which a process may die, by what is under way, wherever positions are kept. */
+export const COMMON_WINDOWS = [
   'fetch',
   'buffered',
   'in-flight',
@@ -9,7 +12,15 @@ export const WINDOWS = [
   'settled-before-store',
   'stored-before-ack',
 ] as const
+
+/** Every window. */
+export const WINDOWS = [...COMMON_WINDOWS, 'during-ack'] as const
 export type Window = (typeof WINDOWS)[number]
+
+/** The windows that exist: where the position is kept in checkpoints alone there is nothing to acknowledge. */
+export function windowsOf(authority: PositionAuthority): readonly Window[] {
+  return authority === 'external' ? WINDOWS : COMMON_WINDOWS
+}
 
 /** The failpoint of core at which a window is reached. */
 export const FAILPOINTS: Readonly<Partial<Record<Window, string>>> = {
@@ -27,6 +38,15 @@ export interface Evidence {
   /** The newest stored checkpoint when the process began, and when it was dead. */
   readonly checkpointBefore: number
   readonly checkpointAfter: number
+  /** Where the source's service keeps the positions. */
+  readonly external?: ExternalEvidence
+}
+
+export interface ExternalEvidence {
+  /** Records that the store had and that were not acknowledged. */
+  readonly storedUnacknowledged: number
+  /** Requests that acknowledge, of which some were applied and this one's answer was held at the kill. */
+  readonly unanswered: number
 }
 
 /**
@@ -36,7 +56,13 @@ export interface Evidence {
 export function windowOf(evidence: Evidence, aim: Window | 'random'): Window | undefined {
   const open = WINDOWS.filter((window) => OPEN[window](evidence))
   if (aim !== 'random' && open.includes(aim)) return aim
-  const rarest: readonly Window[] = ['stored-before-ack', 'settled-before-store', 'applied-unanswered', 'in-flight']
+  const rarest: readonly Window[] = [
+    'during-ack',
+    'stored-before-ack',
+    'settled-before-store',
+    'applied-unanswered',
+    'in-flight',
+  ]
   return rarest.find((window) => open.includes(window)) ?? open.at(-1)
 }
 
@@ -47,12 +73,18 @@ const OPEN: Readonly<Record<Window, (evidence: Evidence) => boolean>> = {
   'in-flight': ({ held }) => held > 0,
   'applied-unanswered': ({ unanswered }) => unanswered > 0,
   'settled-before-store': (evidence) =>
-    evidence.figures.diedAt === FAILPOINTS['settled-before-store'] && checkpointsOfTheDead(evidence) === 0,
+    evidence.figures.diedAt === FAILPOINTS['settled-before-store'] &&
+    (evidence.external?.storedUnacknowledged ?? 1) > 0 &&
+    checkpointsOfTheDead(evidence) === 0,
   'stored-before-ack': (evidence) =>
-    evidence.figures.diedAt === FAILPOINTS['stored-before-ack'] && checkpointsOfTheDead(evidence) > 0,
+    evidence.figures.diedAt === FAILPOINTS['stored-before-ack'] &&
+    (evidence.external === undefined ? checkpointsOfTheDead(evidence) > 0 : evidence.external.storedUnacknowledged > 0),
+  'during-ack': ({ external }) => (external?.unanswered ?? 0) > 0,
 }
 
 /** Checkpoints on disk that the process did not live to know of. */
-function checkpointsOfTheDead({ figures, checkpointBefore, checkpointAfter }: Evidence): number {
+function checkpointsOfTheDead({ figures, checkpointBefore, checkpointAfter, external }: Evidence): number {
+  // There are none on disk.
+  if (external !== undefined) return 0
   return checkpointAfter - (figures.lastCheckpointId === 0 ? checkpointBefore : figures.lastCheckpointId)
 }

@@ -70,12 +70,26 @@ function lifeAt(atNs: bigint, lives: readonly Life[], from: number): number {
   return life
 }
 
-/** Produced records that a stored checkpoint covers although the store does not hold them: acknowledged early. */
+/** Produced records that are covered, by a stored checkpoint or by acknowledgement, although the store does not hold them. */
 export function coveredButMissing(
   coverage: Coverage,
   produced: readonly ProducedRecord[],
   arrivals: readonly Arrival[],
 ): number {
-  const stored = new Set(arrivals.filter(({ outcome }) => outcome === 'stored').map(({ entry }) => identityOf(entry)))
+  const stored = storedIdentities(arrivals)
   return produced.filter((record) => coverage.covers(record.position) && !stored.has(identityOf(record))).length
+}
+
+/** Produced records that the store holds and that will be read again. */
+export function storedUncovered(
+  coverage: Coverage,
+  produced: readonly ProducedRecord[],
+  arrivals: readonly Arrival[],
+): number {
+  const stored = storedIdentities(arrivals)
+  return produced.filter((record) => !coverage.covers(record.position) && stored.has(identityOf(record))).length
+}
+
+export function storedIdentities(arrivals: readonly Arrival[]): ReadonlySet<string> {
+  return new Set(arrivals.filter(({ outcome }) => outcome === 'stored').map(({ entry }) => identityOf(entry)))
 }

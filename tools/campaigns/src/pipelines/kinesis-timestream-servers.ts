@@ -32,6 +32,7 @@ const WRITE_RECORDS = 'Timestream_20181101.WriteRecords'
 export const kinesisTimestream: PipelineDefinition = {
   name: 'kinesis-timestream',
   summary: 'KinesisSource, map, TimestreamSink, file checkpoints; kinesis-local and timestream-local',
+  positionAuthority: 'checkpoint',
   open,
 }
 

@@ -25,7 +25,10 @@ export class Observer {
     setInterval(() => this.write(0), INTERVAL_MS).unref()
   }
 
-  /** Called for every record just before it is emitted, so that the file is never behind what a store may hold. */
+  /**
+   * Called for every record just before it is emitted. A whole chunk of records can be sent in the turn that emits them: a sink that sends
+   * at once calls {@link Observer.write} first, so that the file is never behind what a store may hold.
+   */
   emitting(): void {
     this.write(1)
   }
