@@ -137,3 +137,7 @@ export {
   type IterableSplit,
   type IterableValues,
 } from './source/from-iterable.ts'
+export { batches, type Batches, type MessageBatch } from './standalone/batches.ts'
+export { type Message, messages, type Messages } from './standalone/messages.ts'
+export type { BatchesOptions, MessagesOptions } from './standalone/options.ts'
+export type { MessagesStatus } from './standalone/session.ts'

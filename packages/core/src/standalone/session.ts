@@ -1,0 +1,496 @@
+import { CheckpointCoordinator } from '../checkpoint/coordinator.ts'
+import type { Checkpoint, CheckpointStore } from '../checkpoint/storage.ts'
+import type { DeadLetterStatus } from '../dead-letters/dead-letters.ts'
+import { Delivery } from '../dead-letters/delivery.ts'
+import { distinct, openDeadLetters } from '../dead-letters/lifecycle.ts'
+import { messageOf, SluiceError } from '../errors.ts'
+import { Acknowledgements } from '../job/acknowledgements.ts'
+import { Assignments } from '../job/assignments.ts'
+import { type Lent, sourceContext } from '../job/contexts.ts'
+import { Grace } from '../job/grace.ts'
+import type { AnySource, JobPlan } from '../job/plan.ts'
+import { restoredState } from '../job/restore.ts'
+import { releaseSplits } from '../job/split-release.ts'
+import { JOB_METRICS } from '../metrics/job-metrics.ts'
+import { SOURCE_METRICS } from '../metrics/source-metrics.ts'
+import type { Timer } from '../runtime/clock.ts'
+import { WakeUp } from '../runtime/signal.ts'
+import type { ReaderStatus, ReleaseHow, SourceReader, SourceSplit, SplitEnumerator } from '../source/spi.ts'
+import { Tracker } from '../tracker/tracker.ts'
+import { Feed, type Run } from './feed.ts'
+import { Hand } from './hand.ts'
+import type { ResolvedMessagesOptions } from './options.ts'
+
+/** What `status()` of messages and batches tells. */
+export interface MessagesStatus {
+  readonly state: 'idle' | 'starting' | 'running' | 'exhausted' | 'ended' | 'failed'
+  /** Records handed out or refused by decode. */
+  readonly emitted: number
+  /** Messages handed out and not acknowledged, those that wait to be handed out again included. */
+  readonly unacked: number
+  /** Records that a kill at this moment would repeat; for sources that acknowledge one by one, what is unacked or not yet told. */
+  readonly repeatIfKilledNow: number
+  /** The message that was handed out before all others and is not acknowledged. */
+  readonly oldest?: { readonly splitId: string; readonly position: string | undefined; readonly ageMs: number }
+  /** Why nothing is handed out although there may be more. */
+  readonly waitingFor?: string
+  /** Acknowledgements and refusals that came after the end or the release of the split, and did nothing. */
+  readonly late: number
+  readonly readers: readonly ReaderStatus[]
+  readonly deadLetters: DeadLetterStatus
+}
+
+const STALL_LOG_INTERVAL_MS = 60_000
+
+/**
+ * One source read by hand. It is made of the parts of an attempt of a job (tracker, assignments, releases, checkpoints,
+ * acknowledgements, dead letters) around a loop of its own: a job emits ahead of its sinks, so that a checkpoint would wait for
+ * records that nobody has asked for, and ends only with all that was emitted; here a record is emitted when it is handed out.
+ *
+ * While it runs, what was handed out before a barrier is acknowledged together, as in a job. At the end every split goes back as
+ * it would in a rebalance: what is settled before the first record that is not is acknowledged, to the record.
+ */
+export class Session {
+  readonly #source: AnySource
+  readonly #options: ResolvedMessagesOptions
+  readonly #tracker: Tracker
+  readonly #delivery: Delivery
+  readonly hand: Hand
+  readonly #late: { value: number }
+  readonly #assignments: Assignments<Feed>
+  readonly #acknowledgements: Acknowledgements
+  readonly #abort = new AbortController()
+  readonly #woken = new WakeUp()
+  readonly #unregister: (() => void)[] = []
+  #state: MessagesStatus['state'] = 'idle'
+  #store: CheckpointStore | undefined
+  #coordinator: CheckpointCoordinator | undefined
+  #enumerator: SplitEnumerator<unknown> | undefined
+  #reader: SourceReader<unknown, SourceSplit> | undefined
+  #feed: Feed | undefined
+  #timer: Timer | undefined
+  #acknowledging: Promise<void> = Promise.resolve()
+  #lastId = 0
+  #failure: SluiceError | undefined
+  /** Another owner may have the positions: nothing of them is told to anybody any more. */
+  #storeFailed = false
+  #ending: Promise<void> | undefined
+  #stallLoggedAt = Number.NEGATIVE_INFINITY
+
+  constructor(source: AnySource, options: ResolvedMessagesOptions) {
+    this.#source = source
+    this.#options = options
+    const { job } = options
+    const { acknowledgement } = source
+    this.#late = job.metrics.group({ job: job.name }).counter(JOB_METRICS.numLateSettlements)
+    this.#tracker = new Tracker({
+      maxRetainedBytes: job.maxRetainedBytes,
+      acknowledgement,
+      onEnded: (batch, index, how) => this.#reader?.recordEnded(batch, index, how),
+    })
+    this.#delivery = this.#makeDelivery()
+    this.hand = new Hand({
+      tracker: this.#tracker,
+      delivery: this.#delivery,
+      late: this.#late,
+      acknowledgement,
+      maxAttempts: options.maxAttempts,
+      onEnded: () => this.#onEnded(),
+    })
+    this.#acknowledgements = new Acknowledgements(this.#tracker)
+    this.#assignments = new Assignments<Feed>({
+      source,
+      parallelism: 1,
+      fail: this.#fail,
+      release: (splitIds, how, deadlineMs) => this.#release(splitIds, how, deadlineMs),
+    })
+  }
+
+  get clock(): ResolvedMessagesOptions['job']['clock'] {
+    return this.#options.job.clock
+  }
+
+  /**
+   * The next message to repeat, or the next records, at most `max`; undefined at the end.
+   *
+   * @throws SluiceError whatever ended the reading, after everything was closed.
+   */
+  async take(max: number): Promise<Run | ReturnType<Hand['takeRetry']>> {
+    if (this.#state === 'idle') void this.#start()
+    for (;;) {
+      if (this.#failure !== undefined || this.#ending !== undefined) {
+        await this.close()
+        return undefined
+      }
+      const taken = this.#takeNow(max)
+      if (taken !== undefined) return taken
+      if (this.#feed?.ended === true && this.#isThrough()) {
+        if (this.#tracker.unsettled === 0) await this.close()
+        return undefined
+      }
+      await this.#woken.wait()
+    }
+  }
+
+  /**
+   * Acknowledges what was acked, gives the rest back, and closes the source, within the deadline.
+   *
+   * @throws SluiceError what ended the reading, or why the last acknowledgement failed.
+   */
+  async close(): Promise<void> {
+    this.#ending ??= this.#end()
+    await this.#ending
+    if (this.#failure !== undefined) throw this.#failure
+  }
+
+  /** As after the last message: what was handed out may still be acknowledged. */
+  async leave(): Promise<void> {
+    if (this.#state !== 'exhausted') await this.close()
+  }
+
+  status(): MessagesStatus {
+    const oldest = this.#oldest()
+    const waitingFor = this.#waitingFor()
+    return {
+      state: this.#state,
+      emitted: this.#tracker.next,
+      unacked: this.hand.size,
+      repeatIfKilledNow: this.#tracker.next - (this.#coordinator?.coveredUpTo ?? 0),
+      ...(oldest === undefined ? {} : { oldest }),
+      ...(waitingFor === undefined ? {} : { waitingFor }),
+      late: this.#late.value,
+      readers: this.#assignments.readers.map((reader) => reader.status()),
+      deadLetters: this.#delivery.status(),
+    }
+  }
+
+  #takeNow(max: number): Run | ReturnType<Hand['takeRetry']> {
+    if (this.#state !== 'running') return undefined
+    const retry = this.hand.takeRetry()
+    if (retry !== undefined) return retry
+    const room = this.#options.maxUnacked - this.#counted
+    const run = room > 0 ? this.#feed?.take(Math.min(room, max)) : undefined
+    if (run === undefined && this.#waitingFor() !== undefined) this.#logStall()
+    return run
+  }
+
+  /** What counts against `maxUnacked`. */
+  get #counted(): number {
+    const { next, watermark, unsettled } = this.#tracker
+    return this.#source.acknowledgement === 'prefix' ? next - watermark : unsettled
+  }
+
+  /** Nothing will be handed out any more; what the caller still has may be acknowledged until {@link Session.close}. */
+  #isThrough(): boolean {
+    // Dead letters under way may still fail the loop.
+    if (this.hand.size === 0 && this.#tracker.unsettled > 0) return false
+    this.#state = 'exhausted'
+    this.hand.refuseRetries()
+    return true
+  }
+
+  #onEnded(): void {
+    this.#woken.wake()
+    if (this.#state === 'exhausted' && this.#tracker.unsettled === 0) this.#closeAlone()
+  }
+
+  /** Nobody pulls any more: what goes wrong is told by `close`, and by the log. */
+  #closeAlone(): void {
+    this.close().catch((error: unknown) => {
+      const { logger, name } = this.#options.job
+      logger.error({ job: name, err: error }, 'The messages could not be ended well')
+    })
+  }
+
+  readonly #fail = (error: SluiceError): void => {
+    if (this.#failure !== undefined) return
+    this.#failure = error
+    this.#woken.wake()
+    if (this.#state === 'exhausted') this.#closeAlone()
+  }
+
+  async #start(): Promise<void> {
+    this.#state = 'starting'
+    try {
+      await this.#setUp()
+    } catch (error) {
+      this.#fail(SluiceError.from(error, 'SLUICE_SOURCE_FAILED', this.#source.uid))
+    }
+    this.#woken.wake()
+  }
+
+  /** May still run when the end has come: after each wait it looks, and then makes nothing more. */
+  async #setUp(): Promise<void> {
+    const { job } = this.#options
+    const { clock, logger, name, checkpoints, deadLetters, deadLetterRetry } = job
+    await openDeadLetters(distinct(deadLetters, new Map()), clock, deadLetterRetry.timeoutMs)
+    if (this.#ending !== undefined) return
+    const store = await checkpoints.storage.open(name, logger)
+    if (this.#ending !== undefined) return await store[Symbol.asyncDispose]()
+    this.#store = store
+    if (!job.durable && this.#source.positionAuthority === 'checkpoint') {
+      logger.warn({ job: name }, 'Positions are kept in memory only: set checkpoints.storage to go on after a restart of the process')
+    }
+    const restored = await store.load()
+    const state = restoredState(this.#source, restored, name)
+    this.#lastId = restored?.id ?? 0
+    if (this.#ending !== undefined) return
+    const lent = this.#lent(store)
+    const coordinator = this.#makeCoordinator(store)
+    this.#coordinator = coordinator
+    const enumerator = this.#source.createEnumerator(this.#assignments.context(sourceContext(lent)), state)
+    this.#enumerator = enumerator
+    const reader = this.#source.createReader({ ...sourceContext(lent), subtask: 0 })
+    this.#reader = reader
+    const feed = this.#makeFeed(reader)
+    this.#assignments.members.push({ reader, subtask: feed })
+    await enumerator.start()
+    // Start positions are stored before the first read: a crash before the first interval must not move LATEST.
+    if (restored === undefined && this.#source.positionAuthority === 'checkpoint' && this.#ending === undefined)
+      await coordinator.takeFinal()
+    if (this.#ending !== undefined || this.#failure !== undefined) return
+    this.#assignments.open()
+    coordinator.start()
+    this.#acknowledgeEvery()
+    this.#registerGauges()
+    this.#feed = feed
+    this.#state = 'running'
+  }
+
+  #lent(store: CheckpointStore): Lent {
+    const { job } = this.#options
+    const { checkpoints, ...rest } = job
+    const plan: JobPlan = {
+      ...rest,
+      ...checkpoints,
+      source: this.#source,
+      steps: [],
+      sinks: [],
+      sinkDeadLetters: new Map(),
+      store,
+    }
+    return {
+      plan,
+      tracker: this.#tracker,
+      delivery: this.#delivery,
+      signal: this.#abort.signal,
+      fail: this.#fail,
+      requestCheckpoint: (reason) => this.#coordinator?.request(reason),
+    }
+  }
+
+  #makeFeed(reader: SourceReader<unknown, SourceSplit>): Feed {
+    const { metrics, name } = this.#options.job
+    const group = metrics.group({ job: name, source: this.#source.uid })
+    return new Feed({
+      sourceUid: this.#source.uid,
+      reader,
+      tracker: this.#tracker,
+      recordsEmitted: group.counter(JOB_METRICS.numRecordsEmitted),
+      recordErrors: group.counter(SOURCE_METRICS.numRecordsInErrors),
+      splitFinished: (splitId) => this.#enumerator?.splitFinished(splitId, 0),
+      refused: (refusal) => this.#delivery.refused(undefined, refusal),
+      wake: () => this.#onEnded(),
+    })
+  }
+
+  #makeDelivery(): Delivery {
+    const { job } = this.#options
+    const { deadLetters, name, metrics } = job
+    return new Delivery({
+      ...job,
+      job: name,
+      retry: job.deadLetterRetry,
+      metrics: metrics.group({ job: name }),
+      targets: distinct(deadLetters, new Map()),
+      target: () => deadLetters,
+      origin: (token) => this.#tracker.origin(token),
+      isAwaited: (token) => token < (this.#coordinator?.openBarrier ?? 0) || this.#tracker.waitsFor !== undefined,
+      fail: this.#fail,
+    })
+  }
+
+  #makeCoordinator(store: CheckpointStore): CheckpointCoordinator {
+    const { clock, logger, metrics, checkpoints, name } = this.#options.job
+    return new CheckpointCoordinator({
+      job: name,
+      clock,
+      logger,
+      metrics: metrics.group({ job: name }),
+      store,
+      tracker: this.#tracker,
+      ...checkpoints,
+      lastId: this.#lastId,
+      snapshot: (id) => this.#snapshot(id),
+      hasten: () => this.#delivery.hasten(),
+      acknowledge: (id, barrier) => this.#acknowledge(id, barrier),
+      oldest: () => this.#describeOldest(),
+      fail: (error) => {
+        this.#storeFailed = true
+        this.#fail(error)
+      },
+    })
+  }
+
+  #snapshot(id: number): Checkpoint {
+    this.#lastId = id
+    this.#feed?.reportEmitted()
+    const splits = this.#assignments.readers.flatMap((reader) => [...reader.snapshotState(id)])
+    return this.#checkpoint(id, this.#enumerator?.snapshotState(id), [...splits, ...this.#assignments.pending])
+  }
+
+  #checkpoint(id: number, enumerator: unknown, splits: readonly SourceSplit[]): Checkpoint {
+    const { name, clock } = this.#options.job
+    const { uid, stateVersion } = this.#source
+    return { id, job: name, createdAtMs: clock.wallNow(), sources: { [uid]: { stateVersion, enumerator, splits } } }
+  }
+
+  /** One after the other, so that no message is acknowledged by two calls at once. */
+  #acknowledge(id: number, barrier: number): Promise<void> {
+    // Messages that are acknowledged one by one do not wait for each other.
+    const below = this.#source.acknowledgement === 'individual' ? Number.POSITIVE_INFINITY : barrier
+    const done = this.#acknowledging.then(() =>
+      this.#acknowledgements.acknowledge(this.#assignments.readers, id, below),
+    )
+    this.#acknowledging = done.catch(() => undefined)
+    return done
+  }
+
+  /** A message that stays unacknowledged holds a checkpoint open, but not the other messages. */
+  #acknowledgeEvery(): void {
+    if (this.#source.acknowledgement === 'prefix' || this.#ending !== undefined) return
+    const { clock, checkpoints, logger, name, metrics } = this.#options.job
+    this.#timer = clock.after(checkpoints.intervalMs, () => {
+      const covered = this.#coordinator?.status().last?.id ?? 0
+      const waits = this.#coordinator?.openBarrier !== undefined
+      const done = waits ? this.#acknowledge(covered, 0) : Promise.resolve()
+      void done
+        .catch((error: unknown) => {
+          metrics.group({ job: name }).counter(JOB_METRICS.numAcknowledgementsFailed).value++
+          logger.warn({ job: name, error: messageOf(error) }, 'An acknowledgement failed; the next one repeats it')
+        })
+        .then(() => this.#acknowledgeEvery())
+    })
+  }
+
+  #release(splitIds: readonly string[], how: ReleaseHow, deadlineMs: number): Promise<readonly SourceSplit[]> {
+    return releaseSplits(
+      {
+        clock: this.#options.job.clock,
+        tracker: this.#tracker,
+        members: this.#assignments.members,
+        writers: [this.hand],
+        signal: this.#abort.signal,
+        hastenUntil: () => {
+          this.#delivery.hasten()
+          return () => undefined
+        },
+        takeUnacknowledged: ({ reader }, splitId) => this.#acknowledgements.takeOf(reader, splitId),
+        giveUpCheckpoint: () => this.#coordinator?.giveUp(),
+      },
+      splitIds,
+      how,
+      deadlineMs,
+    )
+  }
+
+  async #end(): Promise<void> {
+    const { clock, logger, name, deadLetters } = this.#options.job
+    const grace = new Grace(clock, logger, name, this.#options.closeDeadlineMs)
+    this.#woken.wake()
+    this.#timer?.cancel()
+    // First the position after what was handed out: the rest of a batch goes back.
+    this.#feed?.reportEmitted()
+    this.#reader?.stopFetching()
+    this.#tracker.stopWaiting()
+    if (this.#state === 'running' || this.#state === 'exhausted') await this.#settle(grace)
+    this.#delivery.end()
+    this.hand.end()
+    this.#abort.abort(new SluiceError('SLUICE_CLOSED', 'the messages were closed', { restartable: true }))
+    const stopped = this.#coordinator?.stop()
+    await grace.spend([() => this.#reader?.close(grace.leftMs)])
+    await grace.spend([async () => this.#enumerator?.[Symbol.asyncDispose](), () => stopped])
+    await grace.spend([async () => this.#store?.[Symbol.asyncDispose](), async () => deadLetters?.close?.()])
+    this.#tracker.end()
+    for (const unregister of this.#unregister) unregister()
+    this.#state = this.#failure === undefined ? 'ended' : 'failed'
+    this.#woken.wake()
+  }
+
+  /** The last acknowledgement: of everything, or of what is settled before the first that is not. */
+  async #settle(grace: Grace): Promise<void> {
+    if (this.#storeFailed) return
+    try {
+      const { promise: late, reject } = Promise.withResolvers<never>()
+      const expiry = this.clock.after(grace.leftMs, () => reject(this.#tooLate()))
+      const work = this.#tracker.unsettled === 0 ? this.#coordinator?.takeFinal() : this.#giveBack(grace)
+      await Promise.race([work, late]).finally(() => expiry.cancel())
+    } catch (error) {
+      this.#fail(SluiceError.from(error, 'SLUICE_STATE_STORAGE', this.#source.uid))
+    }
+  }
+
+  async #giveBack(grace: Grace): Promise<void> {
+    const [reader] = this.#assignments.readers
+    await this.#coordinator?.stop()
+    if (reader === undefined) return
+    const splitIds = reader.status().splits.map(({ splitId }) => splitId)
+    // A child of it may be assigned: with its parent unfinished beside it the two would not be of one instant.
+    const isOneInstant = !splitIds.some(
+      (splitId) =>
+        reader.splitState(splitId)?.finished === true && (this.#tracker.splits.get(splitId)?.unsettled ?? 0) > 0,
+    )
+    const id = this.#lastId + 1
+    const enumerator = this.#enumerator?.snapshotState(id)
+    const splits = await this.#release(splitIds, 'revoked', grace.leftMs)
+    if (this.#source.positionAuthority === 'external' || !isOneInstant || splits.length < splitIds.length) return
+    await this.#store?.store(this.#checkpoint(id, enumerator, splits))
+  }
+
+  #tooLate(): SluiceError {
+    const { closeDeadlineMs } = this.#options
+    const message = `the last acknowledgement did not end within ${closeDeadlineMs} ms (closeDeadlineMs): what it had is repeated at the next start`
+    return new SluiceError('SLUICE_DEADLINE_EXCEEDED', message, { restartable: true })
+  }
+
+  #oldest(): MessagesStatus['oldest'] {
+    const { oldest } = this.hand
+    if (oldest === undefined) return undefined
+    const [token, { handedOutAt }] = oldest
+    const origin = this.#tracker.origin(token)
+    const ageMs = this.clock.now() - handedOutAt
+    return { splitId: origin?.splitId ?? '', position: origin?.raw?.position, ageMs }
+  }
+
+  #describeOldest(): string {
+    const oldest = this.#oldest()
+    if (oldest === undefined) return 'a dead letter'
+    const { splitId, position, ageMs } = oldest
+    return `split ${splitId}, position ${position ?? 'unknown'}, handed out ${Math.round(ageMs)} ms ago and not acknowledged`
+  }
+
+  #waitingFor(): string | undefined {
+    const { maxUnacked } = this.#options
+    if (this.#counted >= maxUnacked) return `room below maxUnacked (${maxUnacked}); oldest: ${this.#describeOldest()}`
+    const bound = this.#tracker.waitsFor
+    return bound === undefined ? undefined : `room below ${bound}; oldest: ${this.#describeOldest()}`
+  }
+
+  #logStall(): void {
+    const { logger, clock, name } = this.#options.job
+    if (clock.now() - this.#stallLoggedAt < STALL_LOG_INTERVAL_MS) return
+    this.#stallLoggedAt = clock.now()
+    const fields = { job: name, waitingFor: this.#waitingFor() }
+    logger.warn(fields, 'Nothing is handed out until messages are acknowledged. Options: maxUnacked, maxRetainedBytes')
+  }
+
+  #registerGauges(): void {
+    const { metrics, name } = this.#options.job
+    const group = metrics.group({ job: name })
+    this.#unregister.push(
+      group.gauge(JOB_METRICS.unsettledRecords, () => this.#tracker.unsettled),
+      group.gauge(JOB_METRICS.retainedBytes, () => this.#tracker.retainedBytes),
+      group.gauge(JOB_METRICS.repeatIfKilledNow, () => this.#tracker.next - (this.#coordinator?.coveredUpTo ?? 0)),
+    )
+  }
+}
