@@ -10,6 +10,7 @@ import {
   type SourceSplit,
   SPI_VERSION,
   type SplitEnumerator,
+  type Timer,
 } from '../../src/index.ts'
 import type { Kept, Life, World } from './world.ts'
 
@@ -60,7 +61,7 @@ function sourceOf(shape: Shape, open: (context: ReaderContext) => SourceReader<n
   >
 }
 
-function enumeratorOf(start: () => void): SplitEnumerator<null> {
+function enumeratorOf(start: () => void, end: () => void = () => {}): SplitEnumerator<null> {
   return {
     start() {
       start()
@@ -68,7 +69,10 @@ function enumeratorOf(start: () => void): SplitEnumerator<null> {
     },
     splitFinished: () => {},
     snapshotState: () => null,
-    [Symbol.asyncDispose]: () => Promise.resolve(),
+    [Symbol.asyncDispose]() {
+      end()
+      return Promise.resolve()
+    },
   }
 }
 
@@ -96,15 +100,20 @@ export function groupSource(world: World, life: Life): Source<number, Position, 
       const splitId = splits[round % splits.length] as string
       await context.release([splitId], round % 3 === 2 ? 'drained' : 'revoked', round % 4 === 3 ? 4 : 40)
       if (life.alive) assign(splitId)
+      world.releases++
     }
+    let next: Timer | undefined
     const again = (round: number): void => {
       if (context.signal.aborted || !life.alive) return
-      context.clock.after(25, () => void rebalance(round).then(() => again(round + 1)))
+      next = context.clock.after(25, () => void rebalance(round).then(() => again(round + 1)))
     }
-    return enumeratorOf(() => {
-      for (const splitId of world.splits.keys()) assign(splitId)
-      again(0)
-    })
+    return enumeratorOf(
+      () => {
+        for (const splitId of world.splits.keys()) assign(splitId)
+        again(0)
+      },
+      () => next?.cancel(),
+    )
   }
   const shape = { acknowledgement: 'prefix', assignment: 'external', positionAuthority: 'external' } as const
   return sourceOf({ uid: 'group', ...shape, createEnumerator }, (context) => new LogReader(context, world, life))
@@ -153,6 +162,14 @@ export function queueSource(world: World, life: Life): Source<number, Position, 
     { uid: 'queue', ...shape, createEnumerator },
     (context) =>
       new (class extends Reader {
+        readonly #held = new Set<number>()
+
+        /** What it still holds is given back: the next attempt receives it again. */
+        override async close(deadlineMs: number): Promise<void> {
+          await super.close(deadlineMs)
+          for (const value of this.#held) received.delete(value)
+        }
+
         protected openSplit({ splitId }: Position) {
           return {
             fetch: () =>
@@ -161,7 +178,7 @@ export function queueSource(world: World, life: Life): Source<number, Position, 
                   ({ value }) => !world.deleted.has(value) && !received.has(value),
                 )
                 const records = visible.slice(0, MAX_RECORDS)
-                for (const { value } of records) received.add(value)
+                for (const { value } of records) received.add(value) && this.#held.add(value)
                 return batchOf(records, splitId)
               }),
           }

@@ -36,6 +36,8 @@ export class World {
   readonly committed = new Map<string, number>()
   /** With a queue: what was deleted. */
   readonly deleted = new Set<number>()
+  /** With a group: splits that were taken away. */
+  releases = 0
   checkpoint: Checkpoint | undefined
   hint: EmittedHint | undefined
 
