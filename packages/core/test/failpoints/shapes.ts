@@ -178,7 +178,10 @@ export function queueSource(world: World, life: Life): Source<number, Position, 
                   ({ value }) => !world.deleted.has(value) && !received.has(value),
                 )
                 const records = visible.slice(0, MAX_RECORDS)
-                for (const { value } of records) received.add(value) && this.#held.add(value)
+                for (const { value } of records) {
+                  received.add(value)
+                  this.#held.add(value)
+                }
                 return batchOf(records, splitId)
               }),
           }
