@@ -1,0 +1,190 @@
+import type { Checkpoint, CheckpointStore, EmittedHint, Logger } from '@sluice/core'
+import { messageOf, SluiceError } from '@sluice/core'
+import {
+  type CheckpointName,
+  checkpointName,
+  decodeHint,
+  decodeNamed,
+  encodeCheckpoint,
+  encodeHint,
+  failpoint,
+  HINT_FILE,
+} from '@sluice/core/internal'
+
+import type { S3Objects } from './objects.ts'
+import { type Grant, Ownership } from './ownership.ts'
+
+/** More is neither stored nor read: one request has to take it, and memory to hold it. */
+const MAX_CHECKPOINT_BYTES = 256 * 1024 * 1024
+const MAX_HINT_BYTES = 16 * 1024 * 1024
+
+export interface S3StorePlan {
+  readonly objects: S3Objects
+  /** Beginning of the job's keys. */
+  readonly folder: string
+  readonly keep: number
+  readonly hints: boolean
+  readonly logger: Logger
+  /** Frees the client, after the last request. */
+  release(): void
+}
+
+/** The checkpoints of one job in a bucket, for one owner. */
+export class S3CheckpointStore implements CheckpointStore {
+  readonly #plan: S3StorePlan
+  readonly #ownership: Ownership
+  #token: number
+  /** The checkpoints that may be loaded, oldest first. */
+  #names: CheckpointName[]
+  #stale: readonly CheckpointName[]
+  #loaded = false
+  #newestId = -1
+  #storing: Promise<unknown> = Promise.resolve()
+
+  private constructor(plan: S3StorePlan, ownership: Ownership, grant: Grant) {
+    this.#plan = plan
+    this.#ownership = ownership
+    this.#token = grant.token
+    this.#names = [...grant.admitted]
+    this.#stale = grant.stale
+  }
+
+  static async open(plan: S3StorePlan): Promise<S3CheckpointStore> {
+    const { ownership, grant } = await Ownership.take(plan.objects, plan.folder)
+    return new S3CheckpointStore(plan, ownership, grant)
+  }
+
+  async load(): Promise<Checkpoint | undefined> {
+    // A put of the attempt before may still be on its way; it must not come between this load and the next.
+    if (this.#loaded) this.#adopt(await this.#ownership.renew())
+    this.#loaded = true
+    const damaged: string[] = []
+    for (const stored of this.#names.toReversed()) {
+      const { name } = stored
+      const read = await this.#read(stored)
+      if ('checkpoint' in read) {
+        if (damaged.length > 0) {
+          this.#plan.logger.warn(
+            { used: name, damaged },
+            'Damaged checkpoints were passed over; records since the one used are repeated',
+          )
+        }
+        return read.checkpoint
+      }
+      damaged.push(`${name}: ${read.damage}`)
+    }
+    if (damaged.length === 0) return undefined
+    const place = this.#place('')
+    throw new SluiceError(
+      'SLUICE_STATE_CORRUPTED',
+      `no checkpoint in ${place} is whole (${damaged.join('; ')}): restore the objects from a copy, or delete them to start from the initial position`,
+      { facts: { folder: place, damaged } },
+    )
+  }
+
+  store(checkpoint: Checkpoint): Promise<number> {
+    const stored = this.#storing.then(() => this.#store(checkpoint))
+    this.#storing = stored.catch(() => undefined)
+    return stored
+  }
+
+  async storeHint(hint: EmittedHint): Promise<void> {
+    if (!this.#plan.hints) return
+    await this.#ownership.verify()
+    await this.#plan.objects.put(this.#key(HINT_FILE), Buffer.from(encodeHint(hint)))
+  }
+
+  async loadHint(): Promise<EmittedHint | undefined> {
+    if (!this.#plan.hints) return undefined
+    const found = await this.#plan.objects.get(this.#key(HINT_FILE), MAX_HINT_BYTES)
+    return typeof found === 'object' ? decodeHint(found.bytes.toString('utf8')) : undefined
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#plan.objects.close()
+    await this.#storing
+    this.#plan.release()
+  }
+
+  #adopt({ token, admitted, stale }: Grant): void {
+    this.#token = token
+    this.#names = [...admitted]
+    this.#stale = stale
+    this.#newestId = -1
+  }
+
+  async #store(checkpoint: Checkpoint): Promise<number> {
+    const { id } = checkpoint
+    const token = this.#token
+    if (id <= this.#newestId) {
+      throw new SluiceError('SLUICE_INTERNAL', `checkpoint ${id} was to be stored after ${this.#newestId}`)
+    }
+    const bytes = encodeCheckpoint(checkpoint, token)
+    const name = checkpointName(token, id)
+    if (bytes.length > MAX_CHECKPOINT_BYTES) {
+      throw new SluiceError(
+        'SLUICE_STATE_STORAGE',
+        `checkpoint ${id} has ${bytes.length} bytes, and this storage takes ${MAX_CHECKPOINT_BYTES} at most`,
+        { facts: { bytes: bytes.length, allowed: MAX_CHECKPOINT_BYTES } },
+      )
+    }
+    await this.#ownership.verify()
+    await this.#put(name, bytes)
+    failpoint('checkpoint:written')
+    // Only now is it known that the next owner, if there is one, finds it in its list. See Ownership.
+    await this.#ownership.verify()
+    this.#newestId = id
+    this.#names.push({ name, token, id })
+    await this.#removeOld()
+    return bytes.length
+  }
+
+  /** A name is given once: a repeat after an unknown outcome finds the very same bytes. */
+  async #put(name: string, bytes: Buffer): Promise<void> {
+    const key = this.#key(name)
+    if ((await this.#plan.objects.put(key, bytes, 'ifNoneMatch')) !== undefined) return
+    const there = await this.#plan.objects.get(key, MAX_CHECKPOINT_BYTES)
+    if (typeof there === 'object' && there.bytes.equals(bytes)) return
+    throw new SluiceError(
+      'SLUICE_STATE_FENCED',
+      `${this.#place(name)} was stored by another process with the token of this one: this one stops`,
+      { facts: { bucket: this.#plan.objects.bucket, key, token: this.#token } },
+    )
+  }
+
+  async #read(stored: CheckpointName): Promise<{ readonly checkpoint: Checkpoint } | { readonly damage: string }> {
+    const found = await this.#plan.objects.get(this.#key(stored.name), MAX_CHECKPOINT_BYTES)
+    if (found === undefined) return { damage: 'it is gone' }
+    if (found === 'tooLarge') return { damage: `it has more than ${MAX_CHECKPOINT_BYTES} bytes` }
+    return decodeNamed(found.bytes, stored)
+  }
+
+  /** Names that could not be removed stay, and are tried again after the next store. */
+  async #removeOld(): Promise<void> {
+    const { objects, keep, logger } = this.#plan
+    const kept = this.#names.slice(-keep)
+    const old = [...this.#stale, ...this.#names.slice(0, -keep)]
+    let left = old.length
+    try {
+      for (const { name } of old) {
+        await objects.delete(this.#key(name))
+        left--
+      }
+    } catch (error) {
+      logger.warn(
+        { name: this.#place(old[old.length - left]?.name ?? ''), left, error: messageOf(error) },
+        'An old checkpoint could not be removed',
+      )
+    }
+    this.#stale = old.slice(old.length - left)
+    this.#names = kept
+  }
+
+  #key(name: string): string {
+    return `${this.#plan.folder}${name}`
+  }
+
+  #place(name: string): string {
+    return `s3://${this.#plan.objects.bucket}/${this.#key(name)}`
+  }
+}
