@@ -1,9 +1,12 @@
 import { messageOf } from '../errors.ts'
+import { checkpointsList } from './checkpoints-list.ts'
+import { checkpointsReset } from './checkpoints-reset.ts'
+import { checkpointsShow } from './checkpoints-show.ts'
 import { type Command, EXIT, tell, UsageError } from './command.ts'
 import { dlqReplay } from './dlq-replay.ts'
 import { dlqShow } from './dlq-show.ts'
 
-const COMMANDS: readonly Command[] = [dlqShow, dlqReplay]
+const COMMANDS: readonly Command[] = [checkpointsList, checkpointsShow, checkpointsReset, dlqShow, dlqReplay]
 
 /** Runs one command line and gives its exit code. Never rejects. */
 export async function main(args: readonly string[]): Promise<number> {
