@@ -27,6 +27,8 @@ export interface CoordinatorPlan {
   hasten(): void
   /** Tells the readers that the checkpoint and all before it are stored. Inputs below the barrier are covered by it. */
   acknowledge(id: number, barrier: number): Promise<void>
+  /** A checkpoint has ended; one that was not stored is covered by the next. */
+  ended?(isStored: boolean): void
   /** What holds the oldest unsettled input back. */
   oldest(): string
   fail(error: SluiceError): void
@@ -186,6 +188,7 @@ export class CheckpointCoordinator {
     try {
       const { outcome } = await traceCheckpoint(message, () => this.#complete(id, barrier, startedAt, timeoutMs))
       if (outcome === 'released') this.#requested = true
+      this.#plan.ended?.(outcome === 'stored')
       return outcome
     } catch (error) {
       this.#plan.metrics.counter(JOB_METRICS.numberOfFailedCheckpoints).value++

@@ -26,6 +26,7 @@ export class Assignments<Loop extends EmitLoop = Subtask> {
   readonly #plan: AssignmentsPlan
   #pending: { readonly splits: readonly SourceSplit[]; readonly subtask: number }[] | undefined = []
   #noMoreSplits = false
+  #paused = false
 
   constructor(plan: AssignmentsPlan) {
     this.#plan = plan
@@ -48,6 +49,17 @@ export class Assignments<Loop extends EmitLoop = Subtask> {
     if (this.#noMoreSplits) for (const { reader } of this.members) reader.noMoreSplits()
   }
 
+  /** Fetches nothing more, of splits that are assigned later either. */
+  pause(): void {
+    this.#paused = true
+    for (const { reader } of this.members) reader.pauseSplits(splitIdsOf(reader))
+  }
+
+  resume(): void {
+    this.#paused = false
+    for (const { reader } of this.members) reader.resumeSplits(splitIdsOf(reader))
+  }
+
   /** What the enumerator is given. */
   context(context: SourceContext): EnumeratorContext<SourceSplit> {
     return {
@@ -68,7 +80,12 @@ export class Assignments<Loop extends EmitLoop = Subtask> {
   /** A split that no reader takes would be lost without a word. */
   #assign(splits: readonly SourceSplit[], subtask: number): void {
     const reader = this.members[subtask]?.reader
-    if (reader !== undefined) return reader.addSplits(splits)
+    if (reader !== undefined) {
+      reader.addSplits(splits)
+      // In the same turn: a fetch begins in a later one.
+      if (this.#paused) reader.pauseSplits(splits.map(({ splitId }) => splitId))
+      return
+    }
     const { source, parallelism } = this.#plan
     const message = `${source.uid} assigned splits to subtask ${subtask}, of ${parallelism} from 0`
     this.#plan.fail(new SluiceError('SLUICE_SOURCE_FAILED', message))
@@ -83,4 +100,8 @@ export class Assignments<Loop extends EmitLoop = Subtask> {
     }))
     return [...unread, ...(await this.#plan.release(splitIds, how, deadlineMs))]
   }
+}
+
+function splitIdsOf(reader: SourceReader<unknown, SourceSplit>): readonly string[] {
+  return reader.status().splits.map(({ splitId }) => splitId)
 }

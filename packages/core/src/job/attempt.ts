@@ -1,38 +1,25 @@
-import { CheckpointCoordinator, type CheckpointStatus } from '../checkpoint/coordinator.ts'
+import { CheckpointCoordinator } from '../checkpoint/coordinator.ts'
 import type { Checkpoint, EmittedHint } from '../checkpoint/storage.ts'
-import type { DeadLetterStatus } from '../dead-letters/dead-letters.ts'
 import { Delivery } from '../dead-letters/delivery.ts'
 import { distinct } from '../dead-letters/lifecycle.ts'
 import { SluiceError } from '../errors.ts'
 import { JOB_METRICS } from '../metrics/job-metrics.ts'
 import { failpoint } from '../runtime/failpoints.ts'
-import { SOURCE_METRICS } from '../metrics/source-metrics.ts'
-import type { SinkStatus, SinkWriter } from '../sink/spi.ts'
-import type { ReaderStatus, SourceReader, SourceSplit, SplitEnumerator } from '../source/spi.ts'
+import type { SinkWriter } from '../sink/spi.ts'
+import type { SourceReader, SourceSplit, SplitEnumerator } from '../source/spi.ts'
 import { Tracker } from '../tracker/tracker.ts'
 import { Acknowledgements } from './acknowledgements.ts'
 import { Assignments } from './assignments.ts'
-import { callSlots } from './call-slots.ts'
 import { type Lent, sinkContext, sourceContext } from './contexts.ts'
+import { Emission } from './emission.ts'
 import { Grace } from './grace.ts'
 import type { AnySink, JobPlan, ReleaseSplits } from './plan.ts'
+import { oldestReason } from './oldest.ts'
 import { ReplayHints } from './replay-hints.ts'
 import { restoredState } from './restore.ts'
+import type { AttemptStatus } from './status.ts'
 import { releaseSplits } from './split-release.ts'
 import { StartWatch } from './start-watch.ts'
-import { Subtask } from './subtask.ts'
-
-export interface AttemptStatus {
-  readonly emitted: number
-  readonly unsettled: number
-  readonly repeatIfKilledNow: number
-  readonly retainedBytes: number
-  readonly waitingFor: string | undefined
-  readonly readers: readonly ReaderStatus[]
-  readonly sinks: Readonly<Record<string, SinkStatus>>
-  readonly deadLetters: DeadLetterStatus
-  readonly checkpoints: CheckpointStatus | undefined
-}
 
 /** What an attempt left behind when it ended. */
 export interface Leftover {
@@ -55,7 +42,7 @@ export class Attempt {
   readonly #assignments: Assignments
   readonly #acknowledgements: Acknowledgements
   readonly #writers = new Map<string, SinkWriter<unknown>>()
-  readonly #slots: ReturnType<typeof callSlots>
+  readonly #emission: Emission
   readonly #lent: Lent
   readonly #hints: ReplayHints
   readonly #emittedBefore: EmittedHint | undefined
@@ -88,7 +75,6 @@ export class Attempt {
     this.#acknowledgements = new Acknowledgements(this.#tracker)
     this.#assignments = new Assignments({ ...plan, fail: this.#fail, release: this.#releaseSplits })
     this.#delivery = this.#makeDelivery()
-    this.#slots = callSlots(plan.steps)
     this.#watch = new StartWatch(plan.clock, plan.startTimeoutMs)
     this.#lent = {
       plan,
@@ -98,6 +84,12 @@ export class Attempt {
       fail: this.#fail,
       requestCheckpoint: this.#requestCheckpoint,
     }
+    this.#emission = new Emission({
+      ...this.#lent,
+      assignments: this.#assignments,
+      openBarrier: () => (this.#hastening > 0 ? Number.POSITIVE_INFINITY : this.#coordinator?.openBarrier),
+      splitFinished: (splitId, subtask) => this.#enumerator?.splitFinished(splitId, subtask),
+    })
     this.#hints = new ReplayHints({
       ...plan,
       job: plan.name,
@@ -149,6 +141,16 @@ export class Attempt {
     this.#stopAsked.resolve(how)
   }
 
+  /** Neither reads nor emits until {@link Attempt.resume}; what is in hand is settled, and checkpoints go on. */
+  pause(): void {
+    this.#emission.pause()
+    this.hasten()
+  }
+
+  resume(): void {
+    this.#emission.resume()
+  }
+
   hasten(): void {
     for (const writer of this.#writers.values()) writer.hasten()
     this.#delivery.hasten()
@@ -161,6 +163,7 @@ export class Attempt {
       repeatIfKilledNow: this.#repeatIfKilledNow(),
       retainedBytes: this.#tracker.retainedBytes,
       waitingFor: this.#waitingFor(),
+      rateLimit: this.#emission.rateLimit,
       readers: this.#assignments.readers.map((reader) => reader.status()),
       sinks: Object.fromEntries([...this.#writers].map(([uid, writer]) => [uid, writer.status()])),
       deadLetters: this.#delivery.status(),
@@ -206,7 +209,7 @@ export class Attempt {
     this.#enumerator = enumerator
     for (let subtask = 0; subtask < parallelism; subtask++) {
       const reader = source.createReader({ ...sourceContext(this.#lent), subtask })
-      this.#assignments.members.push({ reader, subtask: this.#subtask(reader, subtask) })
+      this.#emission.add(reader, subtask, [...this.#writers.values()])
     }
     this.#registerGauges()
     this.#watch.begin(`finding the splits of source '${source.uid}'`)
@@ -234,28 +237,6 @@ export class Attempt {
     else this.#writers.set(sink.uid, writer)
   }
 
-  #subtask(reader: SourceReader<unknown, SourceSplit>, subtask: number): Subtask {
-    const { source, steps, clock, metrics } = this.#plan
-    const group = metrics.group({ job: this.#plan.name, source: source.uid })
-    const task = new Subtask({
-      sourceUid: source.uid,
-      reader,
-      writers: [...this.#writers.values()],
-      tracker: this.#tracker,
-      steps,
-      slots: this.#slots,
-      clock,
-      recordsEmitted: group.counter(JOB_METRICS.numRecordsEmitted),
-      recordErrors: group.counter(SOURCE_METRICS.numRecordsInErrors),
-      splitFinished: (splitId) => this.#enumerator?.splitFinished(splitId, subtask),
-      refused: (refusal) => this.#delivery.refused(undefined, refusal),
-      fail: this.#fail,
-      openBarrier: () => (this.#hastening > 0 ? Number.POSITIVE_INFINITY : this.#coordinator?.openBarrier),
-    })
-    group.gauge(SOURCE_METRICS.currentEmitEventTimeLag, () => task.lastEventTimeLagMs, { subtask: String(subtask) })
-    return task
-  }
-
   #makeCoordinator(lastId: number): CheckpointCoordinator {
     const { clock, logger, metrics, store, intervalMs, minPauseMs, timeoutMs, name } = this.#plan
     return new CheckpointCoordinator({
@@ -272,6 +253,7 @@ export class Attempt {
       snapshot: (id) => this.#snapshot(id),
       hasten: () => this.hasten(),
       acknowledge: (id, barrier) => this.#acknowledgements.acknowledge(this.#assignments.readers, id, barrier),
+      ended: (isStored) => this.#emission.checkpointEnded(isStored),
       oldest: () => this.#oldestReason(),
       fail: this.#fail,
     })
@@ -360,7 +342,7 @@ export class Attempt {
     this.#ended = true
     this.#watch.end()
     const { clock, logger, name, restartGraceMs } = this.#plan
-    for (const { subtask } of this.#assignments.members) subtask.end()
+    this.#emission.end()
     this.#delivery.end()
     this.#abort.abort(new SluiceError('SLUICE_CLOSED', 'the attempt ended', { restartable: true }))
     const stored = this.#coordinator?.stop()
@@ -384,21 +366,10 @@ export class Attempt {
   }
 
   #oldestReason(): string {
-    let age = -1
-    let reason = 'waiting for room in a sink'
-    for (const [uid, writer] of this.#writers) {
-      const { oldest } = writer.status()
-      if (oldest === undefined || oldest.ageMs <= age) continue
-      age = oldest.ageMs
-      reason = `${uid}: ${oldest.reason}`
-    }
-    for (const { subtask } of this.#assignments.members) {
-      const { oldestCall } = subtask
-      if (oldestCall === undefined || oldestCall.ageMs <= age) continue
-      age = oldestCall.ageMs
-      reason = oldestCall.reason
-    }
-    return reason
+    return oldestReason(
+      this.#writers,
+      this.#assignments.members.map(({ subtask }) => subtask),
+    )
   }
 
   /** Why nothing more is emitted, although there may be more to read. */

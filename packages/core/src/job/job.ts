@@ -17,7 +17,7 @@ import type { JobEnd, JobStatus } from './status.ts'
 const NOTHING_LEFT: Leftover = { unsettled: 0, unsettledBySplit: {} }
 
 /** The parts of a job that `start()` was given. */
-export type Pipeline = Pick<JobPlan, 'source' | 'steps' | 'sinks' | 'sinkDeadLetters'>
+export type Pipeline = Pick<JobPlan, 'source' | 'steps' | 'sinks' | 'sinkDeadLetters' | 'rateLimit'>
 
 /**
  * A running pipeline. Disposing it drains it with the default deadline.
@@ -40,7 +40,8 @@ export class Job implements AsyncDisposable {
   readonly #startedAt: number
   #attempt: Attempt | undefined
   #attempts = 0
-  #state: JobStatus['state'] = 'starting'
+  #state: Exclude<JobStatus['state'], 'paused'> = 'starting'
+  #paused = false
   #asked: 'drain' | 'close' | undefined
   #lastError: JobStatus['lastError']
   #admin: AdminServer | undefined
@@ -88,6 +89,26 @@ export class Job implements AsyncDisposable {
     return this.done
   }
 
+  /**
+   * Stops reading and emitting until {@link Job.resume}, over restarts too. What is in hand is written and settled, and
+   * checkpoints go on, as do acknowledgements and heartbeats of the source: a paused job keeps its splits. `drain()` and
+   * `close()` end it as ever. Does nothing when it is paused or has ended.
+   */
+  pause(): void {
+    if (this.#paused || this.#state === 'ended' || this.#state === 'failed') return
+    this.#paused = true
+    this.#options.logger.info({ job: this.#options.name }, 'Paused')
+    this.#attempt?.pause()
+  }
+
+  /** Reads and emits on from where it was paused. Does nothing when it is not paused. */
+  resume(): void {
+    if (!this.#paused) return
+    this.#paused = false
+    this.#options.logger.info({ job: this.#options.name }, 'Resumed')
+    this.#attempt?.resume()
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     // The error is the caller's through `done`; a disposer that threw it again would hide it behind a SuppressedError.
     await this.drain().catch(() => undefined)
@@ -102,7 +123,7 @@ export class Job implements AsyncDisposable {
     const attempt = this.#attempt?.status()
     return {
       name: this.#options.name,
-      state: this.#state,
+      state: this.#state === 'running' && this.#paused ? 'paused' : this.#state,
       attempt: this.#attempts,
       restarts: Math.max(0, this.#attempts - 1),
       uptimeMs: this.#options.clock.now() - this.#startedAt,
@@ -111,6 +132,7 @@ export class Job implements AsyncDisposable {
       repeatIfKilledNow: attempt?.repeatIfKilledNow ?? 0,
       retainedBytes: attempt?.retainedBytes ?? 0,
       ...(attempt?.waitingFor === undefined ? {} : { waitingFor: attempt.waitingFor }),
+      ...(attempt?.rateLimit === undefined ? {} : { rateLimit: attempt.rateLimit }),
       readers: attempt?.readers ?? [],
       sinks: attempt?.sinks ?? {},
       deadLetters: attempt?.deadLetters ?? { delivered: 0, pending: 0, errors: 0 },
@@ -208,6 +230,7 @@ export class Job implements AsyncDisposable {
       this.#attempts++
       const attempt = new Attempt(plan, emitted)
       this.#attempt = attempt
+      if (this.#paused) attempt.pause()
       try {
         return await attempt.run(
           () => {

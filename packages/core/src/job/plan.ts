@@ -7,6 +7,7 @@ import type { Clock } from '../runtime/clock.ts'
 import type { Sink } from '../sink/spi.ts'
 import type { ReleaseHow, Source, SourceSplit } from '../source/spi.ts'
 import type { Step } from './operators.ts'
+import type { SourceRateLimit } from './rate-gate.ts'
 
 /** A source whose types core does not need to know: values and splits pass through as they are. */
 export type AnySource = Source<unknown, SourceSplit, unknown>
@@ -24,6 +25,7 @@ export interface JobPlan {
   readonly source: AnySource
   readonly steps: readonly Step[]
   readonly sinks: readonly AnySink[]
+  readonly rateLimit?: SourceRateLimit | undefined
   readonly deadLetters: DeadLetters | undefined
   /** By uid of the sinks that have their own. */
   readonly sinkDeadLetters: ReadonlyMap<string, DeadLetters>

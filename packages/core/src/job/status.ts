@@ -2,6 +2,7 @@ import type { CheckpointStatus } from '../checkpoint/coordinator.ts'
 import type { DeadLetterStatus } from '../dead-letters/dead-letters.ts'
 import type { SinkStatus } from '../sink/spi.ts'
 import type { ReaderStatus } from '../source/spi.ts'
+import type { RateLimitStatus } from './rate-gate.ts'
 
 /** How a job ended, when it did not fail. */
 export interface JobEnd {
@@ -18,7 +19,8 @@ export interface JobEnd {
 /** What `job.status()` tells: plain data, without record content of its own; `lastError` has the words of whoever failed. */
 export interface JobStatus {
   readonly name: string
-  readonly state: 'starting' | 'running' | 'restarting' | 'draining' | 'ended' | 'failed'
+  /** `paused`: it runs, and by `job.pause()` neither reads nor emits. */
+  readonly state: 'starting' | 'running' | 'paused' | 'restarting' | 'draining' | 'ended' | 'failed'
   readonly attempt: number
   readonly restarts: number
   readonly uptimeMs: number
@@ -31,9 +33,25 @@ export interface JobStatus {
   readonly retainedBytes: number
   /** Why nothing more is emitted: the bound that is reached, and what holds the oldest entry back. */
   readonly waitingFor?: string
+  /** Only with the option `rateLimit`. */
+  readonly rateLimit?: RateLimitStatus
   readonly readers: readonly ReaderStatus[]
   readonly sinks: Readonly<Record<string, SinkStatus>>
   readonly deadLetters: DeadLetterStatus
   readonly checkpoints: CheckpointStatus | undefined
   readonly lastError?: { readonly code: string; readonly message: string; readonly attempt: number }
+}
+
+/** What an attempt tells of itself. */
+export interface AttemptStatus {
+  readonly emitted: number
+  readonly unsettled: number
+  readonly repeatIfKilledNow: number
+  readonly retainedBytes: number
+  readonly waitingFor: string | undefined
+  readonly rateLimit: RateLimitStatus | undefined
+  readonly readers: readonly ReaderStatus[]
+  readonly sinks: Readonly<Record<string, SinkStatus>>
+  readonly deadLetters: DeadLetterStatus
+  readonly checkpoints: CheckpointStatus | undefined
 }

@@ -9,6 +9,7 @@ import { Job } from './job.ts'
 import { asyncStep, type CallContext, type MapAsyncOptions, type Step, syncStep, withStep } from './operators.ts'
 import { type JobOptions, resolveJobOptions } from './options.ts'
 import type { AnySink, AnySource } from './plan.ts'
+import { rateLimitProblem, type SourceRateLimit } from './rate-gate.ts'
 
 /**
  * Begins a pipeline. Operators run fused, record by record, and at once, except
@@ -26,8 +27,15 @@ import type { AnySink, AnySource } from './plan.ts'
  * await job.done
  * ```
  */
-export function stream<T, Split extends SourceSplit, State>(source: Source<T, Split, State>): Stream<T> {
+export function stream<T, Split extends SourceSplit, State>(
+  source: Source<T, Split, State>,
+  options: StreamOptions = {},
+): Stream<T> {
   requireSpi('source', source)
+  const check = new OptionsCheck(`stream(${source.uid})`, options, ['rateLimit'])
+  const problem = rateLimitProblem(options?.rateLimit)
+  if (problem !== undefined) check.problem(problem)
+  check.throwIfAny()
   const { acknowledgement, assignment, positionAuthority, uid } = source
   if (positionAuthority === 'checkpoint' && (acknowledgement !== 'prefix' || assignment !== 'enumerator')) {
     throw new SluiceError(
@@ -35,18 +43,28 @@ export function stream<T, Split extends SourceSplit, State>(source: Source<T, Sp
       `source '${uid}' has position authority 'checkpoint' with acknowledgement '${acknowledgement}' and assignment '${assignment}': a checkpoint holds one position a split, of splits that our enumerator assigns; declare 'external', or 'prefix' and 'enumerator'`,
     )
   }
-  return new Stream(source, [])
+  return new Stream(source, [], options)
+}
+
+export interface StreamOptions {
+  /**
+   * How fast records are taken from the source, all fetch loops together: `perSecond(n)` or `perCheckpoint(n)`. Applied where records
+   * are emitted, before the operators. @default no limit
+   */
+  readonly rateLimit?: SourceRateLimit | undefined
 }
 
 /** A source and the operators after it. */
 export class Stream<T> {
   readonly #source: AnySource
   readonly #steps: readonly Step[]
+  readonly #options: StreamOptions
 
   /** @internal use {@link stream} */
-  constructor(source: AnySource, steps: readonly Step[]) {
+  constructor(source: AnySource, steps: readonly Step[], options: StreamOptions = {}) {
     this.#source = source
     this.#steps = steps
+    this.#options = options
   }
 
   /** One value becomes one value. */
@@ -110,11 +128,11 @@ export class Stream<T> {
 
   /** Ends the pipeline in a sink; more may follow. A record is settled when it is settled in all. */
   sinkTo(sink: Sink<T>, options?: SinkToOptions): SinkedStream<T> {
-    return new SinkedStream<T>(this.#source, this.#steps, []).sinkTo(sink, options)
+    return new SinkedStream<T>(this.#source, this.#steps, [], this.#options).sinkTo(sink, options)
   }
 
   #with<U>(step: Step): Stream<U> {
-    return new Stream<U>(this.#source, withStep(this.#steps, step))
+    return new Stream<U>(this.#source, withStep(this.#steps, step), this.#options)
   }
 }
 
@@ -128,6 +146,7 @@ export class SinkedStream<T> {
   readonly #source: AnySource
   readonly #steps: readonly Step[]
   readonly #sinks: readonly AnySink[]
+  readonly #options: StreamOptions
   readonly #sinkDeadLetters: ReadonlyMap<string, DeadLetters>
 
   /** @internal use {@link Stream.sinkTo} */
@@ -135,11 +154,13 @@ export class SinkedStream<T> {
     source: AnySource,
     steps: readonly Step[],
     sinks: readonly AnySink[],
+    options: StreamOptions = {},
     sinkDeadLetters: ReadonlyMap<string, DeadLetters> = new Map(),
   ) {
     this.#source = source
     this.#steps = steps
     this.#sinks = sinks
+    this.#options = options
     this.#sinkDeadLetters = sinkDeadLetters
   }
 
@@ -158,7 +179,7 @@ export class SinkedStream<T> {
     const { deadLetters } = options
     const own = deadLetters === undefined ? [] : [[sink.uid, deadLetters] as const]
     const sinkDeadLetters = new Map([...this.#sinkDeadLetters, ...own])
-    return new SinkedStream<T>(this.#source, this.#steps, [...this.#sinks, sink], sinkDeadLetters)
+    return new SinkedStream<T>(this.#source, this.#steps, [...this.#sinks, sink], this.#options, sinkDeadLetters)
   }
 
   /**
@@ -172,6 +193,7 @@ export class SinkedStream<T> {
       steps: this.#steps,
       sinks: this.#sinks,
       sinkDeadLetters: this.#sinkDeadLetters,
+      rateLimit: this.#options.rateLimit,
     }
     return new Job(pipeline, resolveJobOptions(options))
   }

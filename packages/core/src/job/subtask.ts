@@ -1,8 +1,10 @@
 import { kindOf, SluiceError } from '../errors.ts'
+import type { LazyGauge } from '../metrics/lazy-gauge.ts'
 import type { Counter } from '../metrics/registry.ts'
 import { Breather } from '../runtime/breather.ts'
 import { failpoint } from '../runtime/failpoints.ts'
 import type { Clock } from '../runtime/clock.ts'
+import { WakeUp } from '../runtime/signal.ts'
 import type { Refusal, SinkWriter } from '../sink/spi.ts'
 import type { RecordBatch, SourceReader, SourceSplit } from '../source/spi.ts'
 import type { TrackedBatch } from '../tracker/run.ts'
@@ -12,6 +14,7 @@ import type { CallSlots } from './call-slots.ts'
 import { Chunk } from './chunk.ts'
 import { OperatorChain, poisonReason, type Poison } from './operator-chain.ts'
 import { isKeyed, type Step, type SyncStep } from './operators.ts'
+import type { RateGate } from './rate-gate.ts'
 import { SinkOutput } from './sink-output.ts'
 
 /** Inputs that are emitted at one time at most: a barrier never waits for a whole fetched batch. */
@@ -28,6 +31,10 @@ export interface SubtaskPlan {
   readonly clock: Clock
   readonly recordsEmitted: Counter
   readonly recordErrors: Counter
+  /** Wall clock at emission minus the event time of the record emitted last. */
+  readonly emitLag: LazyGauge
+  /** Shared by all subtasks. */
+  readonly rateGate?: RateGate | undefined
   /** The last record of the split was emitted, and all of them were offered to the sinks. */
   splitFinished(splitId: string): void
   refused(refusal: Refusal): Promise<boolean>
@@ -59,7 +66,10 @@ export class Subtask {
   readonly #breather: Breather
   /** The batch in hand and how many of its records were emitted; told to the reader at barriers and at the end of the batch. */
   #current: CurrentBatch | undefined
-  #lastEventTimeLagMs: number = Number.NaN
+  readonly #resumed = new WakeUp()
+  /** Records that may be emitted in this turn. */
+  #permits = 0
+  #paused = false
   #stopped = false
   #ended = false
 
@@ -75,10 +85,6 @@ export class Subtask {
     this.#tail = found === -1 ? undefined : this.#tailOf(steps.slice(split), isKeyed(head))
     this.#references = this.#tail === undefined ? writers.length : 1
     this.#breather = new Breather(clock)
-  }
-
-  get lastEventTimeLagMs(): number {
-    return this.#lastEventTimeLagMs
   }
 
   /** The oldest call of a `mapAsync` under way: how long, and of which step. */
@@ -101,8 +107,22 @@ export class Subtask {
   /** Emits nothing more; values that were emitted are still written. The reader must be closed to wake the loop. */
   stop(): void {
     this.#stopped = true
+    this.#reportLast()
     this.#output.drain()
     this.#plan.tracker.stopWaiting()
+    this.#plan.rateGate?.leave(this)
+    this.#wake()
+  }
+
+  /** Emits nothing until {@link Subtask.resume}; values that were emitted go on. */
+  pause(): void {
+    this.#paused = true
+    this.#plan.rateGate?.leave(this)
+  }
+
+  resume(): void {
+    this.#paused = false
+    this.#resumed.wake()
   }
 
   /** Writes nothing more either. The writers must be closed to wake the loop. */
@@ -117,6 +137,7 @@ export class Subtask {
   released(): void {
     this.#tail?.released()
     this.#output.released()
+    this.#wake()
   }
 
   /** Brings the reader's positions up to what was emitted; a barrier follows in the same turn. */
@@ -125,6 +146,21 @@ export class Subtask {
     if (current === undefined || current.reported === current.emitted) return
     current.reported = current.emitted
     this.#plan.reader.emitted(current.batch, current.emitted)
+  }
+
+  /** Nothing more is emitted: the reader may give the rest of its batch back. */
+  #reportLast(): void {
+    try {
+      this.reportEmitted()
+    } catch (error) {
+      this.#plan.fail(SluiceError.from(error, 'SLUICE_SOURCE_FAILED', this.#plan.sourceUid))
+    }
+  }
+
+  /** Whoever waits to emit looks again whether it is still to be. */
+  #wake(): void {
+    this.#resumed.wake()
+    this.#plan.rateGate?.wake()
   }
 
   #tailOf(steps: readonly Step[], keyed: boolean): AsyncTail {
@@ -192,13 +228,24 @@ export class Subtask {
   }
 
   /** Undefined when the next chunk may be emitted in this very turn, or when nothing is to be emitted any more. */
-  #roomFor({ tracked }: CurrentBatch): Promise<void> | undefined {
-    if (this.#stopped || tracked.split.stopped) return undefined
-    const { tracker, writers } = this.#plan
+  #roomFor({ tracked, batch, emitted }: CurrentBatch): Promise<void> | undefined {
+    const { tracker, writers, rateGate } = this.#plan
+    if (this.#stopped || tracked.split.stopped) {
+      rateGate?.leave(this)
+      return undefined
+    }
+    if (this.#paused) return this.#resumed.wait()
     const room = tracker.room(tracked, MAX_INPUTS_PER_CHUNK)
-    // Partial batches would hold the room until their age.
-    if (room !== undefined) for (const writer of writers) writer.hasten()
-    return room
+    if (room !== undefined) {
+      // Nobody waits for permits behind one that waits for room.
+      rateGate?.leave(this)
+      // Partial batches would hold the room until their age.
+      for (const writer of writers) writer.hasten()
+      return room
+    }
+    const wanted = Math.min(MAX_INPUTS_PER_CHUNK, batch.values.length - emitted)
+    this.#permits = rateGate === undefined ? wanted : rateGate.take(this, wanted)
+    return this.#permits > 0 ? undefined : rateGate?.again()
   }
 
   /** Runs the operators over the next records and gives them tokens: from here on they are in hand. */
@@ -208,7 +255,7 @@ export class Subtask {
     const { values, eventTimesMs, decodeErrors } = batch
     const errors = decodeErrors !== undefined && decodeErrors.size > 0 ? decodeErrors : undefined
     const first = current.emitted
-    const end = Math.min(values.length, first + MAX_INPUTS_PER_CHUNK)
+    const end = first + this.#permits
     chunk.length = 0
     let index = first
     for (let full = false; index < end && !full;) {
@@ -224,9 +271,10 @@ export class Subtask {
         this.#refuseUndecoded(errors?.get(index), this.#plan.tracker.emit(current.tracked, index++, 1))
     }
     current.emitted = index
+    if (index < end) this.#plan.rateGate?.giveBack(end - index)
     this.#plan.recordsEmitted.value += index - first
     const eventTime = eventTimesMs?.[index - 1]
-    if (eventTime !== undefined) this.#lastEventTimeLagMs = this.#plan.clock.wallNow() - eventTime
+    if (eventTime !== undefined) this.#plan.emitLag.set(this.#plan.clock.wallNow() - eventTime)
   }
 
   /** Gives tokens to records of which the chain has just made the values from `before` on. */

@@ -1,13 +1,16 @@
 import { messageOf, SluiceError } from '../errors.ts'
-import { type Counter } from '../metrics/registry.ts'
 import { SOURCE_METRICS } from '../metrics/source-metrics.ts'
-import { delay } from '../runtime/clock.ts'
 import { sumOf } from '../runtime/sum.ts'
 import { failpoint } from '../runtime/failpoints.ts'
 import { WakeUp } from '../runtime/signal.ts'
-import { type SourceFetchResult, traceFetch } from '../runtime/tracing.ts'
+import { Acknowledging, type Moved, type Settled } from './acknowledging.ts'
 import { ByteBudget } from './byte-budget.ts'
-import { SnapshotPositions, SplitAssignment, within } from './split-assignment.ts'
+import { runFetchLoop } from './fetch-loop.ts'
+import { FetchQueue } from './fetch-queue.ts'
+import type { FetchedBatch, SourceReaderOptions, SplitFetcher } from './fetched.ts'
+import { bytesOf, PickedBatch, receiptOf, type RecordRef } from './picked-batch.ts'
+import { ReaderMetrics } from './reader-metrics.ts'
+import { SplitAssignment, within } from './split-assignment.ts'
 import type {
   ReaderContext,
   ReaderStatus,
@@ -19,33 +22,7 @@ import type {
   SourceSplit,
 } from './spi.ts'
 
-export interface SourceReaderOptions {
-  /** Bytes that a reader holds, at most; fetches under way count with `maxBytesPerFetch`. @default 16777216 (16 MiB) */
-  readonly maxFetchedBytes?: number
-  /** The most that one fetch can return. */
-  readonly maxBytesPerFetch: number
-}
-
-/** A batch that knows the split's state after each of its records. */
-export interface FetchedBatch<T, Split extends SourceSplit> extends RecordBatch<T> {
-  /** The split's state when records 0 to `index` were emitted. Looked up only for checkpoints. */
-  splitAfter(index: number): Split
-}
-
-/** What one fetch brought. */
-export interface Fetched<T, Split extends SourceSplit> {
-  /** Undefined when there was nothing. The last batch of a split says `lastOfSplit`, and may be empty. */
-  readonly batch?: FetchedBatch<T, Split>
-  /** Milliseconds to wait before the next fetch of this split. */
-  readonly delayMs: number
-  readonly millisBehindLatest?: number
-}
-
-/** Reads one split. Made for each assigned split; keeps iterators and fetch positions, which are ahead of what was emitted. */
-export interface SplitFetcher<T, Split extends SourceSplit> {
-  /** One request. A rejection ends the attempt, so what may be repeated is repeated inside. */
-  fetch(signal: AbortSignal): Promise<Fetched<T, Split>>
-}
+export type { Fetched, FetchedBatch, SourceReaderOptions, SplitFetcher } from './fetched.ts'
 
 /**
  * What every polling source needs: one fetch loop a split, a queue that is bounded in bytes, and positions that move when
@@ -53,31 +30,32 @@ export interface SplitFetcher<T, Split extends SourceSplit> {
  */
 export abstract class SourceReaderBase<T, Split extends SourceSplit> implements SourceReader<T, Split> {
   protected readonly context: ReaderContext
+  readonly #options: SourceReaderOptions
   readonly #budget: ByteBudget
-  readonly #maxBytesPerFetch: number
   readonly #assignments = new Map<string, SplitAssignment<T, Split>>()
-  readonly #snapshots = new SnapshotPositions<T, Split>()
-  readonly #queue: FetchedBatch<T, Split>[] = []
+  readonly #acknowledging: Acknowledging<T, Split>
+  readonly #queue: FetchQueue<T, Split>
   readonly #arrived = new WakeUp()
-  readonly #loops = new Set<Promise<void>>()
+  /** Fetch loops and give-backs under way. */
+  readonly #underWay = new Set<Promise<void>>()
   readonly #stop = new AbortController()
-  readonly #recordsIn: Counter
-  readonly #bytesIn: Counter
-  /** One acknowledgement after the other: an older position must not follow a newer one. */
-  #acknowledging: Promise<void> = Promise.resolve()
-  readonly #closed = new AbortController()
-  #queuedRecords = 0
+  readonly #metrics: ReaderMetrics
   #noMoreSplits = false
 
   constructor(context: ReaderContext, options: SourceReaderOptions) {
     this.context = context
+    this.#options = options
     this.#budget = new ByteBudget(options.maxFetchedBytes ?? 16 * 1024 * 1024)
-    this.#maxBytesPerFetch = options.maxBytesPerFetch
-    this.#recordsIn = context.metrics.counter(SOURCE_METRICS.numRecordsIn)
-    this.#bytesIn = context.metrics.counter(SOURCE_METRICS.numBytesIn)
+    this.#queue = new FetchQueue(this.#assignments, options.groupConcurrency !== undefined)
+    this.#metrics = new ReaderMetrics(context, () => [...this.#assignments.values()].map(({ facts }) => facts))
+    this.#acknowledging = new Acknowledging({
+      clock: context.clock,
+      commit: (splits, signal) => this.commit(splits, signal),
+      acknowledgeRecords: (settled, signal) => this.acknowledgeRecords(settled, signal),
+    })
   }
 
-  /** Makes the fetcher of a split that was just assigned. */
+  /** Makes the fetcher of a split that was just assigned. A throw ends the attempt. */
   protected abstract openSplit(split: Split): SplitFetcher<T, Split>
 
   /** The position of a split in words, for `status()`. */
@@ -85,9 +63,10 @@ export abstract class SourceReaderBase<T, Split extends SourceSplit> implements 
 
   /**
    * Tells the service how far the splits are settled, with `acknowledgement: 'prefix'` and `positionAuthority: 'external'`. Calls
-   * come one after the other, only with positions that have moved. A rejection is logged, and a later call covers it.
+   * come one after the other, only with positions that have moved since the split was assigned. A rejection is logged, and a later
+   * call covers it.
    *
-   * @param signal - aborts when the reader is closed.
+   * @param signal - aborts when the reader is closed, and at the deadline of a release: nothing may be committed after that.
    */
   protected commit(_splits: readonly Split[], _signal: AbortSignal): Promise<void> {
     return Promise.resolve()
@@ -96,28 +75,44 @@ export abstract class SourceReaderBase<T, Split extends SourceSplit> implements 
   /**
    * Acknowledges records one by one, with `acknowledgement: 'individual'`. After a rejection core asks again, for all of them.
    *
-   * @param signal - aborts when the reader is closed.
+   * @param signal - as for `commit`.
    */
   protected acknowledgeRecords(_settled: readonly SettledRecords[], _signal: AbortSignal): Promise<void> {
     return Promise.resolve()
   }
 
   /**
-   * Records of a batch, from index `from` on, that were fetched and will not be emitted, because their split was stopped: messages are
-   * given back. Must not throw.
+   * Gives records back to the service, in this order, with `acknowledgement: 'individual'`: those that are not emitted, and those
+   * that a sink returned. Of a group the last comes first, so that none is delivered again before those in front of it. The end
+   * of it is awaited by {@link SourceReaderBase.close}.
+   *
+   * @param receipts - of `RecordBatch.receipts`.
    */
-  protected dropped(_batch: FetchedBatch<T, Split>, _from: number): void {}
+  protected returnRecords(_splitId: string, _receipts: readonly unknown[]): Promise<void> {
+    return Promise.resolve()
+  }
 
-  recordEnded(_batch: RecordBatch<T>, _index: number, _how: 'settled' | 'returned'): void {}
+  /**
+   * Records of a batch, from index `from` on, that were fetched and will not be emitted, because their split was stopped. Gives
+   * those with receipts back. Must not throw.
+   */
+  protected dropped({ splitId, receipts = [] }: FetchedBatch<T, Split>, from: number): void {
+    void this.#return(splitId, receipts.slice(from).toReversed())
+  }
 
   get ended(): boolean {
-    return this.#noMoreSplits && this.#queue.length === 0 && this.#unfinished() === 0
+    if (!this.#noMoreSplits || this.#queue.hasNext) return false
+    for (const { isFinished } of this.#assignments.values()) if (!isFinished) return false
+    return true
   }
 
   poll(): FetchedBatch<T, Split> | undefined {
-    const batch = this.#queue.shift()
-    if (batch === undefined) return undefined
-    this.#queuedRecords -= batch.values.length
+    const batch = this.#queue.next()
+    if (batch === undefined) {
+      this.#metrics.idle()
+      return undefined
+    }
+    this.#metrics.busy()
     const assignment = this.#assignments.get(batch.splitId)
     if (assignment !== undefined) {
       assignment.inHand = batch
@@ -127,28 +122,17 @@ export abstract class SourceReaderBase<T, Split extends SourceSplit> implements 
   }
 
   ready(): Promise<void> {
-    if (this.#queue.length > 0 || this.ended || this.#stop.signal.aborted) return Promise.resolve()
+    if (this.#queue.hasNext || this.ended || this.#stop.signal.aborted) return Promise.resolve()
     return this.#arrived.wait()
   }
 
   addSplits(splits: readonly Split[]): void {
     for (const split of splits) {
-      const { splitId } = split
-      const unregisterGauge = this.context.metrics.gauge(
-        SOURCE_METRICS.millisBehindLatest,
-        () => this.#assignments.get(splitId)?.millisBehindLatest ?? Number.NaN,
-        { split: splitId },
-      )
-      const assignment = new SplitAssignment<T, Split>(split, [unregisterGauge])
-      this.#assignments.set(splitId, assignment)
-      // Assigned after the end: nothing is read, but the split belongs into the last snapshot.
-      if (this.#stop.signal.aborted) {
-        assignment.stop(this.#stop.signal.reason)
-        assignment.unregisterGauges()
+      try {
+        this.#addSplit(split)
+      } catch (error) {
+        this.#failed(split.splitId, error)
       }
-      if (assignment.isFinished) continue
-      const loop = this.#run(assignment, this.openSplit(split)).finally(() => this.#loops.delete(loop))
-      this.#loops.add(loop)
     }
     this.#arrived.wake()
   }
@@ -162,8 +146,8 @@ export abstract class SourceReaderBase<T, Split extends SourceSplit> implements 
     const assignment = this.#assignments.get(batch.splitId)
     // Reported as a whole before, by a barrier after its last record, or of a split that was released.
     if (assignment === undefined || assignment.inHand !== batch) return
-    if (count > 0) assignment.split = batch.splitAfter(count - 1)
     assignment.emitted = count
+    if (count > 0) assignment.split = batch.splitAfter(count - 1)
     if (count < batch.values.length) return
     assignment.inHand = undefined
     if (batch.lastOfSplit) assignment.split = { ...assignment.split, finished: true }
@@ -177,7 +161,7 @@ export abstract class SourceReaderBase<T, Split extends SourceSplit> implements 
       if (assignment.isFinished) assignment.finishedIn ??= checkpointId
       splits.push(assignment.split)
     }
-    this.#snapshots.note(checkpointId, this.#assignments.values())
+    this.#acknowledging.note(checkpointId, this.#assignments.values())
     return splits
   }
 
@@ -193,51 +177,64 @@ export abstract class SourceReaderBase<T, Split extends SourceSplit> implements 
     for (const splitId of splitIds) this.#assignments.get(splitId)?.resume()
   }
 
+  recordEnded(batch: RecordBatch<T>, index: number, how: 'settled' | 'returned'): void {
+    const gate = batch instanceof PickedBatch ? (batch as PickedBatch<T, Split>).gate : undefined
+    const group = batch.groups?.[index]
+    if (how === 'settled') {
+      if (gate === undefined || group === undefined) return
+      gate.settled(group)
+      if (gate.hasNext) this.#arrived.wake()
+      return
+    }
+    const receipts = batch.receipts?.slice(index, index + 1) ?? []
+    if (gate === undefined || group === undefined) {
+      void this.#return(batch.splitId, receipts)
+      return
+    }
+    const behind = gate.hold(group, batch.raw(index)?.position)
+    this.#letGo(behind)
+    void this.#return(batch.splitId, [...behind.map(receiptOf), ...receipts]).then(() => gate.release(group))
+    if (gate.hasNext) this.#arrived.wake()
+  }
+
   async acknowledge(checkpointId: number, settled: readonly SettledRecords[]): Promise<void> {
+    await this.#acknowledging.acknowledge(checkpointId, this.#owned(settled))
     for (const [splitId, assignment] of this.#assignments) {
       const { finishedIn } = assignment
       if (finishedIn === undefined || finishedIn > checkpointId) continue
       this.#assignments.delete(splitId)
       assignment.unregisterGauges()
     }
-    await this.#inTurn(async () => {
-      // Those of splits that were released meanwhile are nobody's to acknowledge any more.
-      const moved = [...this.#snapshots.take(checkpointId)].filter(
-        ([each, split]) =>
-          each.acknowledged !== split && (this.#assignments.get(split.splitId) === each || each.isFinished),
-      )
-      await this.#commit(moved)
-      if (settled.length > 0) await this.acknowledgeRecords(settled, this.#closed.signal)
-    })
   }
 
   stopSplits(splitIds: readonly string[]): void {
     const stopped = new SluiceError('SLUICE_CLOSED', 'the split was released', { restartable: true })
     for (const splitId of splitIds) this.#assignments.get(splitId)?.stop(stopped)
-    this.#dropQueued((batch) => splitIds.includes(batch.splitId))
+    this.#dropQueued(splitIds)
   }
 
   async releaseSplits(released: readonly ReleasedSplit<Split>[], how: ReleaseHow, deadlineMs: number): Promise<void> {
-    const moved: [SplitAssignment<T, Split>, Split][] = []
-    const settled: SettledRecords[] = []
+    this.stopSplits(released.map(({ split }) => split.splitId))
+    const moved: Moved<T, Split>[] = []
+    const settled: Settled<T, Split>[] = []
     for (const { split, receipts } of released) {
       const { splitId } = split
       const assignment = this.#assignments.get(splitId)
       if (assignment === undefined) continue
       this.#assignments.delete(splitId)
-      assignment.unregisterGauges()
+      assignment.release()
       this.#dropInHand(assignment)
       if (assignment.acknowledged !== split) moved.push([assignment, split])
-      if (receipts.length > 0) settled.push({ splitId, receipts })
+      if (receipts.length > 0) settled.push([assignment, { splitId, receipts }])
     }
     this.#arrived.wake()
     if (how === 'lost' || (moved.length === 0 && settled.length === 0)) return
-    const acknowledged = this.#inTurn(async () => {
-      await this.#commit(moved)
-      if (settled.length > 0) await this.acknowledgeRecords(settled, this.#closed.signal)
-    }).catch((error: unknown) => this.#notAcknowledged(released, messageOf(error)))
-    const inTime = await within(this.context.clock, deadlineMs, acknowledged)
-    if (!inTime) this.#notAcknowledged(released, `no answer within ${Math.round(deadlineMs)} ms`)
+    try {
+      if (await this.#acknowledging.release(moved, settled, deadlineMs)) return
+      this.#notAcknowledged(released, `no answer within ${Math.round(deadlineMs)} ms`)
+    } catch (error) {
+      this.#notAcknowledged(released, messageOf(error))
+    }
   }
 
   stopFetching(): void {
@@ -245,15 +242,17 @@ export abstract class SourceReaderBase<T, Split extends SourceSplit> implements 
     if (signal.aborted) return
     this.#stop.abort(new SluiceError('SLUICE_CLOSED', 'the reader was closed', { restartable: true }))
     for (const assignment of this.#assignments.values()) assignment.stop(signal.reason)
-    this.#dropQueued(() => true)
+    this.#dropQueued([...this.#assignments.keys()])
+    for (const assignment of this.#assignments.values()) this.#dropInHand(assignment)
     this.#arrived.wake()
   }
 
   async close(deadlineMs: number): Promise<void> {
     this.stopFetching()
-    this.#closed.abort(this.#stop.signal.reason)
+    this.#acknowledging.close(this.#stop.signal.reason)
+    this.#metrics.close()
     for (const assignment of this.#assignments.values()) assignment.unregisterGauges()
-    await within(this.context.clock, deadlineMs, Promise.all([...this.#loops, this.#acknowledging]))
+    await within(this.context.clock, deadlineMs, Promise.all([...this.#underWay, this.#acknowledging.idle]))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -263,8 +262,8 @@ export abstract class SourceReaderBase<T, Split extends SourceSplit> implements 
   status(): ReaderStatus {
     return {
       fetchedBytes: this.#budget.held,
-      queuedRecords: this.#queuedRecords,
-      splits: [...this.#assignments.values()].map(({ split, millisBehindLatest, isPaused }) => ({
+      queuedRecords: this.#queue.records,
+      splits: [...this.#assignments.values()].map(({ split, facts: { millisBehindLatest }, isPaused }) => ({
         splitId: split.splitId,
         position: split.finished === true ? 'finished' : this.describePosition(split),
         ...(millisBehindLatest === undefined ? {} : { millisBehindLatest }),
@@ -273,26 +272,42 @@ export abstract class SourceReaderBase<T, Split extends SourceSplit> implements 
     }
   }
 
-  #unfinished(): number {
-    let count = 0
-    for (const { isFinished } of this.#assignments.values()) if (!isFinished) count++
-    return count
-  }
-
-  async #commit(moved: readonly (readonly [SplitAssignment<T, Split>, Split])[]): Promise<void> {
-    if (moved.length === 0) return
-    await this.commit(
-      moved.map(([, split]) => split),
-      this.#closed.signal,
+  #addSplit(split: Split): void {
+    const { splitId } = split
+    // Two fetch loops would read it twice, and only one of them could be stopped.
+    if (this.#assignments.has(splitId)) throw new Error('assigned to a reader that has it already')
+    const assignment = new SplitAssignment<T, Split>(
+      split,
+      this.#options.groupConcurrency !== undefined,
+      this.context.metrics.gauge(
+        SOURCE_METRICS.millisBehindLatest,
+        () => this.#assignments.get(splitId)?.facts.millisBehindLatest ?? Number.NaN,
+        { split: splitId },
+      ),
     )
-    for (const [assignment, split] of moved) assignment.acknowledged = split
+    this.#assignments.set(splitId, assignment)
+    // Assigned after the end: nothing is read, but the split belongs into the last snapshot.
+    if (this.#stop.signal.aborted) {
+      assignment.stop(this.#stop.signal.reason)
+      assignment.unregisterGauges()
+    }
+    if (!assignment.isFinished) this.#track(this.#run(assignment, this.openSplit(split)))
   }
 
-  /** After what was asked before; the outcome of that is not this one's. */
-  #inTurn(work: () => Promise<void>): Promise<void> {
-    const done = this.#acknowledging.then(work)
-    this.#acknowledging = done.catch(() => undefined)
-    return done
+  #track(work: Promise<void>): void {
+    this.#underWay.add(work)
+    void work.finally(() => this.#underWay.delete(work))
+  }
+
+  #owned(settled: readonly SettledRecords[]): readonly Settled<T, Split>[] {
+    return settled.flatMap((records) => {
+      const assignment = this.#assignments.get(records.splitId)
+      return assignment === undefined ? [] : [[assignment, records]]
+    })
+  }
+
+  #failed(splitId: string, error: unknown): void {
+    this.context.fail(SluiceError.from(error, 'SLUICE_SOURCE_FAILED', `${this.context.sourceUid}, split ${splitId}`))
   }
 
   #notAcknowledged(released: readonly ReleasedSplit<Split>[], why: string): void {
@@ -304,92 +319,73 @@ export abstract class SourceReaderBase<T, Split extends SourceSplit> implements 
     )
   }
 
-  #dropQueued(isDropped: (batch: FetchedBatch<T, Split>) => boolean): void {
-    for (const batch of this.#queue.splice(0)) {
-      if (!isDropped(batch)) {
-        this.#queue.push(batch)
-        continue
-      }
-      this.#queuedRecords -= batch.values.length
-      this.#drop(batch)
+  #dropQueued(splitIds: readonly string[]): void {
+    const { batches, records } = this.#queue.remove(splitIds)
+    for (const batch of batches) this.#drop(batch, 0)
+    this.#letGo(records)
+    for (const splitId of splitIds) {
+      const own = records.filter(({ batch }) => batch.splitId === splitId)
+      void this.#return(splitId, own.map(receiptOf))
     }
   }
 
   /** The part of the batch in hand that was not emitted. */
   #dropInHand(assignment: SplitAssignment<T, Split>): void {
     const { inHand, emitted } = assignment
-    if (inHand === undefined) return
     assignment.inHand = undefined
-    this.#budget.release(sumOf(inHand.byteLengths))
-    this.dropped(inHand, emitted)
+    if (inHand !== undefined) this.#drop(inHand, emitted)
   }
 
-  #drop(batch: FetchedBatch<T, Split>): void {
+  #drop(batch: FetchedBatch<T, Split>, from: number): void {
     this.#budget.release(sumOf(batch.byteLengths))
-    this.dropped(batch, 0)
+    this.dropped(batch, from)
+  }
+
+  /** Records that waited for others of their group and are not emitted. */
+  #letGo(records: readonly RecordRef<T, Split>[]): void {
+    this.#budget.release(records.reduce((bytes, record) => bytes + bytesOf(record), 0))
+  }
+
+  /** Resolves when they were given back or could not be: then the service delivers them again when their time is over. */
+  #return(splitId: string, receipts: readonly unknown[]): Promise<void> {
+    if (receipts.length === 0) return Promise.resolve()
+    const returned = this.returnRecords(splitId, receipts).catch((error: unknown) => {
+      const { logger, sourceUid } = this.context
+      const facts = { source: sourceUid, split: splitId, records: receipts.length, error: messageOf(error) }
+      logger.warn(facts, 'Records could not be given back; the service delivers them again later')
+    })
+    this.#track(returned)
+    return returned
   }
 
   async #run(assignment: SplitAssignment<T, Split>, fetcher: SplitFetcher<T, Split>): Promise<void> {
-    const { signal, split } = assignment
-    const { splitId } = split
-    const message = { source: this.context.sourceUid, split: splitId }
     try {
-      for (;;) {
-        await assignment.allowed()
-        if (!(await this.#budget.acquire(this.#maxBytesPerFetch, signal))) return
-        const fetched = await this.#fetch(assignment, () => traceFetch(message, () => fetcher.fetch(signal), factsOf))
-        if (fetched?.batch?.lastOfSplit === true || signal.aborted) return
-        if (fetched !== undefined && fetched.delayMs > 0) await delay(this.context.clock, fetched.delayMs, signal)
-      }
+      await runFetchLoop(assignment, fetcher, {
+        context: this.context,
+        budget: this.#budget,
+        maxBytesPerFetch: this.#options.maxBytesPerFetch,
+        fetched: this.#enqueue,
+        dropped: (batch) => this.dropped(batch, 0),
+      })
     } catch (error) {
-      if (signal.aborted) return
-      this.context.fail(SluiceError.from(error, 'SLUICE_SOURCE_FAILED', `${this.context.sourceUid}, split ${splitId}`))
+      this.#failed(assignment.split.splitId, error)
     }
   }
 
-  /** One fetch, for which the most that it can bring is reserved. */
-  async #fetch(
+  readonly #enqueue = (
     assignment: SplitAssignment<T, Split>,
-    fetch: () => Promise<Fetched<T, Split>>,
-  ): Promise<Fetched<T, Split> | undefined> {
-    const { signal } = assignment
-    let held = this.#maxBytesPerFetch
-    failpoint('source:fetching')
-    try {
-      const fetched = await fetch()
-      const { batch } = fetched
-      if (signal.aborted) {
-        if (batch !== undefined) this.dropped(batch, 0)
-        return undefined
-      }
-      const bytes = batch === undefined ? 0 : sumOf(batch.byteLengths)
-      this.#budget.release(held - bytes)
-      held = 0
-      assignment.millisBehindLatest = fetched.millisBehindLatest
-      if (batch !== undefined) this.#enqueue(batch, bytes)
-      return fetched
-    } finally {
-      this.#budget.release(held)
+    batch: FetchedBatch<T, Split> | undefined,
+    bytes: number,
+  ): void => {
+    this.#metrics.told(assignment.facts)
+    if (batch === undefined || (batch.values.length === 0 && !batch.lastOfSplit)) return
+    this.#metrics.fetched(batch, bytes)
+    const outOfOrder = this.#queue.add(assignment, batch)
+    if (outOfOrder.length > 0) {
+      this.#letGo(outOfOrder)
+      void this.#return(batch.splitId, outOfOrder.map(receiptOf))
     }
-  }
-
-  #enqueue(batch: FetchedBatch<T, Split>, bytes: number): void {
-    if (batch.values.length === 0 && !batch.lastOfSplit) return
-    this.#recordsIn.value += batch.values.length
-    this.#bytesIn.value += bytes
-    this.#queuedRecords += batch.values.length
-    this.#queue.push(batch)
     failpoint('source:fetched')
     this.#arrived.wake()
-  }
-}
-
-/** What the tracing channel tells of a fetch. */
-function factsOf({ batch, millisBehindLatest }: Fetched<unknown, SourceSplit>): SourceFetchResult {
-  return {
-    records: batch?.values.length ?? 0,
-    bytes: batch === undefined ? 0 : sumOf(batch.byteLengths),
-    ...(millisBehindLatest === undefined ? {} : { millisBehindLatest }),
-    lastOfSplit: batch?.lastOfSplit ?? false,
   }
 }

@@ -1,29 +1,40 @@
 import type { Clock } from '../runtime/clock.ts'
 import { WakeUp } from '../runtime/signal.ts'
-import type { FetchedBatch } from './source-reader-base.ts'
+import type { FetchedBatch } from './fetched.ts'
+import { GroupGate } from './group-gate.ts'
 import type { SourceSplit } from './spi.ts'
+
+/** What the service said last of a split. */
+export type SplitFacts = {
+  readonly [Name in 'millisBehindLatest' | 'pendingRecords' | 'pendingBytes']?: number | undefined
+}
 
 /** A split as long as a reader has it: a split that comes back later is another assignment. */
 export class SplitAssignment<T, Split extends SourceSplit> {
   /** After the record emitted last. */
   split: Split
-  /** As it was acknowledged last. */
-  acknowledged: Split | undefined
+  /** As the service has it: as it was assigned, or as it was acknowledged last. */
+  acknowledged: Split
   /** The first checkpoint that stored this split as finished. */
   finishedIn: number | undefined
-  millisBehindLatest: number | undefined
+  facts: SplitFacts = {}
   /** The batch polled last, while some of its records are not emitted. */
   inHand: FetchedBatch<T, Split> | undefined
   /** Records of `inHand` that were emitted. */
   emitted = 0
+  /** Only where groups are kept in order. */
+  readonly groups: GroupGate<T, Split> | undefined
   readonly #stop = new AbortController()
   readonly #resumed = new WakeUp()
-  readonly #unregister: readonly (() => void)[]
+  readonly #unregister: () => void
   #paused = false
+  #released = false
 
   /** @param unregister - takes the gauges of the split away. */
-  constructor(split: Split, unregister: readonly (() => void)[]) {
+  constructor(split: Split, grouped: boolean, unregister: () => void) {
     this.split = split
+    this.acknowledged = split
+    this.groups = grouped ? new GroupGate() : undefined
     this.#unregister = unregister
   }
 
@@ -36,9 +47,23 @@ export class SplitAssignment<T, Split extends SourceSplit> {
     return this.split.finished === true
   }
 
+  get isPaused(): boolean {
+    return this.#paused
+  }
+
+  /** Nobody here acknowledges anything of it any more. */
+  get isReleased(): boolean {
+    return this.#released
+  }
+
   stop(reason: unknown): void {
     this.#stop.abort(reason)
     this.#resumed.wake()
+  }
+
+  release(): void {
+    this.#released = true
+    this.unregisterGauges()
   }
 
   pause(): void {
@@ -50,10 +75,6 @@ export class SplitAssignment<T, Split extends SourceSplit> {
     this.#resumed.wake()
   }
 
-  get isPaused(): boolean {
-    return this.#paused
-  }
-
   /** Resolves when the split may be fetched, or was stopped. */
   async allowed(): Promise<void> {
     while (this.#paused && !this.signal.aborted) await this.#resumed.wait()
@@ -61,19 +82,26 @@ export class SplitAssignment<T, Split extends SourceSplit> {
 
   /** The registry outlives the reader; nobody polls any more. */
   unregisterGauges(): void {
-    for (const unregister of this.#unregister) unregister()
+    this.#unregister()
   }
 }
+
+/** Snapshots that wait for their acknowledgement, at most: without any, checkpoints that fail for days would gather here. */
+const MAX_SNAPSHOTS = 64
 
 /** Positions of one snapshot, by assignment: what its checkpoint acknowledges. */
 export class SnapshotPositions<T, Split extends SourceSplit> {
   readonly #byCheckpoint = new Map<number, ReadonlyMap<SplitAssignment<T, Split>, Split>>()
 
+  /** Ids rise. */
   note(checkpointId: number, assignments: Iterable<SplitAssignment<T, Split>>): void {
     this.#byCheckpoint.set(checkpointId, new Map([...assignments].map((each) => [each, each.split])))
+    const [oldest] = this.#byCheckpoint.keys()
+    // One that is acknowledged nevertheless is covered by the next.
+    if (oldest !== undefined && this.#byCheckpoint.size > MAX_SNAPSHOTS) this.#byCheckpoint.delete(oldest)
   }
 
-  /** Takes those of the newest checkpoint up to this one, and forgets all before it. */
+  /** Those of the newest checkpoint up to this one; all before it are forgotten. */
   take(checkpointId: number): ReadonlyMap<SplitAssignment<T, Split>, Split> {
     let newest = -1
     for (const id of this.#byCheckpoint.keys()) if (id <= checkpointId && id > newest) newest = id

@@ -1,8 +1,17 @@
 import { describe, expect, test } from 'vitest'
-import type { RecordBatch, SinkWriter, SourceReader, SourceSplit, WriteBatch } from '../../src/index.ts'
+import {
+  MetricRegistry,
+  type RecordBatch,
+  type SinkWriter,
+  SOURCE_METRICS,
+  type SourceReader,
+  type SourceSplit,
+  type WriteBatch,
+} from '../../src/index.ts'
 import { callSlots } from '../../src/job/call-slots.ts'
 import { asyncStep, type Step } from '../../src/job/operators.ts'
 import { Subtask } from '../../src/job/subtask.ts'
+import { LazyGauge } from '../../src/metrics/lazy-gauge.ts'
 import { WakeUp } from '../../src/runtime/signal.ts'
 import { Tracker } from '../../src/tracker/tracker.ts'
 import { range, until, VirtualClock } from './harness.ts'
@@ -20,6 +29,7 @@ function stand(steps: readonly Step[], count: number) {
       values: range(count),
       byteLengths: new Uint32Array(count).fill(1),
       raw: () => undefined,
+      splitAfter: () => ({ splitId: 'a' }),
       lastOfSplit: true,
     },
   ]
@@ -30,6 +40,7 @@ function stand(steps: readonly Step[], count: number) {
       return batches.length === 0
     },
     emitted: () => undefined,
+    splitState: () => ({ splitId: 'a' }),
   } as unknown as SourceReader<unknown, SourceSplit>
   const writer = {
     write(batch: WriteBatch<unknown>, from: number, to: number) {
@@ -52,6 +63,7 @@ function stand(steps: readonly Step[], count: number) {
     clock,
     recordsEmitted: { value: 0 },
     recordErrors: { value: 0 },
+    emitLag: new LazyGauge(new MetricRegistry(), SOURCE_METRICS.currentEmitEventTimeLag, {}),
     splitFinished: (splitId) => state.finished.push(splitId),
     refused: () => Promise.resolve(false),
     fail: () => undefined,
@@ -71,7 +83,8 @@ describe('a split that is given back', () => {
     woken.wake()
     await run
     expect(tracker.next).toBe(256)
-    expect(state.taken).toEqual(range(256))
+    expect(state.taken).toEqual(range(10))
+    expect(tracker.returnedInputs).toBe(246)
     expect(state.finished).toEqual([])
   })
 

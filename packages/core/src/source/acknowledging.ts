@@ -1,0 +1,103 @@
+import type { Clock } from '../runtime/clock.ts'
+import { SnapshotPositions, type SplitAssignment, within } from './split-assignment.ts'
+import type { SettledRecords, SourceSplit } from './spi.ts'
+
+/** A position of an assignment. */
+export type Moved<T, Split extends SourceSplit> = readonly [SplitAssignment<T, Split>, Split]
+/** Settled records of an assignment. */
+export type Settled<T, Split extends SourceSplit> = readonly [SplitAssignment<T, Split>, SettledRecords]
+
+export interface AcknowledgingPlan<Split extends SourceSplit> {
+  readonly clock: Clock
+  commit(splits: readonly Split[], signal: AbortSignal): Promise<void>
+  acknowledgeRecords(settled: readonly SettledRecords[], signal: AbortSignal): Promise<void>
+}
+
+/**
+ * Tells the service what is settled, one call after the other: an older position never follows a newer one, and nothing of a split
+ * that was released, or of a reader that was closed, is told any more.
+ */
+export class Acknowledging<T, Split extends SourceSplit> {
+  readonly #plan: AcknowledgingPlan<Split>
+  readonly #snapshots = new SnapshotPositions<T, Split>()
+  readonly #closed = new AbortController()
+  #last: Promise<void> = Promise.resolve()
+
+  constructor(plan: AcknowledgingPlan<Split>) {
+    this.#plan = plan
+  }
+
+  /** Resolves when all that was asked has ended; never rejects. */
+  get idle(): Promise<void> {
+    return this.#last
+  }
+
+  /** These positions belong to the checkpoint. */
+  note(checkpointId: number, assignments: Iterable<SplitAssignment<T, Split>>): void {
+    this.#snapshots.note(checkpointId, assignments)
+  }
+
+  /** The checkpoint is stored. Rejects when the service did not take it, and after {@link Acknowledging.close}. */
+  acknowledge(checkpointId: number, settled: readonly Settled<T, Split>[]): Promise<void> {
+    return this.#inTurn(this.#closed.signal, async (signal) => {
+      const moved = [...this.#snapshots.take(checkpointId)].filter(([assignment]) => !assignment.isReleased)
+      const owned = settled.filter(([assignment]) => !assignment.isReleased)
+      await this.#tell(moved, owned, signal)
+    })
+  }
+
+  /**
+   * Splits were released: what is settled of them is told by the deadline, or never, since others own them then.
+   *
+   * @returns false when the deadline came first. Rejects when the service did not take it.
+   */
+  async release(
+    moved: readonly Moved<T, Split>[],
+    settled: readonly Settled<T, Split>[],
+    deadlineMs: number,
+  ): Promise<boolean> {
+    const expiry = new AbortController()
+    const closed = this.#closed.signal
+    const onClosed = (): void => expiry.abort(closed.reason)
+    if (closed.aborted) onClosed()
+    closed.addEventListener('abort', onClosed, { once: true })
+    try {
+      const told = this.#inTurn(expiry.signal, (signal) => this.#tell(moved, settled, signal))
+      return await within(this.#plan.clock, deadlineMs, told)
+    } finally {
+      closed.removeEventListener('abort', onClosed)
+      expiry.abort(new Error('the deadline of the release has passed'))
+    }
+  }
+
+  /** Aborts what is under way; nothing more is told. */
+  close(reason: unknown): void {
+    this.#closed.abort(reason)
+  }
+
+  async #tell(
+    positions: readonly Moved<T, Split>[],
+    settled: readonly Settled<T, Split>[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    const moved = positions.filter(([assignment, split]) => assignment.acknowledged !== split)
+    if (moved.length > 0) {
+      const splits = moved.map(([, split]) => split)
+      await this.#plan.commit(splits, signal)
+      for (const [assignment, split] of moved) assignment.acknowledged = split
+    }
+    if (settled.length === 0) return
+    const records = settled.map(([, each]) => each)
+    await this.#plan.acknowledgeRecords(records, signal)
+  }
+
+  /** After what was asked before, whose outcome is not this one's. */
+  #inTurn(signal: AbortSignal, work: (signal: AbortSignal) => Promise<void>): Promise<void> {
+    const done = this.#last.then(() => {
+      signal.throwIfAborted()
+      return work(signal)
+    })
+    this.#last = done.catch(() => undefined)
+    return done
+  }
+}
