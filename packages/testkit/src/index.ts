@@ -10,6 +10,7 @@ export type {
   ResponseFault,
   ResponseInfo,
 } from './faults.ts'
+export { startFauxqs, type Fauxqs, type FauxqsOptions } from './fauxqs.ts'
 export { cacheFolder, temporaryFolder, type TemporaryFolder } from './folders.ts'
 export { freePort } from './free-port.ts'
 export { startKinesisLocal, type KinesisLocal, type KinesisLocalOptions } from './kinesis-local.ts'
