@@ -20,14 +20,7 @@ export class MessageBatch<T> implements Holder {
   readonly #ended: Uint8Array
 
   /** @internal made by {@link batches} */
-  constructor(
-    hand: Hand,
-    token: number,
-    values: readonly T[],
-    splitId: string,
-    attempt: number,
-    handedOutAt: number,
-  ) {
+  constructor(hand: Hand, token: number, values: readonly T[], splitId: string, attempt: number, handedOutAt: number) {
     this.#hand = hand
     this.#token = token
     this.values = values
@@ -60,7 +53,8 @@ export class MessageBatch<T> implements Holder {
 
   #end(index: number): boolean {
     const ended = this.#ended[index]
-    if (ended === undefined) throw new RangeError(`the batch has ${this.values.length} values, there is no index ${index}`)
+    if (ended === undefined)
+      throw new RangeError(`the batch has ${this.values.length} values, there is no index ${index}`)
     this.#ended[index] = 1
     return ended === 0
   }

@@ -23,7 +23,6 @@ export interface Retry {
 export interface HandPlan {
   readonly tracker: Tracker
   readonly delivery: Delivery
-  /** Acknowledgements and refusals that came too late to count. */
   readonly late: Counter
   /** `individual`: a nack gives the message back to the service. */
   readonly acknowledgement: 'prefix' | 'individual'
@@ -39,6 +38,7 @@ export class Hand {
   readonly #open = new Map<number, Holder>()
   readonly #retries: Retry[] = []
   #takesRetries = true
+  #late = 0
 
   constructor(plan: HandPlan) {
     this.#plan = plan
@@ -47,6 +47,11 @@ export class Hand {
   /** Messages handed out, or waiting to be handed out again. */
   get size(): number {
     return this.#open.size
+  }
+
+  /** Acknowledgements and refusals that came too late to count. */
+  get late(): number {
+    return this.#late
   }
 
   /** The token and the holder that was handed out before all others. */
@@ -62,7 +67,6 @@ export class Hand {
     return this.#open.get(token) === holder
   }
 
-  /** False, and counted, when the holder does not have the token any more. */
   acknowledge(token: number, holder: Holder): void {
     if (!this.#take(token, holder)) return
     this.#plan.tracker.settle(token)
@@ -119,6 +123,7 @@ export class Hand {
 
   #take(token: number, holder: Holder): boolean {
     if (!this.holds(token, holder)) {
+      this.#late++
       this.#plan.late.value++
       return false
     }

@@ -48,7 +48,15 @@ export interface ResolvedMessagesOptions {
 }
 
 const PASSED = ['maxRetainedBytes', 'logger', 'metrics', 'clock', 'random', ...DEAD_LETTER_OPTIONS] as const
-const KNOWN = ['name', 'checkpoints', 'maxUnacked', 'acknowledgeIntervalMs', 'maxAttempts', 'closeDeadlineMs', ...PASSED]
+const KNOWN = [
+  'name',
+  'checkpoints',
+  'maxUnacked',
+  'acknowledgeIntervalMs',
+  'maxAttempts',
+  'closeDeadlineMs',
+  ...PASSED,
+]
 
 /** @throws SluiceError `SLUICE_OPTIONS_INVALID` with every problem, `SLUICE_SPI_MISMATCH`. */
 export function resolveMessagesOptions(
@@ -67,7 +75,9 @@ export function resolveMessagesOptions(
   }
   check.throwIfAny()
   const intervalMs = acknowledgeIntervalMs ?? (source.positionAuthority === 'checkpoint' ? 10_000 : 1_000)
-  const passed = Object.fromEntries(PASSED.flatMap((name) => (options[name] === undefined ? [] : [[name, options[name]]])))
+  const passed = Object.fromEntries(
+    PASSED.flatMap((name) => (options[name] === undefined ? [] : [[name, options[name]]])),
+  )
   return {
     job: resolveJobOptions({
       ...passed,

@@ -13,13 +13,16 @@ import { restoredState } from '../job/restore.ts'
 import { releaseSplits } from '../job/split-release.ts'
 import { JOB_METRICS } from '../metrics/job-metrics.ts'
 import { SOURCE_METRICS } from '../metrics/source-metrics.ts'
+import { Breather } from '../runtime/breather.ts'
 import type { Timer } from '../runtime/clock.ts'
 import { WakeUp } from '../runtime/signal.ts'
 import type { ReaderStatus, ReleaseHow, SourceReader, SourceSplit, SplitEnumerator } from '../source/spi.ts'
 import { Tracker } from '../tracker/tracker.ts'
 import { Feed, type Run } from './feed.ts'
-import { Hand } from './hand.ts'
+import { Hand, type Retry } from './hand.ts'
+import { acknowledgeLast } from './last-acknowledgement.ts'
 import type { ResolvedMessagesOptions } from './options.ts'
+import { type OldestMessage, Window } from './window.ts'
 
 /** What `status()` of messages and batches tells. */
 export interface MessagesStatus {
@@ -30,8 +33,7 @@ export interface MessagesStatus {
   readonly unacked: number
   /** Records that a kill at this moment would repeat; for sources that acknowledge one by one, what is unacked or not yet told. */
   readonly repeatIfKilledNow: number
-  /** The message that was handed out before all others and is not acknowledged. */
-  readonly oldest?: { readonly splitId: string; readonly position: string | undefined; readonly ageMs: number }
+  readonly oldest?: OldestMessage
   /** Why nothing is handed out although there may be more. */
   readonly waitingFor?: string
   /** Acknowledgements and refusals that came after the end or the release of the split, and did nothing. */
@@ -39,8 +41,6 @@ export interface MessagesStatus {
   readonly readers: readonly ReaderStatus[]
   readonly deadLetters: DeadLetterStatus
 }
-
-const STALL_LOG_INTERVAL_MS = 60_000
 
 /**
  * One source read by hand. It is made of the parts of an attempt of a job (tracker, assignments, releases, checkpoints,
@@ -56,7 +56,8 @@ export class Session {
   readonly #tracker: Tracker
   readonly #delivery: Delivery
   readonly hand: Hand
-  readonly #late: { value: number }
+  readonly #window: Window
+  readonly #breather: Breather
   readonly #assignments: Assignments<Feed>
   readonly #acknowledgements: Acknowledgements
   readonly #abort = new AbortController()
@@ -75,14 +76,12 @@ export class Session {
   /** Another owner may have the positions: nothing of them is told to anybody any more. */
   #storeFailed = false
   #ending: Promise<void> | undefined
-  #stallLoggedAt = Number.NEGATIVE_INFINITY
 
   constructor(source: AnySource, options: ResolvedMessagesOptions) {
     this.#source = source
     this.#options = options
     const { job } = options
     const { acknowledgement } = source
-    this.#late = job.metrics.group({ job: job.name }).counter(JOB_METRICS.numLateSettlements)
     this.#tracker = new Tracker({
       maxRetainedBytes: job.maxRetainedBytes,
       acknowledgement,
@@ -92,11 +91,19 @@ export class Session {
     this.hand = new Hand({
       tracker: this.#tracker,
       delivery: this.#delivery,
-      late: this.#late,
+      late: job.metrics.group({ job: job.name }).counter(JOB_METRICS.numLateSettlements),
       acknowledgement,
       maxAttempts: options.maxAttempts,
       onEnded: () => this.#onEnded(),
     })
+    this.#window = new Window({
+      ...job,
+      tracker: this.#tracker,
+      hand: this.hand,
+      acknowledgement,
+      maxUnacked: options.maxUnacked,
+    })
+    this.#breather = new Breather(job.clock)
     this.#acknowledgements = new Acknowledgements(this.#tracker)
     this.#assignments = new Assignments<Feed>({
       source,
@@ -115,8 +122,11 @@ export class Session {
    *
    * @throws SluiceError whatever ended the reading, after everything was closed.
    */
-  async take(max: number): Promise<Run | ReturnType<Hand['takeRetry']>> {
+  async take(max: number): Promise<Run | Retry | undefined> {
     if (this.#state === 'idle') void this.#start()
+    // A loop over messages that are here already would leave timers and sockets no turn.
+    const pause = this.#breather.turn()
+    if (pause !== undefined) await pause
     for (;;) {
       if (this.#failure !== undefined || this.#ending !== undefined) {
         await this.close()
@@ -149,8 +159,7 @@ export class Session {
   }
 
   status(): MessagesStatus {
-    const oldest = this.#oldest()
-    const waitingFor = this.#waitingFor()
+    const { oldest, waitingFor } = this.#window
     return {
       state: this.#state,
       emitted: this.#tracker.next,
@@ -158,26 +167,20 @@ export class Session {
       repeatIfKilledNow: this.#tracker.next - (this.#coordinator?.coveredUpTo ?? 0),
       ...(oldest === undefined ? {} : { oldest }),
       ...(waitingFor === undefined ? {} : { waitingFor }),
-      late: this.#late.value,
+      late: this.hand.late,
       readers: this.#assignments.readers.map((reader) => reader.status()),
       deadLetters: this.#delivery.status(),
     }
   }
 
-  #takeNow(max: number): Run | ReturnType<Hand['takeRetry']> {
+  #takeNow(max: number): Run | Retry | undefined {
     if (this.#state !== 'running') return undefined
     const retry = this.hand.takeRetry()
     if (retry !== undefined) return retry
-    const room = this.#options.maxUnacked - this.#counted
+    const { room } = this.#window
     const run = room > 0 ? this.#feed?.take(Math.min(room, max)) : undefined
-    if (run === undefined && this.#waitingFor() !== undefined) this.#logStall()
+    if (run === undefined) this.#window.logStall()
     return run
-  }
-
-  /** What counts against `maxUnacked`. */
-  get #counted(): number {
-    const { next, watermark, unsettled } = this.#tracker
-    return this.#source.acknowledgement === 'prefix' ? next - watermark : unsettled
   }
 
   /** Nothing will be handed out any more; what the caller still has may be acknowledged until {@link Session.close}. */
@@ -229,7 +232,10 @@ export class Session {
     if (this.#ending !== undefined) return await store[Symbol.asyncDispose]()
     this.#store = store
     if (!job.durable && this.#source.positionAuthority === 'checkpoint') {
-      logger.warn({ job: name }, 'Positions are kept in memory only: set checkpoints.storage to go on after a restart of the process')
+      logger.warn(
+        { job: name },
+        'Positions are kept in memory only: set checkpoints.storage to go on after a restart of the process',
+      )
     }
     const restored = await store.load()
     const state = restoredState(this.#source, restored, name)
@@ -324,7 +330,7 @@ export class Session {
       snapshot: (id) => this.#snapshot(id),
       hasten: () => this.#delivery.hasten(),
       acknowledge: (id, barrier) => this.#acknowledge(id, barrier),
-      oldest: () => this.#describeOldest(),
+      oldest: () => this.#window.describeOldest(),
       fail: (error) => {
         this.#storeFailed = true
         this.#fail(error)
@@ -403,7 +409,7 @@ export class Session {
     this.#feed?.reportEmitted()
     this.#reader?.stopFetching()
     this.#tracker.stopWaiting()
-    if (this.#state === 'running' || this.#state === 'exhausted') await this.#settle(grace)
+    if (this.#state === 'running' || this.#state === 'exhausted') await this.#acknowledgeLast(grace)
     this.#delivery.end()
     this.hand.end()
     this.#abort.abort(new SluiceError('SLUICE_CLOSED', 'the messages were closed', { restartable: true }))
@@ -417,71 +423,33 @@ export class Session {
     this.#woken.wake()
   }
 
-  /** The last acknowledgement: of everything, or of what is settled before the first that is not. */
-  async #settle(grace: Grace): Promise<void> {
-    if (this.#storeFailed) return
+  async #acknowledgeLast(grace: Grace): Promise<void> {
+    const [reader] = this.#assignments.readers
+    const coordinator = this.#coordinator
+    const store = this.#store
+    if (this.#storeFailed || reader === undefined || coordinator === undefined) return
+    const isOurs = this.#source.positionAuthority === 'checkpoint' && store !== undefined
     try {
-      const { promise: late, reject } = Promise.withResolvers<never>()
-      const expiry = this.clock.after(grace.leftMs, () => reject(this.#tooLate()))
-      const work = this.#tracker.unsettled === 0 ? this.#coordinator?.takeFinal() : this.#giveBack(grace)
-      await Promise.race([work, late]).finally(() => expiry.cancel())
+      await acknowledgeLast(
+        {
+          clock: this.clock,
+          closeDeadlineMs: this.#options.closeDeadlineMs,
+          tracker: this.#tracker,
+          coordinator,
+          reader,
+          release: (splitIds, deadlineMs) => this.#release(splitIds, 'revoked', deadlineMs),
+          checkpoint: () => {
+            const id = this.#lastId + 1
+            const state = this.#enumerator?.snapshotState(id)
+            return (splits) => this.#checkpoint(id, state, splits)
+          },
+          store: isOurs ? (checkpoint) => store.store(checkpoint) : undefined,
+        },
+        grace,
+      )
     } catch (error) {
       this.#fail(SluiceError.from(error, 'SLUICE_STATE_STORAGE', this.#source.uid))
     }
-  }
-
-  async #giveBack(grace: Grace): Promise<void> {
-    const [reader] = this.#assignments.readers
-    await this.#coordinator?.stop()
-    if (reader === undefined) return
-    const splitIds = reader.status().splits.map(({ splitId }) => splitId)
-    // A child of it may be assigned: with its parent unfinished beside it the two would not be of one instant.
-    const isOneInstant = !splitIds.some(
-      (splitId) =>
-        reader.splitState(splitId)?.finished === true && (this.#tracker.splits.get(splitId)?.unsettled ?? 0) > 0,
-    )
-    const id = this.#lastId + 1
-    const enumerator = this.#enumerator?.snapshotState(id)
-    const splits = await this.#release(splitIds, 'revoked', grace.leftMs)
-    if (this.#source.positionAuthority === 'external' || !isOneInstant || splits.length < splitIds.length) return
-    await this.#store?.store(this.#checkpoint(id, enumerator, splits))
-  }
-
-  #tooLate(): SluiceError {
-    const { closeDeadlineMs } = this.#options
-    const message = `the last acknowledgement did not end within ${closeDeadlineMs} ms (closeDeadlineMs): what it had is repeated at the next start`
-    return new SluiceError('SLUICE_DEADLINE_EXCEEDED', message, { restartable: true })
-  }
-
-  #oldest(): MessagesStatus['oldest'] {
-    const { oldest } = this.hand
-    if (oldest === undefined) return undefined
-    const [token, { handedOutAt }] = oldest
-    const origin = this.#tracker.origin(token)
-    const ageMs = this.clock.now() - handedOutAt
-    return { splitId: origin?.splitId ?? '', position: origin?.raw?.position, ageMs }
-  }
-
-  #describeOldest(): string {
-    const oldest = this.#oldest()
-    if (oldest === undefined) return 'a dead letter'
-    const { splitId, position, ageMs } = oldest
-    return `split ${splitId}, position ${position ?? 'unknown'}, handed out ${Math.round(ageMs)} ms ago and not acknowledged`
-  }
-
-  #waitingFor(): string | undefined {
-    const { maxUnacked } = this.#options
-    if (this.#counted >= maxUnacked) return `room below maxUnacked (${maxUnacked}); oldest: ${this.#describeOldest()}`
-    const bound = this.#tracker.waitsFor
-    return bound === undefined ? undefined : `room below ${bound}; oldest: ${this.#describeOldest()}`
-  }
-
-  #logStall(): void {
-    const { logger, clock, name } = this.#options.job
-    if (clock.now() - this.#stallLoggedAt < STALL_LOG_INTERVAL_MS) return
-    this.#stallLoggedAt = clock.now()
-    const fields = { job: name, waitingFor: this.#waitingFor() }
-    logger.warn(fields, 'Nothing is handed out until messages are acknowledged. Options: maxUnacked, maxRetainedBytes')
   }
 
   #registerGauges(): void {

@@ -240,7 +240,9 @@ describe('toWritableStream', () => {
     const doubling = new TransformStream<number, number>({
       transform: (value, controller) => controller.enqueue(value * 2),
     })
-    await ReadableStream.from(range(503)).pipeThrough(doubling).pipeTo(toWritableStream(store, { maxUnsettled: 50 }))
+    await ReadableStream.from(range(503))
+      .pipeThrough(doubling)
+      .pipeTo(toWritableStream(store, { maxUnsettled: 50 }))
     expect(store.stored.toSorted((a, b) => a - b)).toEqual(range(503).map((value) => value * 2))
   })
 

@@ -1,0 +1,58 @@
+import type { CheckpointCoordinator } from '../checkpoint/coordinator.ts'
+import type { Checkpoint } from '../checkpoint/storage.ts'
+import { SluiceError } from '../errors.ts'
+import type { Grace } from '../job/grace.ts'
+import type { Clock } from '../runtime/clock.ts'
+import type { SourceReader, SourceSplit } from '../source/spi.ts'
+import type { Tracker } from '../tracker/tracker.ts'
+
+export interface LastAcknowledgementPlan {
+  readonly clock: Clock
+  readonly closeDeadlineMs: number
+  readonly tracker: Tracker
+  readonly coordinator: CheckpointCoordinator
+  readonly reader: SourceReader<unknown, SourceSplit>
+  /** Gives splits back, as in a rebalance; resolves to where they may go on. */
+  release(splitIds: readonly string[], deadlineMs: number): Promise<readonly SourceSplit[]>
+  /** What the splits were read with, of this instant: with their positions it becomes a checkpoint. */
+  checkpoint(): (splits: readonly SourceSplit[]) => Checkpoint
+  /** Undefined where the service keeps the positions. */
+  store: ((checkpoint: Checkpoint) => Promise<number>) | undefined
+}
+
+/**
+ * What is told at the end: everything, if nothing is unsettled; otherwise, of each split, what is settled before the first record
+ * that is not.
+ *
+ * @throws SluiceError `SLUICE_DEADLINE_EXCEEDED`, or why it failed.
+ */
+export async function acknowledgeLast(plan: LastAcknowledgementPlan, grace: Grace): Promise<void> {
+  const { clock, closeDeadlineMs, tracker, coordinator } = plan
+  const { promise: late, reject } = Promise.withResolvers<never>()
+  const expiry = clock.after(grace.leftMs, () => reject(tooLate(closeDeadlineMs)))
+  try {
+    await Promise.race([tracker.unsettled === 0 ? coordinator.takeFinal() : giveBack(plan, grace), late])
+  } finally {
+    expiry.cancel()
+  }
+}
+
+async function giveBack(plan: LastAcknowledgementPlan, grace: Grace): Promise<void> {
+  const { reader, tracker, coordinator, store } = plan
+  // A store under way must not overtake the last one.
+  await coordinator.stop()
+  const splitIds = reader.status().splits.map(({ splitId }) => splitId)
+  // The children of a split that has ended may be assigned: beside their parent as it was before its end they would be read twice.
+  const isOneInstant = !splitIds.some(
+    (splitId) => reader.splitState(splitId)?.finished === true && (tracker.splits.get(splitId)?.unsettled ?? 0) > 0,
+  )
+  const checkpoint = plan.checkpoint()
+  const splits = await plan.release(splitIds, grace.leftMs)
+  // One that is missing would not be read again.
+  if (store !== undefined && isOneInstant && splits.length === splitIds.length) await store(checkpoint(splits))
+}
+
+function tooLate(closeDeadlineMs: number): SluiceError {
+  const message = `the last acknowledgement did not end within ${closeDeadlineMs} ms (closeDeadlineMs): what it had is repeated at the next start`
+  return new SluiceError('SLUICE_DEADLINE_EXCEEDED', message, { restartable: true })
+}
