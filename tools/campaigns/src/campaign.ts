@@ -42,6 +42,8 @@ export interface Coverage {
 export interface AcknowledgementView {
   /** Stands before the service's acknowledgements. */
   readonly gate: WriteGate
+  /** What no correct subject asks for, such as a position that moves back. */
+  readonly problems: readonly string[]
   /** Every record that was acknowledged, in order. */
   journal(): readonly Acknowledgement[]
   /** The subject has ended: what it held in the service is given to the next one at once, as after its timeout. */

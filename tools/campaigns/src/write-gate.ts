@@ -21,6 +21,7 @@ export class WriteGate {
   readonly #isWrite: (headers: Readonly<Record<string, unknown>>) => boolean
   readonly #delayMs: number
   #aim: GateAim | undefined
+  #paused: Promise<void> | undefined
   #requests = 0
   #answers = 0
   #firstWriteAtNs: bigint | undefined
@@ -52,6 +53,16 @@ export class WriteGate {
   begin(): void {
     this.#aim = undefined
     this.#firstWriteAtNs = undefined
+  }
+
+  /** Holds every request and every answer until the returned function is called. */
+  pause(): () => void {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#paused = promise
+    return () => {
+      this.#paused = undefined
+      resolve()
+    }
   }
 
   /** Counts from now on. */
@@ -95,6 +106,7 @@ export class WriteGate {
   }
 
   async #hold(at: GateAim['at'], nth: number): Promise<boolean> {
+    await this.#paused
     const aim = this.#aim
     if (aim?.at !== at || aim.nth !== nth) {
       await sleep(this.#delayMs)

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { seededRandom } from '@sluice/core/testing'
+import { waitFor } from '@sluice/testkit'
 import type { Arrival, Campaign, CampaignReport, Coverage, PipelineUnderTest, RunContext } from '../campaign.ts'
 import { Generator } from '../ledger/generator.ts'
 import { Producer } from '../ledger/producer.ts'
@@ -20,6 +21,8 @@ const TIME_BEFORE_START_MS = 600_000
 const FINAL_DEADLINE_MS = 60_000
 const QUIET_MS = 2_000
 const DRAIN_DEADLINE_MS = 10_000
+/** From the signal to drain, writes are held so long: a drain that does not wait for them loses them. */
+const DRAIN_HOLD_MS = 500
 
 /** kill -9 of a pipeline, again and again, at every moment that matters. */
 export const killCampaign: Campaign = {
@@ -96,7 +99,7 @@ class KillRun {
       if (!landed(kill) && extra-- > 0) queue.push(plan)
     }
     await producer.finish()
-    await this.#finish(pipeline)
+    await this.#finish(pipeline, producer)
   }
 
   async #kill(plan: KillPlan, pipeline: PipelineUnderTest, checkpointBefore: number): Promise<KillRecord> {
@@ -141,15 +144,28 @@ class KillRun {
     }
   }
 
-  /** Lets the last process store everything, and drains it. */
-  async #finish(pipeline: PipelineUnderTest): Promise<void> {
+  /** Lets the last process store everything, and drains it when it has a few more in hand. */
+  async #finish(pipeline: PipelineUnderTest, producer: Producer): Promise<void> {
     await using subject = await this.#start(pipeline, undefined)
     this.#context.print(
       `all kills done, ${this.#facts.produced.length} records produced; the last process stores the rest`,
     )
     await this.#settled(pipeline, subject)
-    const { code, signal } = await subject.stop(DRAIN_DEADLINE_MS)
+    const [emitted, before] = [subject.figures()?.emitted ?? 0, producer.produced.length]
+    const resume = pipeline.gate.pause()
+    await producer.batch()
+    await waitFor(() => (subject.figures()?.emitted ?? 0) - emitted >= producer.produced.length - before, {
+      what: 'the last records to be emitted',
+    })
+    const ended = subject.stop(DRAIN_DEADLINE_MS)
+    await sleep(DRAIN_HOLD_MS, undefined, { signal: this.#context.signal })
+    resume()
+    const { code, signal } = await ended
     this.#facts.last = { figures: subject.figures(), firstWriteAtNs: pipeline.gate.firstWriteAtNs }
+    const unacknowledged = pipeline.acknowledgements === undefined ? 0 : this.#unacknowledged(await pipeline.coverage())
+    if (code === 0 && unacknowledged > 0)
+      this.#facts.failures.push(`the last process ended with 0 and had ${unacknowledged} records not acknowledged`)
+    for (const problem of pipeline.acknowledgements?.problems ?? []) this.#facts.failures.push(problem)
     if (code !== 0) this.#facts.failures.push(`the last process ended with ${signal ?? `code ${code}`}, not with 0`)
   }
 
@@ -170,6 +186,10 @@ class KillRun {
       subject.assertNotCrashed()
     }
     this.#facts.failures.push(`the last process did not come to an end within ${FINAL_DEADLINE_MS} ms`)
+  }
+
+  #unacknowledged(coverage: Coverage): number {
+    return this.#facts.produced.filter(({ position }) => !coverage.covers(position)).length
   }
 
   #allStored(arrivals: readonly Arrival[]): boolean {

@@ -40,7 +40,13 @@ export class Producer implements AsyncDisposable {
     this.#stop.abort()
     await this.#running
     this.#assertWell()
-    while (this.produced.length < this.#allowance) await this.#batch()
+    while (this.produced.length < this.#allowance) await this.batch()
+  }
+
+  /** Puts a few more. @throws what went wrong. */
+  async batch(): Promise<void> {
+    const records = Array.from({ length: BATCH }, () => this.#generator.next())
+    this.produced.push(...(await this.#put(records)))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -56,14 +62,9 @@ export class Producer implements AsyncDisposable {
   async #run(): Promise<void> {
     const { signal } = this.#stop
     while (!signal.aborted) {
-      await this.#batch()
+      await this.batch()
       const pause = this.produced.length < this.#allowance ? PACE_MS : TRICKLE_MS
       await sleep(pause, undefined, { signal }).catch(() => undefined)
     }
-  }
-
-  async #batch(): Promise<void> {
-    const records = Array.from({ length: BATCH }, () => this.#generator.next())
-    this.produced.push(...(await this.#put(records)))
   }
 }

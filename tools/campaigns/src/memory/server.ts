@@ -5,7 +5,15 @@ import { MAX_BODY_BYTES, type Path, type Requests } from './protocol.ts'
 /** What becomes of a request: an answer, a status without one, or the end of its connection. */
 export type Reply<P extends Path> = { readonly answer: Requests[P]['answer'] } | { readonly status: number } | 'cut'
 
-export type Handlers = { readonly [P in Path]: (request: Requests[P]['request']) => Promise<Reply<P>> | Reply<P> }
+export type Handlers = {
+  readonly [P in Path]: (request: Requests[P]['request'], sender: Sender) => Promise<Reply<P>> | Reply<P>
+}
+
+/** Whoever waits for the answer. */
+export interface Sender {
+  /** It closed the connection: what it sent and was held may never have arrived. */
+  readonly isGone: boolean
+}
 
 /** Asked before each request is looked at; undefined lets it pass. */
 export type RequestFault = (path: Path) => { readonly status: number } | 'cut' | undefined
@@ -47,7 +55,8 @@ export class MemoryServer implements AsyncDisposable {
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const path = Object.keys(this.#handlers).find((each): each is Path => each === request.url)
     const body = await bodyOf(request)
-    const reply = path === undefined ? { status: 404 } : (this.#fault(path) ?? (await this.#handle(path, body)))
+    const reply =
+      path === undefined ? { status: 404 } : (this.#fault(path) ?? (await this.#handle(path, body, response)))
     if (reply === 'cut') {
       response.destroy()
       return
@@ -57,9 +66,13 @@ export class MemoryServer implements AsyncDisposable {
     response.end(text)
   }
 
-  async #handle<P extends Path>(path: P, body: string): Promise<Reply<P>> {
+  async #handle<P extends Path>(path: P, body: string, response: ServerResponse): Promise<Reply<P>> {
     const request: Requests[P]['request'] = JSON.parse(body)
-    return this.#handlers[path](request)
+    return this.#handlers[path](request, {
+      get isGone() {
+        return response.destroyed
+      },
+    })
   }
 }
 

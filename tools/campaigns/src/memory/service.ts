@@ -60,7 +60,7 @@ export class MemoryService implements AsyncDisposable {
         group.leave(memberId)
         return { answer: {} }
       },
-      '/store/write': ({ records }) => store.write(records),
+      '/store/write': ({ records }, sender) => store.write(records, sender),
     }
   }
 

@@ -2,7 +2,7 @@ import { payloadHash } from '@sluice/core/testing'
 import type { Arrival, GeneratedRecord } from '../campaign.ts'
 import { ledgerPayload } from '../ledger/generator.ts'
 import type { WriteGate } from '../write-gate.ts'
-import type { Reply } from './server.ts'
+import type { Reply, Sender } from './server.ts'
 
 /** A store that keeps a journal of every write that it took. */
 export class MemoryStore {
@@ -15,8 +15,8 @@ export class MemoryStore {
     this.#gate = gate
   }
 
-  async write(records: readonly GeneratedRecord[]): Promise<Reply<'/store/write'>> {
-    if (!(await this.#gate.beforeApply())) return 'cut'
+  async write(records: readonly GeneratedRecord[], sender: Sender): Promise<Reply<'/store/write'>> {
+    if (!(await this.#gate.beforeApply()) || sender.isGone) return 'cut'
     const requestId = `write-${++this.#requests}`
     for (const record of records) this.#apply(record, requestId)
     return (await this.#gate.beforeAnswer()) ? { answer: {} } : 'cut'

@@ -40,6 +40,7 @@ async function open(folder: string, shape: MemoryShape): Promise<PipelineUnderTe
   const settings: MemorySettings = { endpoint, shape, stateFolder, checkpointIntervalMs: CHECKPOINT_INTERVAL_MS }
   const view: AcknowledgementView = {
     gate: acknowledgements,
+    problems: group.problems,
     journal: () => (shape === 'individual' ? queue.journal : group.journal),
     subjectEnded() {
       queue.expire()
