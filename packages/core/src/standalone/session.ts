@@ -1,10 +1,8 @@
-import { CheckpointCoordinator } from '../checkpoint/coordinator.ts'
-import type { Checkpoint, CheckpointStore } from '../checkpoint/storage.ts'
+import type { CheckpointStore } from '../checkpoint/storage.ts'
 import type { DeadLetterStatus } from '../dead-letters/dead-letters.ts'
 import { Delivery } from '../dead-letters/delivery.ts'
 import { distinct, openDeadLetters } from '../dead-letters/lifecycle.ts'
-import { messageOf, SluiceError } from '../errors.ts'
-import { Acknowledgements } from '../job/acknowledgements.ts'
+import { SluiceError } from '../errors.ts'
 import { Assignments } from '../job/assignments.ts'
 import { type Lent, sourceContext } from '../job/contexts.ts'
 import { Grace } from '../job/grace.ts'
@@ -14,14 +12,13 @@ import { releaseSplits } from '../job/split-release.ts'
 import { JOB_METRICS } from '../metrics/job-metrics.ts'
 import { SOURCE_METRICS } from '../metrics/source-metrics.ts'
 import { Breather } from '../runtime/breather.ts'
-import type { Timer } from '../runtime/clock.ts'
 import { WakeUp } from '../runtime/signal.ts'
 import type { ReaderStatus, ReleaseHow, SourceReader, SourceSplit, SplitEnumerator } from '../source/spi.ts'
 import { Tracker } from '../tracker/tracker.ts'
 import { Feed, type Run } from './feed.ts'
 import { Hand, type Retry } from './hand.ts'
-import { acknowledgeLast } from './last-acknowledgement.ts'
 import type { ResolvedMessagesOptions } from './options.ts'
+import { Positions } from './positions.ts'
 import { type OldestMessage, Window } from './window.ts'
 
 /** What `status()` of messages and batches tells. */
@@ -59,22 +56,16 @@ export class Session {
   readonly #window: Window
   readonly #breather: Breather
   readonly #assignments: Assignments<Feed>
-  readonly #acknowledgements: Acknowledgements
   readonly #abort = new AbortController()
   readonly #woken = new WakeUp()
   readonly #unregister: (() => void)[] = []
   #state: MessagesStatus['state'] = 'idle'
   #store: CheckpointStore | undefined
-  #coordinator: CheckpointCoordinator | undefined
+  #positions: Positions | undefined
   #enumerator: SplitEnumerator<unknown> | undefined
   #reader: SourceReader<unknown, SourceSplit> | undefined
   #feed: Feed | undefined
-  #timer: Timer | undefined
-  #acknowledging: Promise<void> = Promise.resolve()
-  #lastId = 0
   #failure: SluiceError | undefined
-  /** Another owner may have the positions: nothing of them is told to anybody any more. */
-  #storeFailed = false
   #ending: Promise<void> | undefined
 
   constructor(source: AnySource, options: ResolvedMessagesOptions) {
@@ -104,7 +95,6 @@ export class Session {
       maxUnacked: options.maxUnacked,
     })
     this.#breather = new Breather(job.clock)
-    this.#acknowledgements = new Acknowledgements(this.#tracker)
     this.#assignments = new Assignments<Feed>({
       source,
       parallelism: 1,
@@ -164,7 +154,7 @@ export class Session {
       state: this.#state,
       emitted: this.#tracker.next,
       unacked: this.hand.size,
-      repeatIfKilledNow: this.#tracker.next - (this.#coordinator?.coveredUpTo ?? 0),
+      repeatIfKilledNow: this.#tracker.next - (this.#positions?.coveredUpTo ?? 0),
       ...(oldest === undefined ? {} : { oldest }),
       ...(waitingFor === undefined ? {} : { waitingFor }),
       late: this.hand.late,
@@ -239,11 +229,10 @@ export class Session {
     }
     const restored = await store.load()
     const state = restoredState(this.#source, restored, name)
-    this.#lastId = restored?.id ?? 0
     if (this.#ending !== undefined) return
     const lent = this.#lent(store)
-    const coordinator = this.#makeCoordinator(store)
-    this.#coordinator = coordinator
+    const positions = this.#makePositions(store, restored?.id ?? 0)
+    this.#positions = positions
     const enumerator = this.#source.createEnumerator(this.#assignments.context(sourceContext(lent)), state)
     this.#enumerator = enumerator
     const reader = this.#source.createReader({ ...sourceContext(lent), subtask: 0 })
@@ -251,13 +240,11 @@ export class Session {
     const feed = this.#makeFeed(reader)
     this.#assignments.members.push({ reader, subtask: feed })
     await enumerator.start()
-    // Start positions are stored before the first read: a crash before the first interval must not move LATEST.
     if (restored === undefined && this.#source.positionAuthority === 'checkpoint' && this.#ending === undefined)
-      await coordinator.takeFinal()
+      await positions.storeStart()
     if (this.#ending !== undefined || this.#failure !== undefined) return
     this.#assignments.open()
-    coordinator.start()
-    this.#acknowledgeEvery()
+    positions.start()
     this.#registerGauges()
     this.#feed = feed
     this.#state = 'running'
@@ -281,7 +268,7 @@ export class Session {
       delivery: this.#delivery,
       signal: this.#abort.signal,
       fail: this.#fail,
-      requestCheckpoint: (reason) => this.#coordinator?.request(reason),
+      requestCheckpoint: (reason) => this.#positions?.request(reason),
     }
   }
 
@@ -311,71 +298,24 @@ export class Session {
       targets: distinct(deadLetters, new Map()),
       target: () => deadLetters,
       origin: (token) => this.#tracker.origin(token),
-      isAwaited: (token) => token < (this.#coordinator?.openBarrier ?? 0) || this.#tracker.waitsFor !== undefined,
+      isAwaited: (token) => token < (this.#positions?.openBarrier ?? 0) || this.#tracker.waitsFor !== undefined,
       fail: this.#fail,
     })
   }
 
-  #makeCoordinator(store: CheckpointStore): CheckpointCoordinator {
-    const { clock, logger, metrics, checkpoints, name } = this.#options.job
-    return new CheckpointCoordinator({
-      job: name,
-      clock,
-      logger,
-      metrics: metrics.group({ job: name }),
-      store,
+  #makePositions(store: CheckpointStore, restoredId: number): Positions {
+    return new Positions({
+      source: this.#source,
+      options: this.#options,
       tracker: this.#tracker,
-      ...checkpoints,
-      lastId: this.#lastId,
-      snapshot: (id) => this.#snapshot(id),
+      assignments: this.#assignments,
+      store,
+      restoredId,
+      enumerator: () => this.#enumerator,
       hasten: () => this.#delivery.hasten(),
-      acknowledge: (id, barrier) => this.#acknowledge(id, barrier),
       oldest: () => this.#window.describeOldest(),
-      fail: (error) => {
-        this.#storeFailed = true
-        this.#fail(error)
-      },
-    })
-  }
-
-  #snapshot(id: number): Checkpoint {
-    this.#lastId = id
-    this.#feed?.reportEmitted()
-    const splits = this.#assignments.readers.flatMap((reader) => [...reader.snapshotState(id)])
-    return this.#checkpoint(id, this.#enumerator?.snapshotState(id), [...splits, ...this.#assignments.pending])
-  }
-
-  #checkpoint(id: number, enumerator: unknown, splits: readonly SourceSplit[]): Checkpoint {
-    const { name, clock } = this.#options.job
-    const { uid, stateVersion } = this.#source
-    return { id, job: name, createdAtMs: clock.wallNow(), sources: { [uid]: { stateVersion, enumerator, splits } } }
-  }
-
-  /** One after the other, so that no message is acknowledged by two calls at once. */
-  #acknowledge(id: number, barrier: number): Promise<void> {
-    // Messages that are acknowledged one by one do not wait for each other.
-    const below = this.#source.acknowledgement === 'individual' ? Number.POSITIVE_INFINITY : barrier
-    const done = this.#acknowledging.then(() =>
-      this.#acknowledgements.acknowledge(this.#assignments.readers, id, below),
-    )
-    this.#acknowledging = done.catch(() => undefined)
-    return done
-  }
-
-  /** A message that stays unacknowledged holds a checkpoint open, but not the other messages. */
-  #acknowledgeEvery(): void {
-    if (this.#source.acknowledgement === 'prefix' || this.#ending !== undefined) return
-    const { clock, checkpoints, logger, name, metrics } = this.#options.job
-    this.#timer = clock.after(checkpoints.intervalMs, () => {
-      const covered = this.#coordinator?.status().last?.id ?? 0
-      const waits = this.#coordinator?.openBarrier !== undefined
-      const done = waits ? this.#acknowledge(covered, 0) : Promise.resolve()
-      void done
-        .catch((error: unknown) => {
-          metrics.group({ job: name }).counter(JOB_METRICS.numAcknowledgementsFailed).value++
-          logger.warn({ job: name, error: messageOf(error) }, 'An acknowledgement failed; the next one repeats it')
-        })
-        .then(() => this.#acknowledgeEvery())
+      release: (splitIds, deadlineMs) => this.#release(splitIds, 'revoked', deadlineMs),
+      fail: this.#fail,
     })
   }
 
@@ -391,8 +331,8 @@ export class Session {
           this.#delivery.hasten()
           return () => undefined
         },
-        takeUnacknowledged: ({ reader }, splitId) => this.#acknowledgements.takeOf(reader, splitId),
-        giveUpCheckpoint: () => this.#coordinator?.giveUp(),
+        takeUnacknowledged: ({ reader }, splitId) => this.#positions?.takeOf(reader, splitId) ?? [],
+        giveUpCheckpoint: () => this.#positions?.giveUp(),
       },
       splitIds,
       how,
@@ -404,7 +344,6 @@ export class Session {
     const { clock, logger, name, deadLetters } = this.#options.job
     const grace = new Grace(clock, logger, name, this.#options.closeDeadlineMs)
     this.#woken.wake()
-    this.#timer?.cancel()
     // First the position after what was handed out: the rest of a batch goes back.
     this.#feed?.reportEmitted()
     this.#reader?.stopFetching()
@@ -413,7 +352,7 @@ export class Session {
     this.#delivery.end()
     this.hand.end()
     this.#abort.abort(new SluiceError('SLUICE_CLOSED', 'the messages were closed', { restartable: true }))
-    const stopped = this.#coordinator?.stop()
+    const stopped = this.#positions?.stop()
     await grace.spend([() => this.#reader?.close(grace.leftMs)])
     await grace.spend([async () => this.#enumerator?.[Symbol.asyncDispose](), () => stopped])
     await grace.spend([async () => this.#store?.[Symbol.asyncDispose](), async () => deadLetters?.close?.()])
@@ -424,29 +363,8 @@ export class Session {
   }
 
   async #acknowledgeLast(grace: Grace): Promise<void> {
-    const [reader] = this.#assignments.readers
-    const coordinator = this.#coordinator
-    const store = this.#store
-    if (this.#storeFailed || reader === undefined || coordinator === undefined) return
-    const isOurs = this.#source.positionAuthority === 'checkpoint' && store !== undefined
     try {
-      await acknowledgeLast(
-        {
-          clock: this.clock,
-          closeDeadlineMs: this.#options.closeDeadlineMs,
-          tracker: this.#tracker,
-          coordinator,
-          reader,
-          release: (splitIds, deadlineMs) => this.#release(splitIds, 'revoked', deadlineMs),
-          checkpoint: () => {
-            const id = this.#lastId + 1
-            const state = this.#enumerator?.snapshotState(id)
-            return (splits) => this.#checkpoint(id, state, splits)
-          },
-          store: isOurs ? (checkpoint) => store.store(checkpoint) : undefined,
-        },
-        grace,
-      )
+      await this.#positions?.end(grace)
     } catch (error) {
       this.#fail(SluiceError.from(error, 'SLUICE_STATE_STORAGE', this.#source.uid))
     }
@@ -458,7 +376,7 @@ export class Session {
     this.#unregister.push(
       group.gauge(JOB_METRICS.unsettledRecords, () => this.#tracker.unsettled),
       group.gauge(JOB_METRICS.retainedBytes, () => this.#tracker.retainedBytes),
-      group.gauge(JOB_METRICS.repeatIfKilledNow, () => this.#tracker.next - (this.#coordinator?.coveredUpTo ?? 0)),
+      group.gauge(JOB_METRICS.repeatIfKilledNow, () => this.#tracker.next - (this.#positions?.coveredUpTo ?? 0)),
     )
   }
 }
