@@ -67,6 +67,7 @@ export {
   type SourceReaderOptions,
   type SplitFetcher,
 } from './source/source-reader-base.ts'
+export { type LostPosition, type OnPositionLost, positionLost } from './source/position-lost.ts'
 export type {
   EnumeratorContext,
   RawRecord,
