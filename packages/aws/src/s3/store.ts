@@ -59,21 +59,16 @@ export class S3CheckpointStore implements CheckpointStore {
     if (this.#loaded) this.#adopt(await this.#ownership.renew())
     this.#loaded = true
     const damaged: string[] = []
-    for (const stored of this.#names.toReversed()) {
-      const { name } = stored
-      const read = await this.#read(stored)
-      if ('checkpoint' in read) {
-        if (damaged.length > 0) {
-          this.#plan.logger.warn(
-            { used: name, damaged },
-            'Damaged checkpoints were passed over; records since the one used are repeated',
-          )
-        }
-        return read.checkpoint
-      }
-      damaged.push(`${name}: ${read.damage}`)
+    const used = await this.#newestWhole(damaged)
+    // What an owner finds that was overtaken is old, and may be gone: it must neither begin there nor blame the objects.
+    await this.#ownership.verify()
+    if (used !== undefined && damaged.length > 0) {
+      this.#plan.logger.warn(
+        { used: used.name, damaged },
+        'Damaged checkpoints were passed over; records since the one used are repeated',
+      )
     }
-    if (damaged.length === 0) return undefined
+    if (used !== undefined || damaged.length === 0) return used?.checkpoint
     const place = this.#place('')
     throw new SluiceError(
       'SLUICE_STATE_CORRUPTED',
@@ -150,6 +145,18 @@ export class S3CheckpointStore implements CheckpointStore {
       `${this.#place(name)} was stored by another process with the token of this one: this one stops`,
       { facts: { bucket: this.#plan.objects.bucket, key, token: this.#token } },
     )
+  }
+
+  /** @param damaged - takes names and reasons of those that were passed over. */
+  async #newestWhole(
+    damaged: string[],
+  ): Promise<{ readonly name: string; readonly checkpoint: Checkpoint } | undefined> {
+    for (const stored of this.#names.toReversed()) {
+      const read = await this.#read(stored)
+      if ('checkpoint' in read) return { name: stored.name, checkpoint: read.checkpoint }
+      damaged.push(`${stored.name}: ${read.damage}`)
+    }
+    return undefined
   }
 
   async #read(stored: CheckpointName): Promise<{ readonly checkpoint: Checkpoint } | { readonly damage: string }> {
