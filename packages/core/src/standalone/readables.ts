@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream'
 import { ReadableStream } from 'node:stream/web'
+import { callbackify } from 'node:util'
 import type { Source, SourceSplit } from '../source/spi.ts'
 import { type Message, messages } from './messages.ts'
 import type { MessagesOptions } from './options.ts'
@@ -36,11 +37,8 @@ export function toReadable<T, Split extends SourceSplit, State>(
     },
     destroy(error, callback) {
       // The end of the stream is not the end of the messages.
-      const ended = error === null ? read.return() : read.close()
-      ended.then(
-        () => callback(error),
-        (reason: Error) => callback(error ?? reason),
-      )
+      const end = callbackify(async () => void (error === null ? await read.return() : await read.close()))
+      end((reason) => callback(error ?? reason))
     },
   })
   return readable

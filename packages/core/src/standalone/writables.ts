@@ -1,5 +1,6 @@
 import { Writable } from 'node:stream'
 import { WritableStream } from 'node:stream/web'
+import { callbackify } from 'node:util'
 import type { Sink } from '../sink/spi.ts'
 import { openSink, type OpenSinkOptions } from './open-sink.ts'
 
@@ -20,13 +21,11 @@ export function toWritable<T>(sink: Sink<T>, options: OpenSinkOptions = {}): Wri
     write(value: T, _encoding, callback) {
       const full = opened.write(value)
       if (full === undefined) callback()
-      else full.then(() => callback(), callback)
+      else callbackify(() => full)(callback)
     },
-    final(callback) {
-      opened.close().then(() => callback(), callback)
-    },
+    final: callbackify(() => opened.close()),
     destroy(error, callback) {
-      void opened.abort().then(() => callback(error))
+      callbackify(() => opened.abort())(() => callback(error))
     },
   })
   opened.done.catch((error: Error) => writable.destroy(error))

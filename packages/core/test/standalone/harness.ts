@@ -2,7 +2,7 @@ import { onTestFinished } from 'vitest'
 import { fail } from 'node:assert/strict'
 import { type Message, messages, type Messages, type MessagesOptions, SluiceError } from '../../src/index.ts'
 import type { Source, SourceSplit } from '../../src/index.ts'
-import { VirtualClock } from '../../src/testing.ts'
+import type { VirtualClock } from '../../src/testing.ts'
 import { settled } from '../job/harness.ts'
 
 /** Messages on virtual time; closed when the test ends. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { type Message, memoryCheckpoints, messages } from '../../src/index.ts'
+import { memoryCheckpoints, type Message, messages, type MessagesOptions } from '../../src/index.ts'
 import {
   InMemoryGroupLog,
   InMemoryGroupSource,
@@ -486,7 +486,7 @@ describe('endings', () => {
 
   test('the options are checked all at once', () => {
     const source = new InMemorySource<number>()
-    const wrong = { maxUnacked: 0, maxUnackd: 3, checkpoints: { intervalMs: 3 } }
+    const wrong = { maxUnacked: 0, maxUnackd: 3, checkpoints: { intervalMs: 3 } } as MessagesOptions
     expect(() => messages(source, wrong)).toThrow(/maxUnacked must be[^]*maxUnackd|maxUnackd[^]*maxUnacked must be/)
     expect(() => messages(source, wrong)).toThrow(/checkpoints\.intervalMs/)
   })

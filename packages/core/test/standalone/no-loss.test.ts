@@ -114,7 +114,10 @@ async function play(seed: number, make: (clock: VirtualClock) => World): Promise
   const last = world.open()
   for (let idle = 0; idle < 5;) {
     let result: IteratorResult<Message<number>, undefined> | undefined
-    void last.next().then((given) => (result = given))
+    void last.next().then(
+      (given) => (result = given),
+      () => undefined,
+    )
     await clock.advance(0)
     if (result === undefined || result.done === true) idle++
     else {

@@ -110,6 +110,11 @@ describe('toReadableStream', () => {
   })
 })
 
+async function* failing(): AsyncGenerator<number> {
+  yield 1
+  await Promise.reject(new Error('mine'))
+}
+
 describe('fromIterable', () => {
   const cases: readonly (readonly [string, () => AsyncIterable<number>])[] = [
     ['a Node Readable', () => Readable.from(range(2500))],
@@ -143,10 +148,6 @@ describe('fromIterable', () => {
 
     test(`the error of ${name} fails the job`, async () => {
       const clock = new VirtualClock()
-      const failing = async function* () {
-        yield 1
-        throw new Error('mine')
-      }
       const iterable = name.includes('web') ? ReadableStream.from(failing()) : Readable.from(failing())
       const job = stream(fromIterable<number>(iterable)).sinkTo(new InMemorySink<number>()).start(options(clock))
       await expect(settled(clock, job.done)).rejects.toMatchObject({ code: 'SLUICE_SOURCE_FAILED' })
