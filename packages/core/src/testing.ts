@@ -1,5 +1,15 @@
 export { type FailpointAction, setFailpoint } from './runtime/failpoints.ts'
-export { describeSink, type TestRunner } from './testing/conformance/runner.ts'
+export type { TestRunner } from './testing/conformance/kit.ts'
+export { describeSource } from './testing/conformance-source/runner.ts'
+export type {
+  SourceAbilities,
+  SourceRecord,
+  SourceService,
+  SourceSettings,
+  SourceStage,
+  SourceSubject,
+} from './testing/conformance-source/subject.ts'
+export { describeSink } from './testing/conformance/runner.ts'
 export type {
   SentEntry,
   SinkAbilities,
@@ -27,7 +37,7 @@ export {
 export { InMemoryQueueSource, type InMemoryQueueSourceOptions } from './testing/in-memory-queue-source.ts'
 export { InMemorySink, type InMemorySinkOptions, type Misbehaviour } from './testing/in-memory-sink.ts'
 export { InMemorySource, type InMemorySourceOptions, type MemoryEnumeratorState } from './testing/in-memory-source.ts'
-export { type LogReading, MemoryLog, type MemorySplit, type OnPositionLost } from './testing/memory-log.ts'
+export { type LogReading, MemoryLog, type MemorySplit } from './testing/memory-log.ts'
 export { compareLedger, type LedgerEntry, type LedgerReport, payloadHash } from './testing/ledger.ts'
 export { ScriptedSink, type ScriptedSinkOptions } from './testing/scripted-sink.ts'
 export {

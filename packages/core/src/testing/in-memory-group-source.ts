@@ -1,4 +1,5 @@
 import { SPI_VERSION } from '../sink/spi.ts'
+import type { OnPositionLost } from '../source/position-lost.ts'
 import { SourceReaderBase, type SplitFetcher } from '../source/source-reader-base.ts'
 import type {
   EnumeratorContext,
@@ -10,7 +11,7 @@ import type {
 } from '../source/spi.ts'
 import type { GroupMember, GroupSplit, InMemoryGroupLog } from './in-memory-group-log.ts'
 import { logFetcher, MAX_BYTES_PER_RECORD } from './in-memory-source.ts'
-import type { LogReading, OnPositionLost } from './memory-log.ts'
+import type { LogReading } from './memory-log.ts'
 
 export interface InMemoryGroupSourceOptions<T> {
   readonly log: InMemoryGroupLog<T>

@@ -1,10 +1,8 @@
-import { WakeUp } from '../runtime/signal.ts'
 import { SPI_VERSION } from '../sink/spi.ts'
-import { type Fetched, type FetchedBatch, SourceReaderBase, type SplitFetcher } from '../source/source-reader-base.ts'
+import { type FetchedBatch, SourceReaderBase, type SplitFetcher } from '../source/source-reader-base.ts'
 import type {
   EnumeratorContext,
   ReaderContext,
-  RecordBatch,
   SettledRecords,
   Source,
   SourceReader,
@@ -78,8 +76,7 @@ interface QueueBatch<T> extends FetchedBatch<T, SourceSplit> {
 }
 
 /** A message that was received and has not been deleted or given back. */
-interface InHand<T> {
-  readonly delivery: QueueDelivery<T>
+interface InHand {
   readonly splitId: string
   /** Of the newest delivery: the only one that works. */
   receipt: QueueReceipt
@@ -87,43 +84,12 @@ interface InHand<T> {
 
 class QueueReader<T> extends SourceReaderBase<T, SourceSplit> {
   readonly #options: Required<InMemoryQueueSourceOptions<T>>
-  readonly #inHand = new Map<string, InHand<T>>()
-  /** Received behind a message of their group that has not ended, by group. */
-  readonly #held = new Map<string, InHand<T>[]>()
-  /** Whose turn has come. */
-  #next: InHand<T>[] = []
-  readonly #turn = new WakeUp()
+  readonly #inHand = new Map<string, InHand>()
 
   constructor(context: ReaderContext, options: Required<InMemoryQueueSourceOptions<T>>) {
     const { maxFetchedBytes, maxBatchSize } = options
-    super(context, { maxFetchedBytes, maxBytesPerFetch: maxBatchSize * MAX_BYTES_PER_RECORD })
+    super(context, { maxFetchedBytes, maxBytesPerFetch: maxBatchSize * MAX_BYTES_PER_RECORD, groupConcurrency: 1 })
     this.#options = options
-  }
-
-  override recordEnded(batch: RecordBatch<T>, index: number, how: 'settled' | 'returned'): void {
-    const { receipts, groups } = batch as QueueBatch<T>
-    const { messageId } = receipts[index] as QueueReceipt
-    const group = groups[index]
-    if (how === 'returned') {
-      if (group !== undefined) this.#giveBackGroup(group)
-      this.#giveBack(messageId)
-      return
-    }
-    const next = group === undefined ? undefined : this.#held.get(group)?.shift()
-    if (group !== undefined && next === undefined) this.#held.delete(group)
-    if (next === undefined) return
-    this.#next.push(next)
-    this.#turn.wake()
-  }
-
-  override stopSplits(splitIds: readonly string[]): void {
-    super.stopSplits(splitIds)
-    this.#giveBackHeld()
-  }
-
-  override stopFetching(): void {
-    super.stopFetching()
-    this.#giveBackHeld()
   }
 
   override async releaseSplits(...call: Parameters<SourceReader<T, SourceSplit>['releaseSplits']>): Promise<void> {
@@ -134,7 +100,13 @@ class QueueReader<T> extends SourceReaderBase<T, SourceSplit> {
   }
 
   protected openSplit(split: SourceSplit): SplitFetcher<T, SourceSplit> {
-    return { fetch: (signal) => this.#fetch(split, signal) }
+    const { queue, maxBatchSize } = this.#options
+    return {
+      fetch: async (signal) => {
+        const deliveries = await queue.receive(maxBatchSize, signal)
+        return { delayMs: 0, batch: this.#batch(split, this.#new(split.splitId, deliveries)) }
+      },
+    }
   }
 
   protected describePosition(): string {
@@ -142,78 +114,31 @@ class QueueReader<T> extends SourceReaderBase<T, SourceSplit> {
   }
 
   protected override async acknowledgeRecords(settled: readonly SettledRecords[]): Promise<void> {
-    const messageIds = settled
-      .flatMap(({ receipts }) => receipts as readonly QueueReceipt[])
-      .map((each) => each.messageId)
+    const messageIds = settled.flatMap(({ receipts }) => receipts).map(messageIdOf)
     await this.#options.queue.delete(messageIds.flatMap((messageId) => this.#inHand.get(messageId)?.receipt ?? []))
     for (const messageId of messageIds) this.#inHand.delete(messageId)
   }
 
-  protected override dropped(batch: FetchedBatch<T, SourceSplit>, from: number): void {
-    const { receipts, groups } = batch as QueueBatch<T>
-    for (let index = receipts.length - 1; index >= from; index--) {
-      const group = groups[index]
-      if (group !== undefined) this.#giveBackGroup(group)
-      this.#giveBack((receipts[index] as QueueReceipt).messageId)
+  protected override returnRecords(_splitId: string, receipts: readonly unknown[]): Promise<void> {
+    for (const messageId of receipts.map(messageIdOf)) {
+      const inHand = this.#inHand.get(messageId)
+      this.#inHand.delete(messageId)
+      if (inHand !== undefined) this.#options.queue.giveBack(inHand.receipt)
     }
+    return Promise.resolve()
   }
 
-  async #fetch(split: SourceSplit, signal: AbortSignal): Promise<Fetched<T, SourceSplit>> {
-    const { queue, maxBatchSize } = this.#options
-    // While as many wait for their turn as fit into a batch, nothing more is received: what is held is bounded, too.
-    if (this.#next.length === 0 && this.#heldCount() >= maxBatchSize) await this.#turnOf(signal)
-    if (this.#next.length === 0) this.#take(split.splitId, await queue.receive(maxBatchSize, signal, this.#turn.wait()))
-    return { delayMs: 0, batch: this.#batch(split, this.#next.splice(0, maxBatchSize)) }
-  }
-
-  #take(splitId: string, deliveries: readonly QueueDelivery<T>[]): void {
-    for (const delivery of deliveries) {
-      const { receipt, group } = delivery
+  /** Without the repeats of what is in hand: of those only the newer receipt counts. */
+  #new(splitId: string, deliveries: readonly QueueDelivery<T>[]): readonly QueueDelivery<T>[] {
+    return deliveries.filter(({ receipt }) => {
       const inHand = this.#inHand.get(receipt.messageId)
-      if (inHand !== undefined) {
-        inHand.receipt = receipt
-        continue
-      }
-      const message = { delivery, splitId, receipt }
-      this.#inHand.set(receipt.messageId, message)
-      const held = group === undefined ? undefined : this.#held.get(group)
-      if (held === undefined) this.#next.push(message)
-      else held.push(message)
-      if (group !== undefined && held === undefined) this.#held.set(group, [])
-    }
+      if (inHand === undefined) this.#inHand.set(receipt.messageId, { splitId, receipt })
+      else inHand.receipt = receipt
+      return inHand === undefined
+    })
   }
 
-  async #turnOf(signal: AbortSignal): Promise<void> {
-    const { promise: aborted, resolve } = Promise.withResolvers<void>()
-    signal.addEventListener('abort', () => resolve(), { once: true })
-    await Promise.race([this.#turn.wait(), aborted])
-  }
-
-  #heldCount(): number {
-    return [...this.#held.values()].reduce((sum, { length }) => sum + length, 0)
-  }
-
-  /** What was received of the group behind the message that failed: the highest first, so that none is delivered before an earlier one. */
-  #giveBackGroup(group: string): void {
-    const held = this.#held.get(group) ?? []
-    this.#held.delete(group)
-    for (const { receipt } of held.toReversed()) this.#giveBack(receipt.messageId)
-  }
-
-  #giveBackHeld(): void {
-    for (const { receipt } of this.#next.splice(0).toReversed()) this.#giveBack(receipt.messageId)
-    for (const group of this.#held.keys()) this.#giveBackGroup(group)
-  }
-
-  #giveBack(messageId: string): void {
-    const inHand = this.#inHand.get(messageId)
-    if (inHand === undefined) return
-    this.#inHand.delete(messageId)
-    this.#options.queue.giveBack(inHand.receipt)
-  }
-
-  #batch(split: SourceSplit, messages: readonly InHand<T>[]): QueueBatch<T> {
-    const deliveries = messages.map(({ delivery }) => delivery)
+  #batch(split: SourceSplit, deliveries: readonly QueueDelivery<T>[]): QueueBatch<T> {
     const values = deliveries.map(({ body }) => body)
     const decodeErrors = new Map<number, unknown>()
     for (const [index, { undecodable }] of deliveries.entries()) {
@@ -231,4 +156,8 @@ class QueueReader<T> extends SourceReaderBase<T, SourceSplit> {
       splitAfter: () => split,
     }
   }
+}
+
+function messageIdOf(receipt: unknown): string {
+  return (receipt as QueueReceipt).messageId
 }

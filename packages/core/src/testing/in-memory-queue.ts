@@ -123,14 +123,8 @@ export class InMemoryQueue<T> {
     this.#deleteFailures.push(error)
   }
 
-  /** Waits for visible messages and hides them. Empty when the signal aborts, or `wakeUp` resolves first. */
-  async receive(
-    maxMessages: number,
-    signal: AbortSignal,
-    wakeUp: Promise<void> = new Promise(() => {}),
-  ): Promise<readonly QueueDelivery<T>[]> {
-    let woken = false
-    void wakeUp.then(() => (woken = true))
+  /** Waits for visible messages and hides them. Empty when the signal aborts. */
+  async receive(maxMessages: number, signal: AbortSignal): Promise<readonly QueueDelivery<T>[]> {
     this.waiting++
     try {
       for (;;) {
@@ -138,8 +132,8 @@ export class InMemoryQueue<T> {
         if (failure !== undefined) throw failure
         const messages = signal.aborted ? [] : this.#visible(maxMessages)
         if (messages.length > 0) this.receives++
-        if (messages.length > 0 || signal.aborted || woken) return messages.map((message) => this.#deliver(message))
-        await this.#nextChange(signal, wakeUp)
+        if (messages.length > 0 || signal.aborted) return messages.map((message) => this.#deliver(message))
+        await this.#nextChange(signal)
       }
     } finally {
       this.waiting--
@@ -204,7 +198,7 @@ export class InMemoryQueue<T> {
   }
 
   /** A message was sent, deleted or given back, or the time of one has passed. */
-  async #nextChange(signal: AbortSignal, wakeUp: Promise<void>): Promise<void> {
+  async #nextChange(signal: AbortSignal): Promise<void> {
     const now = this.#clock.now()
     const dueAt = Math.min(
       ...[...this.#messages.values()].map(({ hiddenUntil }) => hiddenUntil).filter((at) => at > now),
@@ -215,7 +209,7 @@ export class InMemoryQueue<T> {
     const { promise: aborted, resolve } = Promise.withResolvers<void>()
     const due = Number.isFinite(dueAt) ? delay(this.#clock, dueAt - now, waited.signal) : aborted
     waited.signal.addEventListener('abort', () => resolve(), { once: true })
-    await Promise.race([this.#changed.wait(), wakeUp, due, aborted])
+    await Promise.race([this.#changed.wait(), due, aborted])
     signal.removeEventListener('abort', stop)
     stop()
   }

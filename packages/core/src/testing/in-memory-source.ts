@@ -1,4 +1,5 @@
 import { SPI_VERSION } from '../sink/spi.ts'
+import type { OnPositionLost } from '../source/position-lost.ts'
 import { SourceReaderBase, type SplitFetcher } from '../source/source-reader-base.ts'
 import type {
   EnumeratorContext,
@@ -8,13 +9,15 @@ import type {
   SourceReader,
   SplitEnumerator,
 } from '../source/spi.ts'
-import { type LogReading, MemoryLog, type MemorySplit, type OnPositionLost } from './memory-log.ts'
+import { type LogReading, MemoryLog, type MemorySplit } from './memory-log.ts'
 
 export interface InMemorySourceOptions<T> {
   /** @default 'memory' */
   readonly uid?: string
   /** Names of the splits. @default ['0'] */
   readonly splits?: readonly string[]
+  /** The records, when several sources are to share them. @default a log of its own with these splits */
+  readonly log?: MemoryLog<T>
   /** Where the first start begins; a split that is added later is read from its beginning. @default 'earliest' */
   readonly initialPosition?: 'earliest' | 'latest'
   /** When records expired before they were read. @default 'fail' */
@@ -66,7 +69,7 @@ export class InMemorySource<T> implements Source<T, MemorySplit, MemoryEnumerato
 
   constructor(options: InMemorySourceOptions<T> = {}) {
     this.uid = options.uid ?? 'memory'
-    this.#log = new MemoryLog(`source '${this.uid}'`, options.splits ?? ['0'])
+    this.#log = options.log ?? new MemoryLog(`source '${this.uid}'`, options.splits ?? ['0'])
     this.#initialPosition = options.initialPosition ?? 'earliest'
     this.#maxFetchedBytes = options.maxFetchedBytes ?? Number.MAX_SAFE_INTEGER
     this.#reading = {

@@ -1,22 +1,11 @@
-import { type Counter, type MetricDefinition } from '../metrics/registry.ts'
-import { SluiceError } from '../errors.ts'
 import { WakeUp } from '../runtime/signal.ts'
+import { type OnPositionLost, positionLost } from '../source/position-lost.ts'
 import type { Fetched, FetchedBatch } from '../source/source-reader-base.ts'
 import type { SourceContext, SourceSplit } from '../source/spi.ts'
 
 export interface MemorySplit extends SourceSplit {
   /** Values before this index were emitted. */
   readonly next: number
-}
-
-/** What happens when the position of a split lies before the oldest record that there is. */
-export type OnPositionLost = 'fail' | 'earliest' | 'latest'
-
-const POSITIONS_LOST: MetricDefinition = {
-  name: 'numPositionsLost',
-  kind: 'counter',
-  unit: 'events',
-  help: 'Positions that were gone, and reading went on elsewhere by onPositionLost.',
 }
 
 interface LogRecord<T> {
@@ -146,18 +135,15 @@ export class MemoryLog<T> {
 
   #lost(context: SourceContext, { splitId, next }: MemorySplit, split: LogSplit<T>, policy: OnPositionLost): number {
     const { oldest, records } = split
-    const facts = { split: splitId, wanted: next, oldest, newest: records.length - 1 }
-    if (policy === 'fail') {
-      const text = `split '${splitId}' of ${this.#owner}: wanted record ${next}, there are ${oldest} to ${facts.newest}`
-      throw new SluiceError('SLUICE_POSITION_LOST', text, { facts })
-    }
-    const lost: Counter = context.metrics.counter(POSITIONS_LOST)
-    lost.value++
-    context.logger.warn(
-      { source: context.sourceUid, ...facts, onPositionLost: policy },
-      'a position is gone: records were skipped',
-    )
-    return policy === 'earliest' ? oldest : records.length
+    const goesOn = { fail: next, earliest: oldest, latest: records.length }
+    const at = positionLost(context, policy, {
+      splitId,
+      wanted: String(next),
+      oldest: String(oldest),
+      newest: String(records.length - 1),
+      skippedRecords: goesOn[policy] - next,
+    })
+    return goesOn[at]
   }
 
   #isOver(split: LogSplit<T>): boolean {

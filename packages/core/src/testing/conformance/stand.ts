@@ -1,13 +1,13 @@
 import { messageOf, type SluiceError } from '../../errors.ts'
 import { silentLogger } from '../../logger.ts'
 import { MetricRegistry } from '../../metrics/registry.ts'
-import type { Timer } from '../../runtime/clock.ts'
 import type { Sink, SinkContext, SinkStatus, SinkWriter } from '../../sink/spi.ts'
 import { compareLedger, type LedgerEntry, type LedgerReport, payloadHash } from '../ledger.ts'
 import { ScriptedStore, type StoreRequest } from '../scripted-store.ts'
 import { seededRandom } from '../seeded-random.ts'
-import { VirtualClock } from '../virtual-clock.ts'
+import type { VirtualClock } from '../virtual-clock.ts'
 import { Book, expectedOf, type Input, nameOf } from './book.ts'
+import { StandClock } from './stand-clock.ts'
 import type { SentEntry, SinkAbilities, SinkLimits, SinkRecord, SinkSubject } from './subject.ts'
 
 /** What a case asks of its stand. */
@@ -45,27 +45,8 @@ const LIMITS: SinkLimits = {
   retry: { initialDelayMs: 100, maxDelayMs: 1000, maxAttempts: 1000 },
 }
 
-/** A sink that sets timer after timer would keep virtual time from going on. */
-const MAX_TIMERS = 20_000
-
-/** And one that repeats without a pause, the process from everything else. No case needs a tenth of it. */
+/** A sink that repeats without a pause would keep the process from everything else. No case needs a tenth of it. */
 const MAX_REQUESTS = 5000
-
-/** Virtual time that can be stopped for good, so that nothing of an ended case goes on. */
-class StandClock extends VirtualClock {
-  stopped = false
-  #timers = 0
-
-  override after(delayMs: number, callback: () => void): Timer {
-    if (++this.#timers > MAX_TIMERS) this.stopped = true
-    return this.stopped ? { cancel: () => {} } : super.after(delayMs, callback)
-  }
-
-  override async advance(ms: number): Promise<void> {
-    if (this.stopped) throw new Error('the case was stopped: it took too long, or a sink that sets timer after timer')
-    await super.advance(ms)
-  }
-}
 
 /** The sink of one case on virtual time, before a store that does what the case orders. */
 export class Stand {

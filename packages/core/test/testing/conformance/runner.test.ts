@@ -85,6 +85,6 @@ describe('describeSink', () => {
       }
     }
     const { failed } = await collect(plainSubject('restless', Restless), (title) => title.startsWith('every value'))
-    expect([...failed.values()].join()).toContain('a sink that sets timer after timer')
+    expect([...failed.values()].join()).toContain('a connector that sets timer after timer')
   })
 })

@@ -1,0 +1,10 @@
+import { afterAll, describe, test } from 'vitest'
+
+import { describeSource } from '../../../src/testing/conformance-source/runner.ts'
+import { groupSubject, memorySubject, queueSubject } from './services.ts'
+
+const runner = { describe, test, afterAll }
+
+describeSource(runner, memorySubject())
+describeSource(runner, groupSubject())
+describeSource(runner, queueSubject())
