@@ -6,7 +6,7 @@ import { KINESIS_METRICS } from './metrics.ts'
 import { FinishedShards } from './finished-shards.ts'
 import type { ResolvedOptions } from './options.ts'
 import { checkSameStream } from './same-stream.ts'
-import { isCloseToExpiry, MIN_RETENTION_MS, positionLost } from './retention.ts'
+import { isCloseToExpiry, MIN_RETENTION_MS, failPositionLost } from './retention.ts'
 import { hasShard, isOurs, type ListedShard, listShards, type ShardListing, subtaskOf } from './shards.ts'
 import { resolveStart, serviceNowMs } from './start-position.ts'
 import { type KinesisEnumeratorState, type KinesisSplit, wantsOldest } from './split.ts'
@@ -175,7 +175,7 @@ export class KinesisEnumerator implements SplitEnumerator<KinesisEnumeratorState
     if (await this.#discovery.ask((signal) => hasShard(this.#api, split.splitId, signal))) return true
     if (!wantsOldest(split)) {
       const nowMs = serviceNowMs(listing.serviceTimeMs, this.#context.clock.wallNow())
-      throw positionLost(split, nowMs - this.#retentionMs, nowMs)
+      failPositionLost(this.#context, split, nowMs - this.#retentionMs, nowMs)
     }
     this.#context.logger.warn(
       { source: this.#context.sourceUid, split: split.splitId },

@@ -12,7 +12,7 @@ import type { KinesisApi } from './api.ts'
 import { type BatchContext, KinesisRecordBatch } from './batch.ts'
 import { fatalError, judge, type Judgement } from './classify.ts'
 import { KINESIS_METRICS } from './metrics.ts'
-import { ExpiryGuard, MIN_RETENTION_MS, positionLost, type Retention } from './retention.ts'
+import { ExpiryGuard, failPositionLost, MIN_RETENTION_MS, type Retention } from './retention.ts'
 import { type KinesisPosition, type KinesisSplit, wantsOldest } from './split.ts'
 import { WarningInterval } from './warning-interval.ts'
 
@@ -102,7 +102,7 @@ export class KinesisSplitFetcher<T> implements SplitFetcher<T, KinesisSplit> {
       if (position.kind !== 'AFTER' || judge(error, 'running').failure.kind !== 'validation') throw error
       // A sequence number that this shard never gave out: the stream is another one than the checkpoint is of.
       const nowMs = this.#context.clock.wallNow()
-      throw positionLost(this.#split, nowMs - MIN_RETENTION_MS, nowMs, error)
+      return failPositionLost(this.#context, this.#split, nowMs - MIN_RETENTION_MS, nowMs, error)
     }
   }
 

@@ -1,15 +1,8 @@
-import { type Counter, type SourceContext, SluiceError } from '@sluice/core'
+import { type Counter, positionLost, type SourceContext } from '@sluice/core'
 
 import type { KinesisApi } from './api.ts'
 import { KINESIS_METRICS } from './metrics.ts'
-import {
-  describePosition,
-  isCatchingUp,
-  type KinesisPosition,
-  type KinesisSplit,
-  readUpToMs,
-  wantsOldest,
-} from './split.ts'
+import { isCatchingUp, type KinesisPosition, type KinesisSplit, readUpToMs, wantsOldest } from './split.ts'
 import { WarningInterval } from './warning-interval.ts'
 
 const HOUR_MS = 3_600_000
@@ -90,7 +83,7 @@ export class ExpiryGuard {
     }
     // The period may have been made longer a moment ago, to prevent this.
     const certainMs = nowMs - (await this.#retention.readMs(0, signal))
-    if (reachedMs < certainMs) throw positionLost(split, certainMs, nowMs)
+    if (reachedMs < certainMs) failPositionLost(this.#context, split, certainMs, nowMs)
     return undefined
   }
 
@@ -114,17 +107,26 @@ export class ExpiryGuard {
 
 /**
  * @param oldestMs - when the oldest record that the service has can have arrived.
+ * @throws SluiceError `SLUICE_POSITION_LOST`
  */
-export function positionLost(split: KinesisSplit, oldestMs: number, nowMs: number, cause?: unknown): SluiceError {
+export function failPositionLost(
+  context: SourceContext,
+  split: KinesisSplit,
+  oldestMs: number,
+  nowMs: number,
+  cause?: unknown,
+): never {
   const [oldest, newest] = [oldestMs, nowMs].map((ms) => new Date(ms).toISOString())
   const reached = readUpToMs(split)
-  const read = reached === undefined ? '' : ` (read up to ${new Date(reached).toISOString()})`
-  return new SluiceError(
-    'SLUICE_POSITION_LOST',
-    `shard ${split.splitId}: records after the stored position may be gone: wanted ${describePosition(split.position)}${read}, ` +
-      `the stream has records from ${oldest} to ${newest}; raise the stream's retention period, or, to accept the gap, delete the job's checkpoint folder`,
-    { cause, facts: { split: split.splitId, wanted: wantedOf(split.position), oldest, newest } },
-  )
+  const read = reached === undefined ? '' : `the shard was read up to ${new Date(reached).toISOString()}; `
+  positionLost(context, 'fail', {
+    splitId: split.splitId,
+    wanted: wantedOf(split.position),
+    oldest,
+    newest,
+    advice: `${read}raise the stream's retention period, or, to accept the gap, delete the job's checkpoint folder`,
+    cause,
+  })
 }
 
 function wantedOf(position: KinesisPosition): string {

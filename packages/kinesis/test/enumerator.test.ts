@@ -235,7 +235,7 @@ describe('parents before children', () => {
     const first = await start({ initialPosition: 'TRIM_HORIZON' })
     await run(first)
     expect(first.snapshot().splits.map(({ splitId }) => splitId)).toEqual(['parent', 'left', 'right'])
-    await first.readers[0]?.acknowledge(1)
+    await first.readers[0]?.acknowledge(1, [])
     const restored = first.snapshot()
     expect(restored.splits.map(({ splitId }) => splitId)).toEqual(['left', 'right'])
     expect(restored.enumerator.finishedShardIds).toEqual(['parent'])
@@ -267,7 +267,7 @@ describe('parents before children', () => {
     splitStream()
     const first = await start({ initialPosition: 'TRIM_HORIZON', ...seldom })
     await run(first)
-    await first.readers[0]?.acknowledge(1)
+    await first.readers[0]?.acknowledge(1, [])
     expect(finishedOf(first)).toEqual(['parent'])
     // Restarts do not begin the time again.
     await clock.advance(20 * HOUR_MS)

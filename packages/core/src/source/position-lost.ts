@@ -32,6 +32,8 @@ export interface LostPosition {
  * const from = positionLost(context, options.onPositionLost, { splitId, wanted: '17', oldest: '40', newest: '99' })
  * ```
  */
+export function positionLost(context: SourceContext, policy: 'fail', lost: LostPosition): never
+export function positionLost(context: SourceContext, policy: OnPositionLost, lost: LostPosition): 'earliest' | 'latest'
 export function positionLost(
   context: SourceContext,
   policy: OnPositionLost,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { MetricRegistry, SOURCE_METRICS } from '../../src/index.ts'
+import { type MetricRegistry, SOURCE_METRICS } from '../../src/index.ts'
 import { batch, bench, type Split } from '../source/reader-bench.ts'
 import { InMemorySink, InMemorySource, settled, start, until, VirtualClock } from './harness.ts'
 

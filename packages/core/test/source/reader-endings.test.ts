@@ -22,6 +22,17 @@ const at = (splitId: string, next: number): Split => ({ splitId, next })
 const receipts = (from: number, to: number): string[] =>
   Array.from({ length: to - from }, (_, index) => `r${to - 1 - index}`)
 
+/** A reader with splits `a` and `b`, of each of which five records were emitted. */
+async function emitted() {
+  const stand = bench()
+  once(stand.reader)
+  stand.reader.addSplits([at('a', 0), at('b', 0)])
+  await stand.clock.flush()
+  for (let polled = stand.reader.poll(); polled !== undefined; polled = stand.reader.poll())
+    stand.reader.emitted(polled, 5)
+  return stand
+}
+
 describe('splits that are stopped', () => {
   test('are not polled any more, and what was queued is given back, the last first', async () => {
     const { clock, reader } = bench()
@@ -191,16 +202,6 @@ describe('a split that is paused', () => {
 })
 
 describe('what is settled', () => {
-  async function emitted(count = 5) {
-    const stand = bench()
-    once(stand.reader)
-    stand.reader.addSplits([at('a', 0), at('b', 0)])
-    await stand.clock.flush()
-    for (let polled = stand.reader.poll(); polled !== undefined; polled = stand.reader.poll())
-      stand.reader.emitted(polled, count)
-    return stand
-  }
-
   test('is committed up to the snapshot, only where it has moved', async () => {
     const { reader } = await emitted()
     reader.addSplits([at('idle', 3)])
