@@ -81,7 +81,11 @@ export class Subtask {
     const head = steps.slice(0, split) as readonly SyncStep[]
     this.#chunk = new Chunk(isKeyed(head))
     this.#chain = new OperatorChain(head, this.#chunk, MAX_INPUTS_PER_CHUNK)
-    this.#output = new SinkOutput(plan)
+    const { reader } = plan
+    this.#output = new SinkOutput({
+      ...plan,
+      openBarrier: () => (reader.waitsForSettled === true ? Number.POSITIVE_INFINITY : plan.openBarrier()),
+    })
     this.#tail = found === -1 ? undefined : this.#tailOf(steps.slice(split), isKeyed(head))
     this.#references = this.#tail === undefined ? writers.length : 1
     this.#breather = new Breather(clock)
@@ -157,6 +161,10 @@ export class Subtask {
     }
   }
 
+  #hasten(): void {
+    for (const writer of this.#plan.writers) writer.hasten()
+  }
+
   /** Whoever waits to emit looks again whether it is still to be. */
   #wake(): void {
     this.#resumed.wake()
@@ -190,6 +198,8 @@ export class Subtask {
       else {
         const pause = this.#breather.turn()
         if (pause !== undefined) await pause
+        // The age of a partial batch would else be the pace of a group.
+        if (reader.waitsForSettled === true) this.#hasten()
         await reader.ready()
       }
     }
@@ -229,7 +239,7 @@ export class Subtask {
 
   /** Undefined when the next chunk may be emitted in this very turn, or when nothing is to be emitted any more. */
   #roomFor({ tracked, batch, emitted }: CurrentBatch): Promise<void> | undefined {
-    const { tracker, writers, rateGate } = this.#plan
+    const { tracker, rateGate } = this.#plan
     if (this.#stopped || tracked.split.stopped) {
       rateGate?.leave(this)
       return undefined
@@ -240,7 +250,7 @@ export class Subtask {
       // Nobody waits for permits behind one that waits for room.
       rateGate?.leave(this)
       // Partial batches would hold the room until their age.
-      for (const writer of writers) writer.hasten()
+      this.#hasten()
       return room
     }
     const wanted = Math.min(MAX_INPUTS_PER_CHUNK, batch.values.length - emitted)

@@ -27,6 +27,11 @@ export class FetchQueue<T, Split extends SourceSplit> {
     return this.#batches.length > 0 || this.#openGate() !== undefined
   }
 
+  /** All that is here waits for others of its group to be settled. */
+  get isHeld(): boolean {
+    return this.#grouped && !this.hasNext && this.records > 0
+  }
+
   /** @returns records that must not be emitted, as the order of their group would be broken. */
   add({ groups }: SplitAssignment<T, Split>, batch: FetchedBatch<T, Split>): readonly RecordRef<T, Split>[] {
     if (groups !== undefined) return groups.admit(batch)

@@ -106,6 +106,10 @@ export abstract class SourceReaderBase<T, Split extends SourceSplit> implements 
     return true
   }
 
+  get waitsForSettled(): boolean {
+    return this.#queue.isHeld
+  }
+
   poll(): FetchedBatch<T, Split> | undefined {
     const batch = this.#queue.next()
     if (batch === undefined) {

@@ -171,6 +171,8 @@ export interface SourceReader<T, Split extends SourceSplit> extends AsyncDisposa
   ready(): Promise<void>
   /** True when no split is left and none will follow. */
   readonly ended: boolean
+  /** True while all that it has waits for others to be settled, as the order of groups asks: partial batches are then sent at once. */
+  readonly waitsForSettled?: boolean
   addSplits(splits: readonly Split[]): void
   noMoreSplits(): void
   /**
