@@ -129,6 +129,7 @@ export class Session {
         return undefined
       }
       await this.#woken.wait()
+      this.#breather.rested()
     }
   }
 

@@ -430,6 +430,65 @@ describe('endings', () => {
     expect(clock.pendingTimers).toBe(0)
   })
 
+  for (const settles of [true, false]) {
+    test(`after a failed store nothing more is stored, with ${settles ? 'nothing' : 'a message'} in hand`, async () => {
+      const clock = new VirtualClock()
+      const source = new InMemorySource<number>()
+      source.push('0', ...VALUES)
+      const storage = spiedStorage()
+      const read = reading(source, { clock, checkpoints: { storage }, acknowledgeIntervalMs: 1000 })
+      const [first, second] = await pull(clock, read, 2)
+      first?.ack()
+      second?.ack()
+      const { promise: storing, reject } = Promise.withResolvers<void>()
+      storage.onStore = () => storing
+      await clock.advance(1000)
+      const [third] = await pull(clock, read, 1)
+      reject(new Error('fenced'))
+      await clock.flush()
+      if (settles) third?.ack()
+      // The next store would succeed.
+      storage.onStore = () => undefined
+      await clock.advance(3000)
+      expect((await rejection(clock, read.close())).message).toContain('fenced')
+      expect(storage.stored).toHaveLength(1)
+    })
+  }
+
+  test('a split that has ended with messages in hand is not stored as it was before its end: it is repeated', async () => {
+    const clock = new VirtualClock()
+    const source = new InMemorySource<number>({ splits: ['parent', 'other'] })
+    source.push('parent', 1, 2, 3)
+    source.endSplit('parent')
+    const storage = spiedStorage()
+    const read = reading(source, { clock, checkpoints: { storage }, acknowledgeIntervalMs: 1_000_000 })
+    const [first] = await pull(clock, read, 3)
+    await until(clock, () => source.finished.includes('parent'))
+    first?.ack()
+    await settled(clock, read.close())
+    expect(storage.stored).toHaveLength(1)
+    const again = await pull(clock, reading(source, { clock, checkpoints: { storage } }), 3)
+    expect(again.map(({ value }) => value)).toEqual([1, 2, 3])
+  })
+
+  test('a loop over messages that are here leaves timers and sockets their turn', async () => {
+    const clock = new VirtualClock()
+    const source = new InMemorySource<number>({ maxBatchSize: 5000 })
+    source.push('0', ...range(5000))
+    source.end()
+    let turns = 0
+    let isDone = false
+    const count = (): void => {
+      turns++
+      if (!isDone) setImmediate(count)
+    }
+    count()
+    for await (const message of messages(source, { clock, checkpoints: { storage: memoryCheckpoints() } }))
+      message.ack()
+    isDone = true
+    expect(turns).toBeGreaterThan(50)
+  })
+
   test('close ends a pull that waits', async () => {
     const clock = new VirtualClock()
     const read = reading(new InMemoryGroupSource({ log: group() }), { clock })
