@@ -110,7 +110,7 @@ describe('toReadableStream', () => {
   })
 })
 
-async function* failing(): AsyncGenerator<number> {
+async function* oneThenError(): AsyncGenerator<number> {
   yield 1
   await Promise.reject(new Error('mine'))
 }
@@ -148,7 +148,7 @@ describe('fromIterable', () => {
 
     test(`the error of ${name} fails the job`, async () => {
       const clock = new VirtualClock()
-      const iterable = name.includes('web') ? ReadableStream.from(failing()) : Readable.from(failing())
+      const iterable = name.includes('web') ? ReadableStream.from(oneThenError()) : Readable.from(oneThenError())
       const job = stream(fromIterable<number>(iterable)).sinkTo(new InMemorySink<number>()).start(options(clock))
       await expect(settled(clock, job.done)).rejects.toMatchObject({ code: 'SLUICE_SOURCE_FAILED' })
     })
