@@ -13,9 +13,11 @@ class Queue implements Source<number, Split, null> {
   readonly positionAuthority = 'external' as const
   readonly deleted: unknown[] = []
   readonly messages: Record[]
+  readonly perFetch: number
 
-  constructor(messages: readonly Record[]) {
+  constructor(messages: readonly Record[], perFetch: number) {
     this.messages = [...messages]
+    this.perFetch = perFetch
   }
 
   createEnumerator(context: Parameters<Source<number, Split, null>['createEnumerator']>[0]) {
@@ -31,11 +33,11 @@ class Queue implements Source<number, Split, null> {
   }
 
   createReader(context: ReturnType<typeof readerContext>) {
-    const { messages, deleted } = this
+    const { messages, deleted, perFetch } = this
     return new (class extends SourceReaderBase<number, Split> {
       protected openSplit() {
         return {
-          fetch: () => Promise.resolve({ ...batchOf('q', messages.splice(0, 10)), delayMs: 1 }),
+          fetch: () => Promise.resolve({ ...batchOf('q', messages.splice(0, perFetch)), delayMs: 1 }),
         }
       }
       protected describePosition() {
@@ -49,19 +51,25 @@ class Queue implements Source<number, Split, null> {
   }
 }
 
-test('a group goes as fast as the sink answers, not as old as its batches become, and one at a time', async () => {
-  const clock = new VirtualClock()
-  const queue = new Queue(Array.from({ length: 40 }, (_, id) => ({ id, group: id % 2 === 0 ? 'a' : 'b' })))
-  const sink = new InMemorySink<number>({ maxTimeInBufferMS: 60_000, maxBatchSize: 10, maxBufferedRequests: 100 })
-  const job = stream(queue)
-    .mapAsync((value) => Promise.resolve(value))
-    .sinkTo(sink)
-    .start(options(clock, { checkpoints: { intervalMs: 1000 } }))
-  await until(clock, () => sink.stored.length === 40, 1)
-  expect(clock.now()).toBeLessThan(5000)
-  const ordered = (parity: number): number[] => sink.stored.filter((value) => value % 2 === parity)
-  expect(ordered(0)).toEqual(ordered(0).toSorted((a, b) => a - b))
-  expect(ordered(1)).toEqual(ordered(1).toSorted((a, b) => a - b))
-  await settled(clock, job.drain())
-  expect(new Set(queue.deleted).size).toBe(40)
-})
+test.each([1, 10])(
+  'a group goes as fast as the sink answers, not as its batches age: %i fetched at a time',
+  async (perFetch) => {
+    const clock = new VirtualClock()
+    const queue = new Queue(
+      Array.from({ length: 40 }, (_, id) => ({ id, group: id % 2 === 0 ? 'a' : 'b' })),
+      perFetch,
+    )
+    const sink = new InMemorySink<number>({ maxTimeInBufferMS: 60_000, maxBatchSize: 10, maxBufferedRequests: 100 })
+    const job = stream(queue)
+      .mapAsync((value) => Promise.resolve(value))
+      .sinkTo(sink)
+      .start(options(clock, { checkpoints: { intervalMs: 1000 } }))
+    await until(clock, () => sink.stored.length === 40, 1)
+    expect(clock.now()).toBeLessThan(5000)
+    const ordered = (parity: number): number[] => sink.stored.filter((value) => value % 2 === parity)
+    expect(ordered(0)).toEqual(ordered(0).toSorted((a, b) => a - b))
+    expect(ordered(1)).toEqual(ordered(1).toSorted((a, b) => a - b))
+    await settled(clock, job.drain())
+    expect(new Set(queue.deleted).size).toBe(40)
+  },
+)

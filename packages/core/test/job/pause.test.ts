@@ -129,4 +129,15 @@ describe('a paused job', () => {
       'Resumed',
     ])
   })
+
+  test('is not ready, and says why; it is healthy', async () => {
+    const { clock, source, job } = bench({ admin: { port: 0 } })
+    source.push('0', 1)
+    await until(clock, () => job.status().unsettled === 0 && job.status().emitted === 1)
+    job.pause()
+    const page = async (path: string): Promise<string> => (await fetch(`${job.adminUrl}${path}`)).text()
+    expect(await page('/readyz')).toBe('the job is paused\n')
+    expect(await page('/healthz')).toBe('ok\n')
+    await settled(clock, job.close())
+  })
 })
