@@ -74,7 +74,7 @@ export class Stand {
 
   /** The source of the lives: one object, as in a process. */
   get source(): Source<unknown, SourceSplit, unknown> {
-    this.#source ??= this.service.createSource(this.#settings)
+    this.#source ??= this.#createSource()
     return this.#source
   }
 
@@ -238,6 +238,16 @@ export class Stand {
     await this.clock.advance(60_000)
     this.expect(this.service.fetches === fetches, 'records were fetched after close')
     this.check()
+  }
+
+  #createSource(): Source<unknown, SourceSplit, unknown> {
+    const source = this.service.createSource(this.#settings)
+    for (const name of ['acknowledgement', 'assignment', 'positionAuthority'] as const) {
+      const is = source[name]
+      const declared = this.abilities[name]
+      this.expect(is === declared, `the source's ${name} is '${is}', declared is '${declared}'`)
+    }
+    return source
   }
 
   async stop(): Promise<void> {

@@ -17,7 +17,7 @@ export interface Value {
   readonly id: string
 }
 
-type Source = ReturnType<SourceService<Value>['createSource']>
+export type Source = ReturnType<SourceService<Value>['createSource']>
 
 const MAX_FETCHED_BYTES = 2000
 
@@ -25,7 +25,7 @@ function fetchFailure(how: 'restartable' | 'final'): SluiceError {
   return new SluiceError('SLUICE_SOURCE_FAILED', 'the service failed', { restartable: how === 'restartable' })
 }
 
-class MemoryService implements SourceService<Value> {
+export class MemoryService implements SourceService<Value> {
   readonly splitIds: readonly string[] = ['a', 'b']
   readonly maxFetchedBytes: number = MAX_FETCHED_BYTES
   readonly log: MemoryLog<Value> = new MemoryLog('the log', this.splitIds)
@@ -74,7 +74,7 @@ class MemoryService implements SourceService<Value> {
   }
 }
 
-class GroupService implements SourceService<Value> {
+export class GroupService implements SourceService<Value> {
   readonly splitIds: readonly string[] = ['a', 'b']
   readonly maxFetchedBytes: number = MAX_FETCHED_BYTES
   readonly log: InMemoryGroupLog<Value> = new InMemoryGroupLog({ splits: this.splitIds })
@@ -140,7 +140,7 @@ class GroupService implements SourceService<Value> {
   }
 }
 
-class QueueService implements SourceService<Value> {
+export class QueueService implements SourceService<Value> {
   readonly splitIds: readonly string[] = []
   readonly maxFetchedBytes: number = MAX_FETCHED_BYTES
   readonly queue: InMemoryQueue<Value>

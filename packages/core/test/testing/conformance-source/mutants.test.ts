@@ -1,0 +1,9 @@
+import { expect, test } from 'vitest'
+
+import { collect } from './collect.ts'
+import { MUTANTS } from './mutants.ts'
+
+test.each(MUTANTS.map((mutant) => [mutant.fault, mutant] as const))('a source that %s', async (_, mutant) => {
+  const { failed } = await collect(mutant.subject, (name) => name === mutant.caughtBy)
+  expect([...failed.keys()]).toEqual([mutant.caughtBy])
+})
