@@ -64,8 +64,10 @@ test.each([1, 10])(
       .mapAsync((value) => Promise.resolve(value))
       .sinkTo(sink)
       .start(options(clock, { checkpoints: { intervalMs: 1000 } }))
-    await until(clock, () => sink.stored.length === 40, 1)
-    expect(clock.now()).toBeLessThan(5000)
+    // Nothing waits for the last of each group: those may take their time.
+    await until(clock, () => sink.stored.length >= 38, 1)
+    expect(clock.now()).toBeLessThan(500)
+    await until(clock, () => sink.stored.length === 40, 100)
     const ordered = (parity: number): number[] => sink.stored.filter((value) => value % 2 === parity)
     expect(ordered(0)).toEqual(ordered(0).toSorted((a, b) => a - b))
     expect(ordered(1)).toEqual(ordered(1).toSorted((a, b) => a - b))

@@ -133,7 +133,7 @@ describe('a paused job', () => {
   test('is not ready, and says why; it is healthy', async () => {
     const { clock, source, job } = bench({ admin: { port: 0 } })
     source.push('0', 1)
-    await until(clock, () => job.status().unsettled === 0 && job.status().emitted === 1)
+    await until(clock, () => job.status().unsettled === 0 && job.status().emitted === 1, 100)
     job.pause()
     const page = async (path: string): Promise<string> => (await fetch(`${job.adminUrl}${path}`)).text()
     expect(await page('/readyz')).toBe('the job is paused\n')
