@@ -145,4 +145,5 @@ export { type OpenSink, openSink, type OpenSinkOptions } from './standalone/open
 export type { BatchesOptions, MessagesOptions } from './standalone/options.ts'
 export { toReadable, toReadableStream } from './standalone/readables.ts'
 export type { MessagesStatus } from './standalone/session.ts'
+export type { OldestMessage } from './standalone/window.ts'
 export { toWritable, toWritableStream } from './standalone/writables.ts'

@@ -1,6 +1,6 @@
 import type { AnySource } from '../job/plan.ts'
 import type { Source, SourceSplit } from '../source/spi.ts'
-import type { Hand, Holder } from './hand.ts'
+import type { Hand } from './hand.ts'
 import { type BatchesOptions, resolveMessagesOptions } from './options.ts'
 import { type MessagesStatus, Session } from './session.ts'
 
@@ -8,7 +8,7 @@ import { type MessagesStatus, Session } from './session.ts'
  * Records of one split, in their order, each to be acknowledged or refused. For each index only the first call counts, as with
  * `Message`.
  */
-export class MessageBatch<T> implements Holder {
+export class MessageBatch<T> {
   readonly values: readonly T[]
   readonly splitId: string
   /** 1 at first; a value that is handed out again comes in a batch of its own. */

@@ -1,6 +1,6 @@
 import type { AnySource } from '../job/plan.ts'
 import type { Source, SourceSplit } from '../source/spi.ts'
-import type { Hand, Holder } from './hand.ts'
+import type { Hand } from './hand.ts'
 import { type MessagesOptions, resolveMessagesOptions } from './options.ts'
 import { type MessagesStatus, Session } from './session.ts'
 
@@ -8,7 +8,7 @@ import { type MessagesStatus, Session } from './session.ts'
  * One record, handed out until it is acknowledged or refused. Only the first `ack` or `nack` counts; one that comes after the end, or
  * after the split went to another consumer, does nothing and is counted (`status().late`).
  */
-export class Message<T> implements Holder {
+export class Message<T> {
   readonly value: T
   readonly splitId: string
   /** 1 at first; with `maxAttempts`, one more after each `nack`. */

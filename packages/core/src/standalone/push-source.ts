@@ -32,11 +32,13 @@ export class PushSource<T> implements Source<T, SourceSplit, null> {
   readonly #unsettled = new Map<number, T>()
   readonly #onSettled: () => void
   #ended = false
-  /** Somebody waits for values: partial batches are sent at once. */
-  #isAwaited: () => boolean = () => false
+  readonly #isAwaited: () => boolean
   #requestCheckpoint: ((reason: string) => void) | undefined
 
-  /** @param onSettled - told after each value that was settled. */
+  /**
+   * @param onSettled - told after each value that was settled.
+   * @param isAwaited - somebody waits for values: partial batches are to be sent at once.
+   */
   constructor(uid: string, onSettled: () => void, isAwaited: () => boolean) {
     this.uid = uid
     this.#onSettled = onSettled
