@@ -21,11 +21,11 @@ async function failure(promise: Promise<unknown>): Promise<SluiceError> {
 
 /** Runs virtual time until the promise settles. */
 async function inTime<T>(clock: VirtualClock, promise: Promise<T>): Promise<T> {
-  let settled = false
-  const end = (): void => void (settled = true)
+  const state = { settled: false }
+  const end = (): void => void (state.settled = true)
   promise.then(end, end)
-  for (let second = 0; !settled && second < 600; second++) await clock.advance(1000)
-  if (!settled) throw new Error('not settled after 10 minutes')
+  for (let second = 0; !state.settled && second < 600; second++) await clock.advance(1000)
+  if (!state.settled) throw new Error('not settled after 10 minutes')
   return promise
 }
 

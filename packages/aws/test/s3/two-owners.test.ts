@@ -86,7 +86,7 @@ class World {
       message.answer(() => {
         throw reset()
       })
-      if (chance < this.#cutChance / 2 || message.outcome !== undefined) this.network.splice(index, 1)
+      if (chance < this.#cutChance / 5 || message.outcome !== undefined) this.network.splice(index, 1)
       return
     }
     if (message.outcome === undefined) {
@@ -143,7 +143,7 @@ class World {
     loaded: string | undefined,
   ): Promise<void> {
     let last = loaded
-    const stores = Math.floor(this.random() * 4)
+    const stores = Math.max(0, Math.floor(this.random() * 6) - 2)
     for (let id = lastId + 1; id <= lastId + stores; id++) {
       const label = `${index}#${++this.#labels}`
       this.before.set(label, last)

@@ -27,7 +27,7 @@ export function open(s3: MemoryS3, options: OpenOptions = {}): Promise<Checkpoin
 export function warnings(): { logger: Logger; warned: [object, string][] } {
   const warned: [object, string][] = []
   const logger = { ...silentLogger, warn: (facts: object, text: string) => void warned.push([facts, text]) }
-  return { logger: logger as Logger, warned }
+  return { logger, warned }
 }
 
 /** What an owner is called whose record a test makes itself. */

@@ -46,7 +46,7 @@ export class MemoryS3 {
       const { input } = command
       const action = ACTIONS[command.constructor.name]
       if (action === undefined) throw new Error(`no command ${command.constructor.name} here`)
-      const key = String(input['Key'] ?? input['Prefix'])
+      const key = textOf(input['Key'] ?? input['Prefix'])
       const request = { action, key, input, signal: options.abortSignal, apply: () => this.#apply(action, key, input) }
       this.requests.push(request)
       return this.handle(request)
@@ -86,7 +86,7 @@ export class MemoryS3 {
       this.objects.delete(key)
       return {}
     }
-    const after = String(input['ContinuationToken'] ?? '')
+    const after = textOf(input['ContinuationToken'])
     const keys = this.names.filter((name) => name.startsWith(key) && name > after)
     const page = keys.slice(0, this.pageSize)
     const isTruncated = keys.length > page.length
@@ -96,6 +96,10 @@ export class MemoryS3 {
       ...(isTruncated ? { NextContinuationToken: page.at(-1) } : {}),
     }
   }
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : ''
 }
 
 const ACTIONS: Readonly<Record<string, S3Request['action']>> = {
