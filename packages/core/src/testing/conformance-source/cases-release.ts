@@ -20,7 +20,12 @@ export const RELEASE_CASES: readonly SourceCase[] = [
         const life = await stand.life()
         await stand.emit(life, 3)
         stand.put(4, a)
-        await stand.until('records are fetched', () => queued(life) > 0)
+        // Where memory holds one fetch only, the next one follows when its records were emitted.
+        for (let count = 0; count < 9 && queued(life) === 0; count++) {
+          await stand.clock.advance(1000)
+          if (queued(life) === 0) await stand.emit(life, 1)
+        }
+        stand.expect(queued(life) > 0, 'records are not fetched ahead of their emission')
         await stand.release(life, ownSplits(stand, life).slice(0, 1), how)
         stand.put(4, a)
         await stand.emitRest(life)

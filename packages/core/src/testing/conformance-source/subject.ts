@@ -1,6 +1,6 @@
 import { OptionsCheck } from '../../options.ts'
-import type { Clock } from '../../runtime/clock.ts'
 import type { Source, SourceSplit } from '../../source/spi.ts'
+import type { VirtualClock } from '../virtual-clock.ts'
 
 /**
  * The shape of a source. It is declared; nothing else excuses a case of the kit, and a case that is skipped for one is named in the
@@ -53,7 +53,8 @@ export interface SourceSettings {
 
 /** What one case gives to the subject to make its service with. */
 export interface SourceStage {
-  readonly clock: Clock
+  /** The time of the sources: to be moved on only where `expire` needs it. */
+  readonly clock: VirtualClock
   /** Records of one fetch, at most, where that can be set: few, so that a case needs several fetches. */
   readonly maxRecordsPerFetch: number
 }
@@ -87,8 +88,8 @@ export interface SourceService<T> {
   endSplit?(splitId: string): void
   /** No record follows. With `bounded: 'input'`. */
   endInput?(): void
-  /** The first `count` records of a split are gone. Unless `lostPositions: 'never'`. */
-  expire?(splitId: string, count: number): void
+  /** The first `count` records of a split are gone; with `lostPositions: 'fail'` it may be more. Unless `lostPositions: 'never'`. */
+  expire?(splitId: string, count: number): void | Promise<void>
   /** Records of a split that lie before its committed position. With external authority and `prefix`. */
   committed?(splitId: string): number
   /** Ids of the records that were acknowledged, in that order. With `individual`. */
