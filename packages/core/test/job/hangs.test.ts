@@ -123,7 +123,8 @@ describe('a part that hangs does not keep the job from its end:', () => {
     sink.createWriter = (context) => Object.assign(createWriter(context), { close: () => never() })
     const job = start(source, sink, clock, { restartGraceMs: 100 })
     await until(clock, () => job.status().state === 'running')
-    expect(await settled(clock, job.drain(1000), 50)).toMatchObject({ how: 'closed' })
+    // All is settled, stored and acknowledged when they are closed.
+    expect(await settled(clock, job.drain(1000), 50)).toMatchObject({ how: 'drained', unsettled: 0 })
     expect(clock.now()).toBeLessThan(2000)
   })
 

@@ -21,10 +21,13 @@ describe('parts that do not belong together are refused where they meet', () => 
   test.each([
     ['acknowledgement', 'individual'],
     ['assignment', 'external'],
-    ['positionAuthority', 'external'],
-  ])('a source with %s %s', (name, value) => {
+  ])('a source whose checkpoints hold the positions, with %s %s', (name, value) => {
     const source = Object.assign(new InMemorySource<number>(), { [name]: value })
-    expect(() => stream(source)).toThrow(/this version of @sluice\/core runs/)
+    expect(() => stream(source)).toThrow(
+      /position authority 'checkpoint' with acknowledgement '.*' and assignment '.*': a checkpoint holds one position/,
+    )
+    const hosted = Object.assign(new InMemorySource<number>(), { [name]: value, positionAuthority: 'external' })
+    expect(() => stream(hosted)).not.toThrow()
   })
 
   test('two sinks of one uid', () => {
@@ -46,7 +49,7 @@ const bad = (options: unknown): string => {
 describe('the options of start()', () => {
   test('have the documented defaults', () => {
     const resolved = resolveJobOptions({ name: 'x' })
-    expect(resolved).toMatchObject({ parallelism: 1, restartGraceMs: 5000, drainDeadlineMs: 30_000, durable: false })
+    expect(resolved).toMatchObject({ parallelism: 1, restartGraceMs: 5000, drainDeadlineMs: 20_000, durable: false })
     expect(resolved.checkpoints).toMatchObject({ intervalMs: 10_000, minPauseMs: 0, timeoutMs: 600_000 })
     expect(resolved.restart.name).toBe('exponential-delay')
     expect(resolved.admin).toBeUndefined()
