@@ -4,6 +4,7 @@ import { JOB_METRICS } from '../metrics/job-metrics.ts'
 import type { MetricGroup } from '../metrics/registry.ts'
 import { type Clock, deadline, type Timer } from '../runtime/clock.ts'
 import { failpoint } from '../runtime/failpoints.ts'
+import { WakeUp } from '../runtime/signal.ts'
 import { type CheckpointMessage, type CheckpointResult, traceCheckpoint } from '../runtime/tracing.ts'
 import type { Tracker } from '../tracker/tracker.ts'
 import type { Checkpoint, CheckpointStore } from './storage.ts'
@@ -74,6 +75,9 @@ export class CheckpointCoordinator {
   #toAcknowledge = { id: 0, barrier: 0 }
   /** Why the newest acknowledgement failed; undefined when it did not. */
   #notAcknowledged: unknown
+  /** Releases of splits under way: what they give back is in no snapshot yet. */
+  #holds = 0
+  readonly #unheld = new WakeUp()
   /** Ends the wait for what the open checkpoint covers. */
   #giveUp: ((outcome: 'stopped' | 'released') => void) | undefined
 
@@ -118,11 +122,13 @@ export class CheckpointCoordinator {
    * @throws SluiceError `SLUICE_SOURCE_FAILED`, restartable, when the source did not take the acknowledgement.
    */
   async takeFinal(): Promise<void> {
-    this.#timer?.cancel()
-    this.#timer = undefined
     do {
-      while (this.#open !== undefined) await this.#open.ended
+      while (!this.#stopped && (this.#open !== undefined || this.#holds > 0)) {
+        await (this.#open?.ended ?? this.#unheld.wait())
+      }
       if (this.#stopped) return
+      this.#timer?.cancel()
+      this.#timer = undefined
     } while ((await this.#take(Number.POSITIVE_INFINITY, 'final')) === 'released')
     await this.#acknowledging
     if (this.#notAcknowledged === undefined || this.#stopped) return
@@ -133,9 +139,22 @@ export class CheckpointCoordinator {
     )
   }
 
-  /** Inputs that the open checkpoint waits for were given back: it would cover them. The next one begins at once. */
-  giveUp(): void {
-    this.#giveUp?.('released')
+  /**
+   * Splits are being given back: until the returned function is called no checkpoint begins, because the positions in its snapshot would
+   * lie behind inputs that are returned, or it would have those splits nowhere.
+   *
+   * @param givesUp - inputs in hand are returned: an open checkpoint that waits for them would cover them. The next one begins as soon
+   *   as it may.
+   */
+  hold(givesUp: boolean): () => void {
+    this.#holds++
+    if (givesUp) this.#giveUp?.('released')
+    return () => {
+      this.#holds--
+      if (this.#holds > 0) return
+      this.#unheld.wake()
+      if (this.#started && this.#requested && this.#open === undefined) this.#schedule(this.#untilAllowed())
+    }
   }
 
   /** Ends the interval and waits for a store under way: a store must never overtake one of the next attempt. */
@@ -143,6 +162,7 @@ export class CheckpointCoordinator {
     this.#stopped = true
     this.#timer?.cancel()
     this.#giveUp?.('stopped')
+    this.#unheld.wake()
     await this.#open?.ended
   }
 
@@ -163,7 +183,8 @@ export class CheckpointCoordinator {
     if (this.#stopped) return
     this.#timer = this.#plan.clock.after(delayMs, () => {
       this.#timer = undefined
-      if (this.#open === undefined && !this.#stopped)
+      if (this.#holds > 0) this.#requested = true
+      else if (this.#open === undefined && !this.#stopped)
         void this.#take(this.#plan.timeoutMs, this.#requested ? 'request' : 'interval')
     })
   }

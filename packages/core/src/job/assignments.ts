@@ -25,6 +25,8 @@ export class Assignments<Loop extends EmitLoop = Subtask> {
   readonly members: Member<Loop>[] = []
   readonly #plan: AssignmentsPlan
   #pending: { readonly splits: readonly SourceSplit[]; readonly subtask: number }[] | undefined = []
+  /** Read by nobody, and on their way back to the enumerator. */
+  #leaving: readonly SourceSplit[] = []
   #noMoreSplits = false
   #paused = false
 
@@ -38,7 +40,7 @@ export class Assignments<Loop extends EmitLoop = Subtask> {
 
   /** Splits that no reader has yet: they belong into a snapshot like those of the readers. */
   get pending(): readonly SourceSplit[] {
-    return (this.#pending ?? []).flatMap(({ splits }) => splits)
+    return [...(this.#pending ?? []).flatMap(({ splits }) => splits), ...this.#leaving]
   }
 
   /** Hands the splits found so far to the readers: from here on they are read. */
@@ -93,12 +95,23 @@ export class Assignments<Loop extends EmitLoop = Subtask> {
 
   async #release(splitIds: readonly string[], how: ReleaseHow, deadlineMs: number): Promise<readonly SourceSplit[]> {
     // Nothing was read of those that wait: they go back as they came.
-    const unread = this.pending.filter(({ splitId }) => splitIds.includes(splitId))
+    const unread = (this.#pending ?? [])
+      .flatMap(({ splits }) => splits)
+      .filter(({ splitId }) => splitIds.includes(splitId))
     this.#pending = this.#pending?.map(({ splits, subtask }) => ({
       splits: splits.filter(({ splitId }) => !splitIds.includes(splitId)),
       subtask,
     }))
-    return [...unread, ...(await this.#plan.release(splitIds, how, deadlineMs))]
+    // Until the caller has them they belong into a snapshot.
+    this.#leaving = [...this.#leaving, ...unread]
+    let released: readonly SourceSplit[] = []
+    try {
+      released = await this.#plan.release(splitIds, how, deadlineMs)
+    } catch (error) {
+      this.#plan.fail(SluiceError.from(error, 'SLUICE_SOURCE_FAILED', `${this.#plan.source.uid}: release of splits`))
+    }
+    this.#leaving = this.#leaving.filter((split) => !unread.includes(split))
+    return [...unread, ...released]
   }
 }
 

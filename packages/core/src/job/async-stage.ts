@@ -161,12 +161,14 @@ export class AsyncStage<Split> implements SlotWaiter {
   /** Gives up the calls of these inputs: they end at once, with nothing, in their order. */
   release(isReleased: (token: number) => boolean): void {
     const reason = new SluiceError('SLUICE_CLOSED', 'the split was released', { restartable: true })
-    for (const call of [...this.#underWay]) {
+    // First: the slots that the calls under way give back would be theirs.
+    for (const call of this.#toCall) call.released ||= isReleased(call.token)
+    // Calls that end leave the set and others may come into it: a set takes both while it is walked.
+    for (const call of this.#underWay) {
       if (call.released || !isReleased(call.token)) continue
       call.release(reason)
       this.#callEnded(call)
     }
-    for (const call of this.#toCall) call.released ||= isReleased(call.token)
   }
 
   /** Abandons every call: what they still give is ignored. */

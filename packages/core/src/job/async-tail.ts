@@ -1,6 +1,7 @@
 import type { SluiceError } from '../errors.ts'
 import { Breather } from '../runtime/breather.ts'
 import type { Clock } from '../runtime/clock.ts'
+import type { TrackedSplit } from '../tracker/run.ts'
 import type { Tracker } from '../tracker/tracker.ts'
 import { AsyncStage, type StageValue } from './async-stage.ts'
 import type { CallSlots } from './call-slots.ts'
@@ -25,7 +26,7 @@ export interface AsyncTailPlan {
 
 /** Values of one split between the reading and the sinks. */
 interface SplitInHand {
-  readonly splitId: string
+  readonly split: TrackedSplit
   values: number
   finished: boolean
 }
@@ -48,7 +49,8 @@ interface Section {
 export class AsyncTail {
   readonly #plan: AsyncTailPlan
   readonly #sections: readonly Section[]
-  readonly #splits = new Map<string, SplitInHand>()
+  /** A split that was given back and comes again is another one. */
+  readonly #splits = new Map<TrackedSplit, SplitInHand>()
   #ended = false
 
   /** @param steps - from the first `mapAsync` on. @param keyed - whether values have order keys before it. */
@@ -72,15 +74,16 @@ export class AsyncTail {
   offer(chunk: Chunk, splitId: string): Promise<void> | undefined {
     const [first] = this.#sections
     if (chunk.length === 0 || first === undefined) return undefined
-    const split = this.#splits.get(splitId) ?? { splitId, values: 0, finished: false }
-    this.#splits.set(splitId, split)
+    const tracked = this.#plan.tracker.splits.of(splitId)
+    const split = this.#splits.get(tracked) ?? { split: tracked, values: 0, finished: false }
+    this.#splits.set(tracked, split)
     split.values += chunk.length
     return this.#feed(first.stage, chunk, () => split)
   }
 
   /** The last record of the split was offered. */
   finish(splitId: string): void {
-    const split = this.#splits.get(splitId)
+    const split = this.#splits.get(this.#plan.tracker.splits.of(splitId))
     if (split === undefined) this.#plan.splitFinished(splitId)
     else split.finished = true
   }
@@ -117,6 +120,11 @@ export class AsyncTail {
     for (let at = 0; at < length; at++) {
       while (!stage.hasRoom && !this.#ended) await stage.roomy()
       if (this.#ended) return
+      if (this.#plan.tracker.isReleased(tokens[at] as number)) {
+        this.#plan.tracker.returned(tokens[at] as number)
+        this.#leave(splitOf(at), 1)
+        continue
+      }
       stage.add(values[at], tokens[at] as number, byteLengths[at] as number, keys?.[at] ?? 0, splitOf(at))
     }
   }
@@ -165,8 +173,6 @@ export class AsyncTail {
     const { tracker } = this.#plan
     const before = chunk.length
     if (tracker.isReleased(token)) {
-      // Its source delivers it again: it has not come to its end here.
-      split.finished = false
       tracker.returned(token)
       this.#leave(split, 1)
       return
@@ -199,9 +205,10 @@ export class AsyncTail {
   #leave(split: SplitInHand, count: number): void {
     split.values -= count
     if (split.values > 0) return
-    this.#splits.delete(split.splitId)
-    // In the turn in which the last of them left: before another barrier can pass.
-    if (split.finished && !this.#ended) this.#plan.splitFinished(split.splitId)
+    this.#splits.delete(split.split)
+    // In the turn in which the last of them left: before another barrier can pass. The end of one that is given back is its next
+    // reader's to announce.
+    if (split.finished && !split.split.stopped && !this.#ended) this.#plan.splitFinished(split.split.splitId)
   }
 }
 

@@ -289,7 +289,7 @@ export class Attempt {
         signal: this.#abort.signal,
         hastenUntil: () => this.#hastenUntil(),
         takeUnacknowledged: ({ reader }, splitId) => this.#acknowledgements.takeOf(reader, splitId),
-        giveUpCheckpoint: () => this.#coordinator?.giveUp(),
+        giveUpCheckpoint: (isWrong) => this.#coordinator?.hold(isWrong),
       },
       splitIds,
       how,

@@ -4,6 +4,7 @@ import { failpoint } from '../runtime/failpoints.ts'
 import type { SinkWriter } from '../sink/spi.ts'
 import type { ReleasedSplit, ReleaseHow, SourceSplit } from '../source/spi.ts'
 import type { SplitRelease } from '../tracker/options.ts'
+import { Leaving } from '../tracker/splits.ts'
 import type { Tracker } from '../tracker/tracker.ts'
 import type { EmitLoop, Member } from './assignments.ts'
 
@@ -18,104 +19,174 @@ export interface SplitReleasePlan {
   hastenUntil(): () => void
   /** What may be acknowledged of a split and could not be yet. */
   takeUnacknowledged(member: Member<EmitLoop>, splitId: string): readonly unknown[]
-  /** An open checkpoint that waits for inputs which are now given back would cover them. */
-  giveUpCheckpoint(): void
+  /**
+   * No checkpoint begins until the returned function is called: until then the splits are in no state that may be stored.
+   *
+   * @param isWrong - inputs in hand are given back: an open checkpoint would cover them.
+   */
+  giveUpCheckpoint(isWrong: boolean): (() => void) | undefined
 }
 
 /** Of the time that a release has, what is kept for the acknowledgement: a quarter, at most this many milliseconds. */
 const MAX_ACKNOWLEDGE_MS = 1_000
 
-/** Takes splits from their readers. From its first turn on nothing more of them is emitted. */
+/** A split on its way out of its reader. */
+interface Owned {
+  readonly splitId: string
+  readonly member: Member<EmitLoop>
+  readonly leaving: Leaving
+}
+
+interface GivenBack extends Owned {
+  /** Undefined when nothing of the split was emitted. */
+  readonly release: SplitRelease | undefined
+}
+
+/**
+ * Takes splits from their readers. From its first turn on nothing more of them is emitted. A split that is being released already goes
+ * to who asked first: what is in hand of it is no longer known by its id. Who asks again waits for the end of that; that it was
+ * `lost` meanwhile ends the waiting for what is in hand, and nothing of it is acknowledged.
+ *
+ * @throws whatever a reader's `releaseSplits` rejects with. No checkpoint begins any more then.
+ */
 export async function releaseSplits(
   plan: SplitReleasePlan,
   splitIds: readonly string[],
   how: ReleaseHow,
   deadlineMs: number,
 ): Promise<readonly SourceSplit[]> {
-  const { clock, tracker, members } = plan
+  const { clock, tracker } = plan
   const endsAt = clock.now() + deadlineMs
   const waitUntil = endsAt - Math.min(MAX_ACKNOWLEDGE_MS, deadlineMs / 4)
-  const owned = members.map((member) => ({
-    member,
-    ids: splitIds.filter((splitId) => member.reader.splitState(splitId) !== undefined),
-  }))
-  for (const { member, ids } of owned) {
-    if (ids.length === 0) continue
-    member.subtask.reportEmitted()
-    member.reader.stopSplits(ids)
-    for (const splitId of ids) tracker.stopSplit(splitId)
-  }
+  const before = splitIds.flatMap((splitId) => tracker.splits.leaving.get(splitId) ?? [])
+  if (how === 'lost') for (const leaving of before) leaving.lose()
+  const owned = stop(plan, splitIds, how)
   failpoint('release:stopped')
-  const all = owned.flatMap(({ ids }) => ids)
-  if (how === 'drained') await settle(plan, all, waitUntil - clock.now())
-  const releases = giveBack(plan, all)
+  if (how === 'drained') await settle(plan, owned, waitUntil - clock.now())
+  const { given, letGo } = giveBack(plan, owned)
   failpoint('release:returned')
-  if (how !== 'lost') await ended(plan, [...releases.values()], waitUntil - clock.now())
+  await ended(plan, given, waitUntil - clock.now())
   failpoint('release:ended')
-  const released: SourceSplit[] = []
-  await Promise.all(
-    owned.map(async ({ member, ids }) => {
-      const splits = ids.flatMap((splitId) => settledState(plan, member, splitId, releases.get(splitId)) ?? [])
-      released.push(...splits.map(({ split }) => split))
-      if (splits.length > 0) await member.reader.releaseSplits(splits, how, Math.max(0, endsAt - clock.now()))
-    }),
-  )
+  const released = await forget(plan, given, how, endsAt)
   failpoint('release:acknowledged')
+  for (const { splitId, leaving } of owned) {
+    tracker.splits.leaving.delete(splitId)
+    leaving.end()
+  }
+  if (before.length > 0) await within(plan, Promise.all(before.map(({ ended: isOut }) => isOut)), endsAt - clock.now())
+  // In the turn in which this resolves the caller takes them into the state that the next checkpoint stores.
+  if (letGo !== undefined) clock.afterPoll(letGo)
   return released
 }
 
+/** Nothing more is emitted of those that a reader has. */
+function stop({ tracker, members }: SplitReleasePlan, splitIds: readonly string[], how: ReleaseHow): readonly Owned[] {
+  const owned: Owned[] = []
+  for (const member of members) {
+    const ids = splitIds.filter(
+      (splitId) => member.reader.splitState(splitId) !== undefined && !tracker.splits.leaving.has(splitId),
+    )
+    if (ids.length === 0) continue
+    member.subtask.reportEmitted()
+    member.reader.stopSplits(ids)
+    for (const splitId of ids) {
+      if (tracker.splits.leaving.has(splitId)) continue
+      const leaving = new Leaving(how === 'lost')
+      tracker.splits.leaving.set(splitId, leaving)
+      tracker.stopSplit(splitId)
+      owned.push({ splitId, member, leaving })
+    }
+  }
+  return owned
+}
+
 /** Lets what is in hand of the splits go its way. */
-async function settle(plan: SplitReleasePlan, splitIds: readonly string[], waitMs: number): Promise<void> {
-  const splits = splitIds.flatMap((splitId) => plan.tracker.splits.get(splitId) ?? [])
-  const stop = plan.hastenUntil()
-  await ended(
-    plan,
-    splits.map((split) => ({ split, unsettled: split.unsettled })),
-    waitMs,
-  )
-  stop()
+async function settle(plan: SplitReleasePlan, owned: readonly Owned[], waitMs: number): Promise<void> {
+  const known = owned.map((each) => {
+    const split = plan.tracker.splits.get(each.splitId)
+    return { ...each, release: split === undefined ? undefined : { split, unsettled: split.unsettled } }
+  })
+  const stopHastening = plan.hastenUntil()
+  await ended(plan, known, waitMs)
+  stopHastening()
 }
 
 /** From here on, what is in hand of the splits and not being sent ends as returned. */
-function giveBack(plan: SplitReleasePlan, splitIds: readonly string[]): ReadonlyMap<string, SplitRelease> {
+function giveBack(
+  plan: SplitReleasePlan,
+  owned: readonly Owned[],
+): { readonly given: readonly GivenBack[]; readonly letGo: (() => void) | undefined } {
   const { tracker, members, writers } = plan
-  const releases = new Map<string, SplitRelease>()
-  for (const splitId of splitIds) {
-    const release = tracker.release(splitId)
-    if (release !== undefined) releases.set(splitId, release)
-  }
-  if ([...releases.values()].some(({ unsettled }) => unsettled > 0)) plan.giveUpCheckpoint()
+  const given = owned.map((each) => ({ ...each, release: tracker.release(each.splitId) }))
+  const letGo = plan.giveUpCheckpoint(given.some(({ release }) => release !== undefined && release.unsettled > 0))
   for (const { subtask } of members) subtask.released()
-  for (const writer of writers) for (const splitId of releases.keys()) writer.release(splitId)
-  return releases
+  const emitted = given.filter(({ release }) => release !== undefined)
+  for (const writer of writers) for (const { splitId } of emitted) writer.release(splitId)
+  return { given, letGo }
 }
 
-async function ended(plan: SplitReleasePlan, releases: readonly SplitRelease[], waitMs: number): Promise<void> {
-  const waiting = releases.filter(({ split }) => split.unsettled > 0)
-  if (waiting.length === 0 || waitMs <= 0) return
-  const expired = new AbortController()
-  const stop = (): void => expired.abort()
-  plan.signal.addEventListener('abort', stop, { once: true })
-  if (plan.signal.aborted) stop()
-  await Promise.race([
-    Promise.all(waiting.map((release) => plan.tracker.splitEnded(release))),
-    delay(plan.clock, waitMs, expired.signal),
-  ])
-  plan.signal.removeEventListener('abort', stop)
-  stop()
+/** Waits for what is in hand of those that are not lost. */
+async function ended(plan: SplitReleasePlan, given: readonly GivenBack[], waitMs: number): Promise<void> {
+  const waits = given.flatMap(({ release, leaving }) =>
+    release === undefined || release.split.unsettled === 0 || leaving.isLost
+      ? []
+      : [Promise.race([plan.tracker.splitEnded(release), leaving.lost])],
+  )
+  if (waits.length > 0 && waitMs > 0) await within(plan, Promise.all(waits), waitMs, plan.signal)
+}
+
+/** The readers forget the splits, as far as they are settled now. */
+async function forget(
+  plan: SplitReleasePlan,
+  given: readonly GivenBack[],
+  how: ReleaseHow,
+  endsAt: number,
+): Promise<readonly SourceSplit[]> {
+  const leftMs = Math.max(0, endsAt - plan.clock.now())
+  const released: SourceSplit[] = []
+  const calls: Promise<void>[] = []
+  for (const member of plan.members) {
+    const own = given.filter((each) => each.member === member)
+    for (const lost of [false, true]) {
+      const splits = own
+        .filter(({ leaving }) => leaving.isLost === lost)
+        .flatMap((each) => settledState(plan, each) ?? [])
+      released.push(...splits.map(({ split }) => split))
+      if (splits.length > 0) calls.push(member.reader.releaseSplits(splits, lost ? 'lost' : how, leftMs))
+    }
+  }
+  if (calls.length > 0) await within(plan, Promise.all(calls), leftMs)
+  return released
 }
 
 function settledState(
-  plan: SplitReleasePlan,
-  member: Member<EmitLoop>,
-  splitId: string,
-  release: SplitRelease | undefined,
+  { tracker, takeUnacknowledged }: SplitReleasePlan,
+  { member, splitId, release }: GivenBack,
 ): ReleasedSplit<SourceSplit> | undefined {
-  const { tracker } = plan
   const emitted = member.reader.splitState(splitId)
-  if (release === undefined) return emitted === undefined ? undefined : { split: emitted, receipts: [] }
+  const earlier = takeUnacknowledged(member, splitId)
+  if (release === undefined) return emitted === undefined ? undefined : { split: emitted, receipts: earlier }
   const first = tracker.firstNotSettled(release.split)
   const split = first === undefined ? emitted : first.before
-  const receipts = [...plan.takeUnacknowledged(member, splitId), ...tracker.forget(release.split)]
+  const receipts = [...earlier, ...tracker.forget(release.split)]
   return split === undefined ? undefined : { split, receipts }
+}
+
+/** Resolves with the work, when the time is over, or when the signal aborts. */
+async function within(
+  { clock }: SplitReleasePlan,
+  work: Promise<unknown>,
+  waitMs: number,
+  signal?: AbortSignal,
+): Promise<void> {
+  const done = new AbortController()
+  const stopWaiting = (): void => done.abort()
+  signal?.addEventListener('abort', stopWaiting, { once: true })
+  if (signal?.aborted === true) stopWaiting()
+  try {
+    await Promise.race([work, delay(clock, waitMs, done.signal)])
+  } finally {
+    signal?.removeEventListener('abort', stopWaiting)
+    stopWaiting()
+  }
 }

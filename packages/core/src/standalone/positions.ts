@@ -1,6 +1,6 @@
 import { CheckpointCoordinator } from '../checkpoint/coordinator.ts'
 import type { Checkpoint, CheckpointStore } from '../checkpoint/storage.ts'
-import { messageOf, SluiceError } from '../errors.ts'
+import { messageOf, type SluiceError } from '../errors.ts'
 import { Acknowledgements } from '../job/acknowledgements.ts'
 import type { Assignments } from '../job/assignments.ts'
 import type { Grace } from '../job/grace.ts'
@@ -90,8 +90,9 @@ export class Positions {
     this.#coordinator.request(reason)
   }
 
-  giveUp(): void {
-    this.#coordinator.giveUp()
+  /** As {@link CheckpointCoordinator.hold}. */
+  giveUp(): () => void {
+    return this.#coordinator.hold(true)
   }
 
   /** What may be acknowledged of a split and could not be yet. */
@@ -102,7 +103,7 @@ export class Positions {
   /** @throws SluiceError why the last acknowledgement failed. */
   async end(grace: Grace): Promise<void> {
     this.#timer?.cancel()
-    const { source, options, tracker, assignments, store, release } = this.#plan
+    const { source, options, tracker, assignments, store } = this.#plan
     const [reader] = assignments.readers
     if (this.#storeFailed || reader === undefined) return
     await acknowledgeLast(
@@ -112,7 +113,7 @@ export class Positions {
         tracker,
         coordinator: this.#coordinator,
         reader,
-        release: (splitIds, deadlineMs) => release(splitIds, deadlineMs),
+        release: (splitIds, deadlineMs) => this.#plan.release(splitIds, deadlineMs),
         checkpoint: () => {
           const id = this.#lastId + 1
           const state = this.#plan.enumerator()?.snapshotState(id)

@@ -1,8 +1,45 @@
 import type { SourceSplit } from '../source/spi.ts'
 import { indexOf, ordinalOf, type Run, type TrackedBatch, type TrackedSplit } from './run.ts'
 
+/** The release of one split, as long as it is under way. */
+export class Leaving {
+  readonly #lost = Promise.withResolvers<void>()
+  readonly #ended = Promise.withResolvers<void>()
+  #isLost: boolean
+
+  constructor(isLost: boolean) {
+    this.#isLost = isLost
+  }
+
+  /** Another has the split already: nothing of it is to be acknowledged. */
+  get isLost(): boolean {
+    return this.#isLost
+  }
+
+  /** Resolves when it is lost meanwhile. */
+  get lost(): Promise<void> {
+    return this.#lost.promise
+  }
+
+  /** Resolves when its reader has forgotten the split. */
+  get ended(): Promise<void> {
+    return this.#ended.promise
+  }
+
+  lose(): void {
+    this.#isLost = true
+    this.#lost.resolve()
+  }
+
+  end(): void {
+    this.#ended.resolve()
+  }
+}
+
 /** The splits that are assigned to this attempt. */
 export class SplitTable {
+  /** Those that are being released, until their reader has forgotten them. */
+  readonly leaving: Map<string, Leaving> = new Map<string, Leaving>()
   readonly #splits = new Map<string, TrackedSplit>()
   #hasSuspects = false
 

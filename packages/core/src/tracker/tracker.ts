@@ -1,5 +1,6 @@
 import type { RecordBatch, SettledRecords, SourceSplit } from '../source/spi.ts'
 import { Barriers } from './barriers.ts'
+import { Releases } from './releases.ts'
 import { type Bound, Room } from './room.ts'
 import { sumOf } from '../runtime/sum.ts'
 import {
@@ -48,14 +49,11 @@ export class Tracker {
   readonly #runs = new RunTable()
   /** Inputs in hand of which an entry was given back. */
   readonly #returned = new Set<number>()
-  /** Splits that were given back and of which inputs are in hand: without any nobody has to look. */
-  #releasedSplits = 0
+  readonly #releases = new Releases()
   /** Only for individual acknowledgement. */
   readonly #settled: SettledList | undefined
   readonly #onEnded: TrackerOptions['onEnded']
   readonly #barriers = new Barriers()
-  /** Who waits for the end of what is in hand of a split. */
-  readonly #splitWaits = new Map<TrackedSplit, () => void>()
 
   constructor(options: TrackerOptions = {}) {
     this.#room = new Room(options.maxRetainedBytes ?? Number.POSITIVE_INFINITY)
@@ -212,8 +210,7 @@ export class Tracker {
 
   /** Resolves when nothing of the split is in hand; never after {@link Tracker.end}. */
   splitEnded({ split }: Pick<SplitRelease, 'split'>): Promise<void> {
-    if (split.unsettled === 0) return Promise.resolve()
-    return new Promise((resolve) => this.#splitWaits.set(split, resolve))
+    return this.#releases.ended(split)
   }
 
   /**
@@ -224,15 +221,14 @@ export class Tracker {
     const split = this.splits.get(splitId)
     if (split === undefined) return undefined
     this.stopSplit(splitId)
-    split.released = true
-    if (split.unsettled > 0) this.#releasedSplits++
+    this.#releases.released(split)
     this.splits.remove(splitId)
     return { split, unsettled: split.unsettled }
   }
 
   /** False when no input in hand is of a released split. */
   get hasReleased(): boolean {
-    return this.#releasedSplits > 0
+    return this.#releases.some
   }
 
   /** Undefined when everything that was emitted of the split is settled; otherwise the state of the split before the first that is not. */
@@ -257,7 +253,7 @@ export class Tracker {
 
   /** True when the input is in hand and its split was given back. */
   isReleased(token: number): boolean {
-    return this.#releasedSplits > 0 && this.#runOf(token)?.tracked.split.released === true
+    return this.#releases.some && this.#runOf(token)?.tracked.split.released === true
   }
 
   /** True when the input is in hand and may have been written before the last restart. */
@@ -352,7 +348,8 @@ export class Tracker {
       const place = placeOf(run, token)
       if (split.firstReturned === undefined || place.ordinal < split.firstReturned.ordinal) split.firstReturned = place
     }
-    if (this.#settled === undefined) return
+    // The reader has forgotten the split; one that has it now reads it anew.
+    if (this.#settled === undefined || tracked.split.gone) return
     const index = indexOf(run, token)
     if (!returned) this.#settled.note(tracked, token, index)
     this.#onEnded?.(tracked.batch, index, returned ? 'returned' : 'settled')
@@ -365,15 +362,8 @@ export class Tracker {
     tracked.unsettled -= ended
     tracked.split.unsettled -= ended
     this.#runs.shrank(run)
-    if (tracked.split.unsettled === 0) this.#splitIsEmpty(tracked.split)
+    if (tracked.split.unsettled === 0) this.#releases.emptied(tracked.split)
     if (tracked.unsettled === 0) this.#room.letGo(tracked)
-  }
-
-  #splitIsEmpty(split: TrackedSplit): void {
-    if (split.released) this.#releasedSplits--
-    if (this.#splitWaits.size === 0) return
-    this.#splitWaits.get(split)?.()
-    this.#splitWaits.delete(split)
   }
 
   #advance(): void {
