@@ -29,6 +29,8 @@ export interface JournalLine {
   readonly record: GeneratedRecord
   readonly process: number
   readonly atNs: string
+  /** Of a sweep: the state that the job was started on. */
+  readonly state?: string
 }
 
 /** A line of the events. */

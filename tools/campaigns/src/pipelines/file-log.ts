@@ -21,6 +21,8 @@ import { type FileLogEvent, type FileLogSettings, JOB } from './file-log-setting
 const POLL_MS = 5
 const DRAIN_MS = 4_000
 const RESTART_MS = 200
+/** For a job on damaged state, to store what is there. */
+const START_MS = 1_500
 
 const settings: FileLogSettings = JSON.parse(requireVariable(SETTINGS_VARIABLE))
 
@@ -94,7 +96,8 @@ function start(stateFolder: string, onStored: (records: readonly GeneratedRecord
   const store = toFunction<GeneratedRecord>(
     (records) => {
       const atNs = String(process.hrtime.bigint())
-      const lines = records.map((record) => `${JSON.stringify({ record, process: settings.process, atNs })}\n`)
+      const by = { process: settings.process, ...(settings.sweep === undefined ? {} : { state: stateFolder }) }
+      const lines = records.map((record) => `${JSON.stringify({ record, ...by, atNs })}\n`)
       appendFileSync(settings.journalPath, lines.join(''))
       onStored(records)
       return Promise.resolve()
@@ -134,10 +137,10 @@ async function sweep(states: readonly string[]): Promise<void> {
   const last = readFileSync(settings.recordsPath, 'utf8').split('\n').at(-2)
   for (const state of states) {
     const { promise: stored, resolve } = Promise.withResolvers<void>()
-    appendFileSync(settings.journalPath, `${JSON.stringify({ state })}\n`)
     const job = start(state, (records) => records.some((record) => JSON.stringify(record) === last) && resolve(), 0)
     try {
-      await Promise.race([stored, job.done])
+      // On a position behind the last record it would wait for ever.
+      await Promise.race([stored, job.done, sleep(START_MS)])
       await job.drain(DRAIN_MS)
       note({ what: 'ended', state })
     } catch (error) {
