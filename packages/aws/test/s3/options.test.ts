@@ -49,9 +49,9 @@ test.for(['state', 'my.bucket-1', 'arn:aws:s3:eu-west-1:123456789012:accesspoint
 })
 
 test('without the client for S3, opening says what to install, and the main entry works', async () => {
-  const here = new URL('../support/', import.meta.url)
-  await using child = await spawnNode(new URL('open-without-client-s3.ts', here), [], {
-    execArgv: ['--import', new URL('without-client-s3.ts', here).href],
+  const preload = new URL('../support/without-client-s3.ts', import.meta.url)
+  await using child = await spawnNode(new URL('../support/open-without-client-s3.ts', import.meta.url), [], {
+    execArgv: ['--import', preload.href],
   })
   await child.exit
   expect(child.stdout).toEqual([
