@@ -1,6 +1,5 @@
 import { SluiceError } from '../errors.ts'
-import type { MemorySplit } from './memory-log.ts'
-import { MemoryLog } from './memory-log.ts'
+import { type MemorySplit, MemoryLog, orAborted } from './memory-log.ts'
 
 /** A split in the hands of a member. */
 export interface GroupSplit extends MemorySplit {
@@ -64,6 +63,7 @@ export class InMemoryGroupLog<T> {
   readonly #owners = new Map<string, { readonly member: GroupMember | undefined; readonly generation: number }>()
   readonly #members = new Set<GroupMember>()
   readonly #commitFailures: Error[] = []
+  readonly #commitHolds: Promise<void>[] = []
 
   constructor(options: InMemoryGroupLogOptions = {}) {
     this.records = new MemoryLog('the group log', options.splits ?? ['0'])
@@ -125,6 +125,13 @@ export class InMemoryGroupLog<T> {
     this.#commitFailures.push(error)
   }
 
+  /** The next commit waits until the returned function is called. */
+  holdNextCommit(): () => void {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#commitHolds.push(promise)
+    return () => resolve()
+  }
+
   /** Takes and gives splits. Resolves when they have changed hands. */
   async rebalance({ revoke = [], lose = [], assign = [], to }: Rebalance): Promise<void> {
     await Promise.all(this.#byOwner(revoke).map(([member, splitIds]) => member.revoked(splitIds)))
@@ -153,8 +160,14 @@ export class InMemoryGroupLog<T> {
     for (const [splitId, owner] of this.#owners) if (owner.member === member) this.#setOwner(splitId, undefined)
   }
 
-  /** @throws SluiceError `SLUICE_SOURCE_FAILED` if another has one of the splits by now: nothing is committed. */
-  commit(splits: readonly GroupSplit[]): Promise<void> {
+  /**
+   * @param signal - a commit that waits is given up when it aborts.
+   * @throws SluiceError `SLUICE_SOURCE_FAILED` if another has one of the splits by now: nothing is committed.
+   */
+  async commit(splits: readonly GroupSplit[], signal?: AbortSignal): Promise<void> {
+    const hold = this.#commitHolds.shift()
+    if (hold !== undefined) await orAborted(hold, signal)
+    signal?.throwIfAborted()
     const failure = this.#commitFailures.shift()
     const fenced = splits.find(({ splitId, generation }) => {
       const owner = this.#owners.get(splitId)
@@ -165,10 +178,10 @@ export class InMemoryGroupLog<T> {
       this.commits.push({ splitId, next, generation, accepted })
       if (accepted) this.#committed.set(splitId, next)
     }
-    if (failure !== undefined) return Promise.reject(failure)
-    if (fenced === undefined) return Promise.resolve()
+    if (failure !== undefined) throw failure
+    if (fenced === undefined) return
     const message = `the commit of split '${fenced.splitId}' comes from generation ${fenced.generation}, another has it`
-    return Promise.reject(new SluiceError('SLUICE_SOURCE_FAILED', message, { restartable: true }))
+    throw new SluiceError('SLUICE_SOURCE_FAILED', message, { restartable: true })
   }
 
   #assign(splitIds: readonly string[], member: GroupMember): void {

@@ -139,7 +139,7 @@ class GroupReader<T> extends SourceReaderBase<T, GroupSplit> {
     return String(split.next)
   }
 
-  protected override commit(splits: readonly GroupSplit[]): Promise<void> {
-    return this.#log.commit(splits)
+  protected override commit(splits: readonly GroupSplit[], signal: AbortSignal): Promise<void> {
+    return this.#log.commit(splits, signal)
   }
 }

@@ -113,9 +113,10 @@ class QueueReader<T> extends SourceReaderBase<T, SourceSplit> {
     return 'the oldest visible message'
   }
 
-  protected override async acknowledgeRecords(settled: readonly SettledRecords[]): Promise<void> {
+  protected override async acknowledgeRecords(settled: readonly SettledRecords[], signal: AbortSignal): Promise<void> {
     const messageIds = settled.flatMap(({ receipts }) => receipts).map(messageIdOf)
-    await this.#options.queue.delete(messageIds.flatMap((messageId) => this.#inHand.get(messageId)?.receipt ?? []))
+    const receipts = messageIds.flatMap((messageId) => this.#inHand.get(messageId)?.receipt ?? [])
+    await this.#options.queue.delete(receipts, signal)
     for (const messageId of messageIds) this.#inHand.delete(messageId)
   }
 

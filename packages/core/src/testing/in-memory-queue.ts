@@ -1,5 +1,6 @@
 import { delay, type Clock } from '../runtime/clock.ts'
 import { WakeUp } from '../runtime/signal.ts'
+import { orAborted } from './memory-log.ts'
 
 export interface InMemoryQueueOptions {
   /** Time by which messages become visible again: that of the jobs that read the queue. */
@@ -69,6 +70,7 @@ export class InMemoryQueue<T> {
   readonly #changed = new WakeUp()
   readonly #receiveFailures: Error[] = []
   readonly #deleteFailures: Error[] = []
+  readonly #deleteHolds: Promise<void>[] = []
   #sent = 0
 
   constructor(options: InMemoryQueueOptions) {
@@ -123,6 +125,13 @@ export class InMemoryQueue<T> {
     this.#deleteFailures.push(error)
   }
 
+  /** The next delete request waits until the returned function is called. */
+  holdNextDelete(): () => void {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#deleteHolds.push(promise)
+    return () => resolve()
+  }
+
   /** Waits for visible messages and hides them. Empty when the signal aborts. */
   async receive(maxMessages: number, signal: AbortSignal): Promise<readonly QueueDelivery<T>[]> {
     this.waiting++
@@ -140,17 +149,22 @@ export class InMemoryQueue<T> {
     }
   }
 
-  /** @throws the error of {@link InMemoryQueue.failNextDelete}. */
-  delete(receipts: readonly QueueReceipt[]): Promise<void> {
+  /**
+   * @param signal - a request that waits is given up when it aborts.
+   * @throws the error of {@link InMemoryQueue.failNextDelete}.
+   */
+  async delete(receipts: readonly QueueReceipt[], signal?: AbortSignal): Promise<void> {
+    const hold = this.#deleteHolds.shift()
+    if (hold !== undefined) await orAborted(hold, signal)
+    signal?.throwIfAborted()
     const failure = this.#deleteFailures.shift()
-    if (failure !== undefined) return Promise.reject(failure)
+    if (failure !== undefined) throw failure
     for (const receipt of receipts) {
       const message = this.#newest(receipt)
       this.#note('delete', receipt, message !== undefined)
       if (message !== undefined) this.#messages.delete(message.id)
     }
     this.#changed.wake()
-    return Promise.resolve()
   }
 
   /** Makes a message visible before its time. */

@@ -183,3 +183,13 @@ function batchOf<T, Split extends MemorySplit>(
 export function rawOf(value: unknown): { readonly bytes: Uint8Array } {
   return { bytes: Buffer.from(JSON.stringify(value) ?? '') }
 }
+
+/** Resolves with the promise, or when the signal aborts. */
+export async function orAborted(promise: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+  const { promise: aborted, resolve } = Promise.withResolvers<void>()
+  const stop = (): void => resolve()
+  signal?.addEventListener('abort', stop, { once: true })
+  if (signal?.aborted === true) stop()
+  await Promise.race([promise, aborted])
+  signal?.removeEventListener('abort', stop)
+}

@@ -137,6 +137,65 @@ export const ACKNOWLEDGE_CASES: readonly SourceCase[] = [
     },
   },
   {
+    name: 'acknowledgements do not overtake each other',
+    promises: [7],
+    needs: EXTERNAL,
+    async run(open) {
+      const stand = await open()
+      stand.put(12)
+      const life = await stand.life()
+      const answer = stand.service.holdNextAcknowledgement?.()
+      const completions: { readonly done: boolean }[] = []
+      for (const count of [2, 3]) {
+        await stand.emit(life, count)
+        life.settle()
+        completions.push(stand.watch(life.beginComplete(life.snapshot())))
+        await stand.clock.advance(100)
+        stand.check()
+      }
+      answer?.()
+      await stand.clock.flush()
+      stand.check()
+      await stand.until('both acknowledgements end', () => completions.every(({ done }) => done))
+      await complete(stand, life, life.snapshot())
+      stand.expect(acknowledged(stand) === 5, `${acknowledged(stand)} records were acknowledged, 5 are covered`)
+    },
+  },
+  {
+    name: 'a release and a close end in time when an acknowledgement has no answer',
+    promises: [2, 8],
+    needs: EXTERNAL,
+    async run(open) {
+      for (const way of ['release', 'close'] as const) {
+        const stand = await open()
+        const ids = stand.put(6)
+        const life = await stand.life()
+        await stand.emit(life, 3)
+        life.settle()
+        const answer = stand.service.holdNextAcknowledgement?.()
+        const hangs = stand.watch(life.beginComplete(life.snapshot()))
+        await stand.clock.advance(100)
+        const from = stand.clock.now()
+        const splitIds = life.readers.flatMap((reader) => reader.status().splits.map(({ splitId }) => splitId))
+        if (way === 'release') await stand.outcome(way, life.release(splitIds, 'revoked', 1000))
+        else await life.close(1000)
+        stand.expect(
+          stand.clock.now() - from <= 1100,
+          `${way} took ${stand.clock.now() - from} ms of the 1000 that it had`,
+        )
+        await life.close()
+        await stand.until('the acknowledgement ends with the reader', () => hangs.done, 1000)
+        answer?.()
+        await stand.clock.advance(1000)
+        stand.expect(acknowledged(stand) === 0, `records were acknowledged after the ${way}`)
+        stand.service.redeliver?.()
+        stand.anotherProcess()
+        const due = ids.slice(acknowledged(stand))
+        stand.expectRecords(`after such a ${way}`, await stand.emitRest(await stand.life()), due)
+      }
+    },
+  },
+  {
     name: 'acknowledging goes on when fetching has stopped',
     promises: [8],
     needs: EXTERNAL,

@@ -170,21 +170,27 @@ export class Life {
 
   /** A checkpoint is stored. @returns the error of the acknowledgement. */
   async complete(snapshot: Snapshot): Promise<unknown> {
-    const waiting = this.emitted.slice(0, snapshot.barrier).filter(({ state, gone }) => state === 'inHand' && !gone)
-    if (waiting.length > 0) throw new Error('a case completes a checkpoint that does not cover what it says')
-    this.#stand.book.allowSnapshot(this, snapshot.id)
-    const covered = this.emitted.slice(0, snapshot.barrier).filter(isAcknowledgeable)
-    this.#stand.book.allow(covered)
-    const errors: unknown[] = []
-    for (const reader of this.readers) {
-      const own = covered.filter(({ splitId }) => reader.splitState(splitId) !== undefined)
-      const settled = this.#source.acknowledgement === 'prefix' ? [] : receiptsOf(own)
-      const error = await this.#stand.outcome('an acknowledgement', reader.acknowledge(snapshot.id, settled))
-      if (error === undefined) for (const record of own) record.acknowledged = true
-      else errors.push(error)
-    }
+    const error = await this.#stand.outcome('an acknowledgement', this.beginComplete(snapshot))
     this.#stand.check()
-    return errors[0]
+    return error
+  }
+
+  /** As {@link Life.complete}, without time going on. Rejects when the acknowledgement does. */
+  async beginComplete(snapshot: Snapshot): Promise<void> {
+    const covered = this.emitted.slice(0, snapshot.barrier)
+    if (covered.some(({ state, gone }) => state === 'inHand' && !gone)) {
+      throw new Error('a case completes a checkpoint that does not cover what it says')
+    }
+    const settled = covered.filter(isAcknowledgeable)
+    this.#stand.book.allowSnapshot(this, snapshot.id)
+    this.#stand.book.allow(settled)
+    await Promise.all(
+      this.readers.map(async (reader) => {
+        const own = settled.filter(({ splitId }) => reader.splitState(splitId) !== undefined)
+        await reader.acknowledge(snapshot.id, this.#source.acknowledgement === 'prefix' ? [] : receiptsOf(own))
+        for (const record of own) record.acknowledged = true
+      }),
+    )
   }
 
   /** As core: nothing of the splits is emitted any more, and what is settled is acknowledged unless they are lost. */

@@ -96,6 +96,11 @@ export interface SourceService<T> {
   acknowledged?(): readonly string[]
   /** The next acknowledgement is refused, and has no effect. With external authority. */
   failNextAcknowledgement?(): void
+  /**
+   * The next acknowledgement has no effect and no answer until the returned function is called; when the source gave it up before,
+   * never. With external authority.
+   */
+  holdNextAcknowledgement?(): () => void
   /** What is in hand is delivered again, as after its time. With `individual`. */
   redeliver?(): void
   /** Takes splits from the source, which is asked before. With `assignment: 'external'`. Resolves when it has given them up. */
@@ -144,7 +149,7 @@ export function checkService(service: SourceService<unknown>, abilities: SourceA
   if (bounded !== 'never') needed.push('endSplit')
   if (bounded === 'input') needed.push('endInput')
   if (lostPositions !== 'never') needed.push('expire')
-  if (positionAuthority === 'external') needed.push('failNextAcknowledgement')
+  if (positionAuthority === 'external') needed.push('failNextAcknowledgement', 'holdNextAcknowledgement')
   if (positionAuthority === 'external' && acknowledgement === 'prefix') needed.push('committed')
   if (acknowledgement === 'individual') needed.push('acknowledged', 'redeliver')
   if (assignment === 'external') needed.push('revoke', 'lose', 'assign')

@@ -34,7 +34,9 @@ test('a shape that the source does not have fails, and is not skipped', async ()
   const subject = memorySubject()
   const abilities = { ...subject.abilities, positionAuthority: 'external' } as const
   const { failed } = await collect({ ...subject, abilities }, (name) => name.startsWith('records of a split'))
-  expect([...failed.values()].join()).toContain('the service lacks failNextAcknowledgement, committed')
+  expect([...failed.values()].join()).toContain(
+    'the service lacks failNextAcknowledgement, holdNextAcknowledgement, committed',
+  )
   const bounded = { ...subject.abilities, lostPositions: 'never' } as const
   const { line } = await collect({ ...subject, abilities: bounded }, () => false)
   expect(line.skipped.filter(({ ability }) => ability === 'lostPositions')).toHaveLength(2)

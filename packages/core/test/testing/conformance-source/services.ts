@@ -129,6 +129,9 @@ export class GroupService implements SourceService<Value> {
   failNextAcknowledgement(): void {
     this.log.failNextCommit(new Error('the commit was refused'))
   }
+  holdNextAcknowledgement(): () => void {
+    return this.log.holdNextCommit()
+  }
   revoke(revoke: readonly string[]): Promise<void> {
     return this.log.rebalance({ revoke })
   }
@@ -186,6 +189,9 @@ export class QueueService implements SourceService<Value> {
   }
   failNextAcknowledgement(): void {
     this.queue.failNextDelete(new Error('the delete was refused'))
+  }
+  holdNextAcknowledgement(): () => void {
+    return this.queue.holdNextDelete()
   }
   redeliver(): void {
     this.queue.redeliver()
