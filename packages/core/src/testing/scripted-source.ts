@@ -14,7 +14,7 @@ import type {
   SplitEnumerator,
 } from '../source/spi.ts'
 import { logFetcher, MAX_BYTES_PER_RECORD, type MemoryEnumeratorState, memoryEnumerator } from './in-memory-source.ts'
-import { type LogReading, MemoryLog, type MemorySplit } from './memory-log.ts'
+import { type LogReading, MemoryLog, type MemorySplit, orAborted } from './memory-log.ts'
 
 /**
  * What one fetch does.
@@ -43,15 +43,19 @@ export type FetchCommand =
 
 /**
  * What one commit does: `commit`, `reject`, which commits nothing, `commitAndReject`, `hang`, which never answers and commits nothing,
- * or `{ delayMs }`: commits after that time.
+ * `hold`, which commits when told to unless it is aborted before, or `{ delayMs }`: commits after that time.
  */
-export type CommitCommand = 'commit' | 'reject' | 'commitAndReject' | 'hang' | { readonly delayMs: number }
+export type CommitCommand = 'commit' | 'reject' | 'commitAndReject' | 'hang' | 'hold' | { readonly delayMs: number }
 
 export interface ScriptedSourceOptions<T> {
   /** @default 'scripted' */
   readonly uid?: string
   /** Names of the splits. @default ['0'] */
   readonly splits?: readonly string[]
+  /** The records, when several sources are to share them. @default a log of its own with these splits */
+  readonly log?: MemoryLog<T>
+  /** Where the first start begins. @default 'earliest' */
+  readonly initialPosition?: 'earliest' | 'latest'
   /** With `external` the source commits what is acknowledged, and a start begins there. @default 'checkpoint' */
   readonly positionAuthority?: 'checkpoint' | 'external'
   /** Values in one fetched batch, at most. @default 10 */
@@ -119,7 +123,7 @@ export class ScriptedSource<T> implements Source<T, MemorySplit, ScriptedEnumera
   constructor(options: ScriptedSourceOptions<T> = {}) {
     this.uid = options.uid ?? 'scripted'
     this.positionAuthority = options.positionAuthority ?? 'checkpoint'
-    this.log = new MemoryLog(`source '${this.uid}'`, options.splits ?? ['0'])
+    this.log = options.log ?? new MemoryLog(`source '${this.uid}'`, options.splits ?? ['0'])
     this.#options = options
     this.#reading = {
       maxBatchSize: options.maxBatchSize ?? 10,
@@ -138,7 +142,7 @@ export class ScriptedSource<T> implements Source<T, MemorySplit, ScriptedEnumera
     this.#nextCommits.push(...commands)
   }
 
-  /** Every fetch that is held answers. */
+  /** Every fetch and commit that is held goes on. */
   answerAll(): void {
     this.#answer.wake()
   }
@@ -167,14 +171,9 @@ export class ScriptedSource<T> implements Source<T, MemorySplit, ScriptedEnumera
   ): SplitEnumerator<ScriptedEnumeratorState> {
     this.#context = context
     this.#released.clear()
-    const splits = restored === undefined ? [] : [...restored.splits, ...restored.enumerator.released]
-    const begun = this.positionAuthority === 'external' ? [...this.#committed.values()] : splits
-    const known = [...(restored?.enumerator.known ?? []), ...begun.map(({ splitId }) => splitId)]
-    const from =
-      begun.length === 0 && restored === undefined
-        ? undefined
-        : { stateVersion: this.stateVersion, enumerator: { known }, splits: begun }
-    const inner = memoryEnumerator(context, this.log, from, 'earliest', [])
+    const at = this.#options.initialPosition ?? 'earliest'
+    const from = this.positionAuthority === 'external' ? this.#begin(at) : withReleased(restored)
+    const inner = memoryEnumerator(context, this.log, from, at, [])
     return {
       ...inner,
       snapshotState: (checkpointId) => ({
@@ -223,10 +222,10 @@ export class ScriptedSource<T> implements Source<T, MemorySplit, ScriptedEnumera
       case 'hang':
         return new Promise(() => {})
       case 'hold':
-        await Promise.race([this.#answer.wait(), aborted(signal)])
+        await orAborted(this.#answer.wait(), signal)
         return fetch(signal)
       case 'late': {
-        await aborted(signal)
+        await orAborted(new Promise(() => {}), signal)
         return fetch(new AbortController().signal)
       }
       default:
@@ -235,14 +234,25 @@ export class ScriptedSource<T> implements Source<T, MemorySplit, ScriptedEnumera
   }
 
   /** One commit, by its command. @internal */
-  async commit(splits: readonly MemorySplit[], context: ReaderContext): Promise<void> {
+  async commit(splits: readonly MemorySplit[], context: ReaderContext, signal: AbortSignal): Promise<void> {
     if (this.positionAuthority === 'checkpoint') return
     const command = this.#nextCommits.shift() ?? this.#chance(this.#options.chaos?.commits) ?? this.otherwiseCommit
     this.commits.push({ command, splits })
     if (command === 'hang') await new Promise(() => {})
-    if (typeof command === 'object') await delay(context.clock, command.delayMs)
+    if (typeof command === 'object') await delay(context.clock, command.delayMs, signal)
+    if (command === 'hold') await orAborted(this.#answer.wait(), signal)
+    signal.throwIfAborted()
     if (command !== 'reject') for (const split of splits) this.#committed.set(split.splitId, split)
     if (command === 'reject' || command === 'commitAndReject') throw new Error(`the script says: ${command}`)
+  }
+
+  /** What is committed; where a split begins is, before it is read. */
+  #begin(at: 'earliest' | 'latest'): RestoredSource<MemorySplit, MemoryEnumeratorState> {
+    for (const splitId of this.log.splitIds) {
+      if (!this.#committed.has(splitId)) this.#committed.set(splitId, { splitId, next: this.log.position(splitId, at) })
+    }
+    const known = [...this.#committed.keys()]
+    return { stateVersion: this.stateVersion, enumerator: { known }, splits: [...this.#committed.values()] }
   }
 
   #chance<Command>(commands: readonly Command[] | undefined): Command | undefined {
@@ -285,8 +295,8 @@ class ScriptedReader<T> extends SourceReaderBase<T, MemorySplit> {
     return String(split.next)
   }
 
-  protected override commit(splits: readonly MemorySplit[]): Promise<void> {
-    return this.#source.commit(splits, this.context)
+  protected override commit(splits: readonly MemorySplit[], signal: AbortSignal): Promise<void> {
+    return this.#source.commit(splits, this.context, signal)
   }
 }
 
@@ -296,9 +306,8 @@ function undecodable<T>(fetched: Fetched<T, MemorySplit>): Fetched<T, MemorySpli
   return { ...fetched, batch: { ...batch, decodeErrors: new Map([[0, new SyntaxError('not decodable')]]) } }
 }
 
-function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve()
-  return new Promise((resolve) => {
-    signal.addEventListener('abort', () => resolve(), { once: true })
-  })
+function withReleased(
+  restored: RestoredSource<MemorySplit, ScriptedEnumeratorState> | undefined,
+): RestoredSource<MemorySplit, MemoryEnumeratorState> | undefined {
+  return restored && { ...restored, splits: [...restored.splits, ...restored.enumerator.released] }
 }

@@ -12,6 +12,7 @@ import { InMemoryQueueSource } from '../../../src/testing/in-memory-queue-source
 import { InMemoryQueue } from '../../../src/testing/in-memory-queue.ts'
 import { InMemorySource } from '../../../src/testing/in-memory-source.ts'
 import { MemoryLog } from '../../../src/testing/memory-log.ts'
+import { ScriptedSource } from '../../../src/testing/scripted-source.ts'
 
 export interface Value {
   readonly id: string
@@ -71,6 +72,32 @@ export class MemoryService implements SourceService<Value> {
   }
   expire(splitId: string, count: number): void {
     this.log.expire(splitId, count)
+  }
+}
+
+/** The fourth shape: our enumerator assigns, and the service keeps the positions. */
+class ScriptedService extends MemoryService {
+  #source: ScriptedSource<Value> | undefined
+
+  override createSource({ initialPosition }: SourceSettings): Source {
+    this.#source ??= new ScriptedSource<Value>({
+      initialPosition,
+      log: this.log,
+      positionAuthority: 'external',
+      maxBatchSize: 5,
+      maxFetchedBytes: MAX_FETCHED_BYTES,
+    })
+    return this.#source
+  }
+  committed(splitId: string): number {
+    return this.#source?.committed(splitId) ?? 0
+  }
+  failNextAcknowledgement(): void {
+    this.#source?.nextCommit('reject')
+  }
+  holdNextAcknowledgement(): () => void {
+    this.#source?.nextCommit('hold')
+    return () => this.#source?.answerAll()
   }
 }
 
@@ -222,6 +249,11 @@ export function memorySubject(spoil: Spoil = asIs): SourceSubject<Value> {
     },
     open: (stage) => spoiled(new MemoryService(stage), spoil),
   }
+}
+
+export function scriptedSubject(): SourceSubject<Value> {
+  const abilities = { ...memorySubject().abilities, positionAuthority: 'external', lostPositions: 'fail' } as const
+  return { name: 'ScriptedSource', abilities, open: (stage) => new ScriptedService(stage) }
 }
 
 export function groupSubject(spoil: Spoil = asIs): SourceSubject<Value> {
