@@ -39,10 +39,14 @@ export function brokenStale(events: readonly FileLogEvent[], stale: number, take
     broken.push(`the owner that was overtaken ended with ${end?.code ?? 'nothing'}, not with ${FENCED}`)
   const loaded = saidBy(events, taker).find(({ what }) => what === 'owned')?.id
   if (loaded === undefined) return [...broken, 'nobody took the place of the owner that was stopped']
-  for (const { what, id = 0 } of saidBy(events, stale)) {
-    if ((what === 'stored' || what === 'acknowledged') && id > loaded) {
-      broken.push(`the owner that was overtaken has ${what} checkpoint ${id}, and the new one had loaded ${loaded}`)
-    }
+  const late = saidBy(events, stale).filter(
+    ({ what, id = 0 }) => (what === 'stored' || what === 'acknowledged') && id > loaded,
+  )
+  const [first] = late
+  if (first !== undefined) {
+    broken.push(
+      `the owner that was overtaken has ${first.what} checkpoint ${first.id}, and ${late.length - 1} times more, although the new one had loaded ${loaded}`,
+    )
   }
   return broken
 }
