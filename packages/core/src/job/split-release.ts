@@ -160,11 +160,12 @@ async function forget(
 }
 
 function settledState(
-  { tracker, takeUnacknowledged }: SplitReleasePlan,
+  plan: SplitReleasePlan,
   { member, splitId, release }: GivenBack,
 ): ReleasedSplit<SourceSplit> | undefined {
   const emitted = member.reader.splitState(splitId)
-  const earlier = takeUnacknowledged(member, splitId)
+  const { tracker } = plan
+  const earlier = plan.takeUnacknowledged(member, splitId)
   if (release === undefined) return emitted === undefined ? undefined : { split: emitted, receipts: earlier }
   const first = tracker.firstNotSettled(release.split)
   const split = first === undefined ? emitted : first.before

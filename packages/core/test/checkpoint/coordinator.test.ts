@@ -12,6 +12,7 @@ const BATCH: RecordBatch<number> = {
   byteLengths: new Uint32Array(0),
   lastOfSplit: false,
   raw: () => undefined,
+  splitAfter: () => ({ splitId: '0' }),
 }
 
 interface Bench {

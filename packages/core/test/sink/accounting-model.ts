@@ -1,5 +1,6 @@
 import type { SubmitOutcome } from '../../src/index.ts'
 import { SluiceError } from '../../src/index.ts'
+import type { TrackedSplit } from '../../src/tracker/run.ts'
 import { Tracker } from '../../src/tracker/tracker.ts'
 import { FakeSettlement, Harness, reason, type Request, type Shape, type Value } from './harness.ts'
 
@@ -83,6 +84,7 @@ export class AccountingModel {
   readonly #released = new Set<number>()
   readonly #barriers: { readonly token: number; isPassed: boolean }[] = []
   #order = 0
+  readonly #releases: TrackedSplit[] = []
   #acknowledgeable = 0
   #accepted = 0
   #late = 0
@@ -192,7 +194,10 @@ export class AccountingModel {
       this.#barriers.every(({ isPassed }) => isPassed),
       'a barrier was not passed although nothing is in hand',
     )
-    const settled = this.tracker.takeSettled().flatMap(({ indexes }) => indexes)
+    const settled = [
+      ...this.tracker.takeSettled().flatMap(({ receipts }) => receipts),
+      ...this.#releases.flatMap((each) => this.tracker.forget(each)),
+    ]
     check(
       settled.length === this.#acknowledgeable,
       `${settled.length} inputs to acknowledge, not ${this.#acknowledgeable}`,
@@ -235,10 +240,9 @@ export class AccountingModel {
     const { settlement } = this.harness
     const { tracker } = this
     const fake = FakeSettlement.prototype
-    // An input of a split that was given back may have been stored, but is not this attempt's to acknowledge.
+    // What of a split that was given back is settled all the same goes with its release.
     const noteEnd = (token: number): void => {
-      const isReturned = settlement.released.has(token) || settlement.givenBack.includes(token)
-      if (settlement.references[token] === 0 && !isReturned) this.#acknowledgeable++
+      if (settlement.references[token] === 0 && !settlement.givenBack.includes(token)) this.#acknowledgeable++
     }
     settlement.settle = (token) => {
       fake.settle.call(settlement, token)
@@ -296,6 +300,8 @@ export class AccountingModel {
       byteLengths: Uint32Array.from(values, ({ rawBytes = 0 }) => rawBytes),
       lastOfSplit: false,
       raw: () => undefined,
+      splitAfter: () => ({ splitId: String(split) }),
+      receipts: values.map((_, index) => index),
     }
     const tracked = this.tracker.track('model', batch)
     const first = this.tracker.emitRun(tracked, 0, values.length, 1)
@@ -324,7 +330,8 @@ export class AccountingModel {
     }
     this.seen.add('release')
     this.#released.add(split)
-    this.tracker.release(String(split))
+    const released = this.tracker.release(String(split))
+    if (released !== undefined) this.#releases.push(released.split)
     for (const { token, split: of } of this.#inputs.values()) if (of === split) settlement.released.add(token)
     // What no writer has yet is the caller's to return.
     for (const { token } of this.#offered.filter((each) => each.split === split)) settlement.returned(token)

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 
 import type { RecordBatch } from '../../src/index.ts'
-import type { TrackedBatch } from '../../src/tracker/run.ts'
+import type { TrackedBatch, TrackedSplit } from '../../src/tracker/run.ts'
 import { Tracker } from '../../src/tracker/tracker.ts'
 import { collectGarbage } from './collect-garbage.ts'
 
@@ -10,20 +10,28 @@ function batchOf(splitId: string, records = 4): RecordBatch<unknown> {
     splitId,
     byteLengths: new Uint32Array(records).fill(10),
     raw: (index: number) => ({ position: `${splitId}:${index}` }),
+    splitAfter: (index: number) => ({ splitId, next: index + 1 }),
+    receipts: Array.from({ length: records }, (_, index) => index),
   } as unknown as RecordBatch<unknown>
 }
 
 function track(tracker: Tracker, splitId: string, records?: number): TrackedBatch {
-  return tracker.track('source', batchOf(splitId, records))
+  return tracker.track('source', batchOf(splitId, records), { splitId })
+}
+
+/** The split's position: records of the batch that are settled with all before them, or undefined for all that were emitted. */
+function position(tracker: Tracker, split: TrackedSplit | undefined): number | undefined {
+  const before = split === undefined ? undefined : tracker.firstNotSettled(split)?.before
+  return before === undefined ? undefined : 'next' in before ? Number(before.next) : 0
 }
 
 function settle(tracker: Tracker, ...tokens: readonly number[]): void {
   tracker.settleAll(Float64Array.from(tokens), tokens.length)
 }
 
-/** Indexes that may be acknowledged, by batch. */
-function taken(tracker: Tracker, below?: number): readonly (readonly [string, ...number[]])[] {
-  return tracker.takeSettled(below).map(({ batch, indexes }) => [batch.splitId, ...indexes] as const)
+/** Receipts that may be acknowledged, which are the indexes in their batches, by split. */
+function taken(tracker: Tracker, below?: number): readonly (readonly unknown[])[] {
+  return tracker.takeSettled(below).map(({ splitId, receipts }) => [splitId, ...receipts])
 }
 
 describe('runs', () => {
@@ -220,7 +228,7 @@ describe('several sinks', () => {
 })
 
 describe('individual acknowledgement', () => {
-  test('hands out each settled input once, with its place in its batch', () => {
+  test('hands out the receipt of each settled input once, in the order in which they were settled', () => {
     const tracker = new Tracker({ acknowledgement: 'individual' })
     const [a, b] = [track(tracker, 'a'), track(tracker, 'b')]
     tracker.emitRun(a, 0, 3, 1)
@@ -248,10 +256,26 @@ describe('individual acknowledgement', () => {
     expect(taken(tracker)).toEqual([['a', 3, 2]])
   })
 
-  test('keeps the source apart', () => {
-    const tracker = new Tracker({ acknowledgement: 'individual' })
-    for (const source of ['orders', 'clicks']) tracker.emit(tracker.track(source, batchOf(source)), 0, 0)
-    expect(tracker.takeSettled().map(({ source }) => source)).toEqual(['orders', 'clicks'])
+  test('tells of each input that ended, once, and of none of a split that was forgotten', () => {
+    const told: string[] = []
+    const tracker = new Tracker({
+      acknowledgement: 'individual',
+      onEnded: ({ splitId }, index, how) => told.push(`${splitId}:${index} ${how}`),
+    })
+    tracker.emitRun(track(tracker, 'a'), 0, 4, 2)
+    tracker.emit(track(tracker, 'b'), 0, 0)
+    tracker.settle(0)
+    expect(told).toEqual(['b:0 settled'])
+    tracker.settle(0)
+    const released = tracker.release('a')
+    tracker.returned(1)
+    tracker.settle(1)
+    expect(told).toEqual(['b:0 settled', 'a:0 settled', 'a:1 returned'])
+    if (released !== undefined) tracker.forget(released.split)
+    settle(tracker, 2, 2, 3)
+    tracker.returned(3)
+    expect(told).toHaveLength(3)
+    expect(taken(tracker)).toEqual([['b', 0]])
   })
 
   test('of a source with prefixes nothing is handed out, and nothing kept', async () => {
@@ -289,7 +313,7 @@ describe('individual acknowledgement', () => {
     expect(tracker.unsettledBySplit()).toEqual(new Map([['b', 2]]))
   })
 
-  test('a batch is let go when what was settled of it was taken', async () => {
+  test('a batch is let go when it is settled, although its receipts wait', async () => {
     const tracker = new Tracker({ acknowledgement: 'individual' })
     const batches: WeakRef<object>[] = []
     const fill = (): void => {
@@ -303,11 +327,8 @@ describe('individual acknowledgement', () => {
     fill()
     await new Promise(setImmediate)
     collectGarbage()
-    expect(batches.map((batch) => batch.deref() !== undefined)).toEqual([true, true])
-    tracker.takeSettled()
-    await new Promise(setImmediate)
-    collectGarbage()
     expect(batches.map((batch) => batch.deref() !== undefined)).toEqual([false, true])
+    expect(taken(tracker)).toEqual([['s', 0, 1, 0, 1]])
   })
 })
 
@@ -317,7 +338,7 @@ describe('release', () => {
     for (const id of ['a', 'b']) tracker.emitRun(track(tracker, id), 0, 4, 1)
     settle(tracker, 1)
     expect(tracker.isReleased(0)).toBe(false)
-    expect(tracker.release('a')).toBe(3)
+    expect(tracker.release('a')?.unsettled).toBe(3)
     expect([0, 1, 2, 3, 4, 7, 8, -1].map((token) => tracker.isReleased(token))).toEqual([
       true,
       false,
@@ -328,8 +349,8 @@ describe('release', () => {
       false,
       false,
     ])
-    expect(tracker.release('a')).toBe(0)
-    expect(tracker.release('nobody')).toBe(0)
+    expect(tracker.release('a')).toBeUndefined()
+    expect(tracker.release('nobody')).toBeUndefined()
   })
 
   test('what is returned is neither waited for nor acknowledged', async () => {
@@ -338,24 +359,29 @@ describe('release', () => {
     tracker.emitRun(track(tracker, 'b'), 0, 1, 1)
     let isSettled = false
     void tracker.settledUpTo(5).then(() => (isSettled = true))
-    tracker.release('a')
+    const released = tracker.release('a')
     for (const token of [0, 1, 2]) tracker.returned(token)
-    // In flight when the split was given back, and stored: the source delivers it again, so it is not acknowledged either.
+    // In flight when the split was given back, and stored: it goes with the release.
     tracker.settle(3)
     tracker.settle(4)
     await Promise.resolve()
     expect(isSettled).toBe(true)
+    expect(released === undefined ? [] : tracker.forget(released.split)).toEqual([3])
+    expect(tracker.hasReleased).toBe(false)
     expect([tracker.returnedInputs, tracker.unsettled, tracker.retainedBytes]).toEqual([3, 0, 0])
     expect(taken(tracker)).toEqual([['b', 0]])
   })
 
-  test('what was settled before may still be acknowledged', () => {
+  test('what was settled before is acknowledged with the release, and with nothing else', () => {
     const tracker = new Tracker({ acknowledgement: 'individual' })
     tracker.emitRun(track(tracker, 'a'), 0, 4, 1)
     settle(tracker, 2)
-    tracker.release('a')
+    const released = tracker.release('a')
     for (const token of [0, 1, 3]) tracker.returned(token)
-    expect(taken(tracker)).toEqual([['a', 2]])
+    expect(taken(tracker)).toEqual([])
+    expect(position(tracker, released?.split)).toBe(0)
+    expect(released === undefined ? [] : tracker.forget(released.split)).toEqual([2])
+    expect(taken(tracker)).toEqual([])
   })
 
   test('the same split, assigned again, is another one', () => {
@@ -365,93 +391,94 @@ describe('release', () => {
     const again = track(tracker, 'a')
     tracker.emitRun(again, 0, 3, 1)
     expect([tracker.isReleased(0), tracker.isReleased(4)]).toEqual([true, false])
-    expect(tracker.emittedBySplit()).toEqual(new Map([['a', 3]]))
-    expect(tracker.settledPrefixes()).toEqual(new Map([['a', 0]]))
+    expect(tracker.splits.emitted()).toEqual(new Map([['a', 3]]))
+    expect(position(tracker, again.split)).toBe(0)
     settle(tracker, 4, 5)
-    expect(tracker.settledPrefixes()).toEqual(new Map([['a', 2]]))
+    expect(position(tracker, again.split)).toBe(2)
     expect(tracker.unsettledBySplit()).toEqual(new Map([['a', 5]]))
   })
 
-  test('records of a batch in hand that are emitted after it belong to what was given back', () => {
-    const tracker = new Tracker({ acknowledgement: 'individual' })
-    const tracked = track(tracker, 'a')
-    tracker.emitRun(tracked, 0, 2, 1)
-    tracker.release('a')
-    tracker.emitRun(tracked, 2, 1, 1)
-    tracker.emitRun(tracked, 3, 1, 0)
-    expect(tracker.isReleased(2)).toBe(true)
-    settle(tracker, 0, 1, 2)
-    expect(taken(tracker)).toEqual([])
-    expect(tracker.emittedBySplit()).toEqual(new Map())
+  test('is told to everyone who waits for the end of what is in hand', async () => {
+    const tracker = new Tracker()
+    tracker.emitRun(track(tracker, 'a'), 0, 2, 1)
+    const released = tracker.release('a')
+    if (released === undefined) throw new Error('nothing was released')
+    let ends = 0
+    for (let count = 0; count < 2; count++) void tracker.splitEnded(released).then(() => ends++)
+    tracker.settle(0)
+    await new Promise(setImmediate)
+    expect(ends).toBe(0)
+    tracker.returned(1)
+    await tracker.splitEnded(released)
+    expect([ends, tracker.hasReleased]).toEqual([2, false])
+  })
+
+  test('the position lies before the first that was returned, whatever was settled behind it', () => {
+    const tracker = new Tracker()
+    tracker.emitRun(track(tracker, 'a', 6), 0, 6, 1)
+    const { split } = tracker.release('a') ?? {}
+    tracker.returned(4)
+    expect(position(tracker, split)).toBe(0)
+    settle(tracker, 0, 1, 5)
+    tracker.returned(2)
+    expect(position(tracker, split)).toBe(2)
+    settle(tracker, 3)
+    expect(position(tracker, split)).toBe(2)
   })
 })
 
-describe('prefixes', () => {
-  test('are counted for each split without a gap', () => {
+describe('the position of a split', () => {
+  test('lies before its first input that is not settled', () => {
     const tracker = new Tracker()
     const [a, b] = [track(tracker, 'a'), track(tracker, 'b')]
     for (let index = 0; index < 4; index++) for (const tracked of [a, b]) tracker.emit(tracked, index, 1)
-    expect(tracker.settledPrefixes()).toEqual(
-      new Map([
-        ['a', 0],
-        ['b', 0],
-      ]),
-    )
+    expect([position(tracker, a.split), position(tracker, b.split)]).toEqual([0, 0])
     // a: 0 and 2; b: all but its 1.
     settle(tracker, 0, 4, 1, 5, 7)
-    expect(tracker.settledPrefixes()).toEqual(
-      new Map([
-        ['a', 1],
-        ['b', 1],
-      ]),
-    )
+    expect([position(tracker, a.split), position(tracker, b.split)]).toEqual([1, 1])
     settle(tracker, 3)
-    expect(tracker.settledPrefixes().get('b')).toBe(4)
+    expect(tracker.firstNotSettled(b.split)).toBeUndefined()
     settle(tracker, 2)
-    expect(tracker.settledPrefixes().get('a')).toBe(3)
+    expect(position(tracker, a.split)).toBe(3)
   })
 
-  test('go on over batches of the split', () => {
+  test('goes on over batches of the split', () => {
     const tracker = new Tracker()
     const first = track(tracker, 'a')
     // Fetched ahead: what counts is when it is emitted.
-    const second = track(tracker, 'a')
+    const second = tracker.track('source', batchOf('a'), { splitId: 'a', finished: false })
     tracker.emitRun(first, 0, 4, 1)
     tracker.emitRun(second, 0, 4, 1)
     settle(tracker, 0, 1, 2, 3, 5)
-    expect(tracker.settledPrefixes()).toEqual(new Map([['a', 4]]))
+    expect(tracker.firstNotSettled(first.split)).toEqual({ before: { splitId: 'a', finished: false } })
     settle(tracker, 4)
-    expect(tracker.settledPrefixes()).toEqual(new Map([['a', 6]]))
+    expect(position(tracker, first.split)).toBe(2)
   })
 
-  test('never go back, however long a batch is and however far the window has moved on', () => {
+  test('never goes back, however long a batch is and however far the window has moved on', () => {
     const tracker = new Tracker()
     const tracked = track(tracker, 's', 1)
-    let prefix = 0
     for (let index = 0; index < 6000; index += 250) {
       const first = tracker.emitRun(tracked, index, 250, 1)
       // The last of each run stays until the next.
       const from = Math.max(0, first - 1)
       settle(tracker, ...Array.from({ length: first + 249 - from }, (_, at) => from + at))
-      const now = tracker.settledPrefixes().get('s') ?? -1
-      expect(now).toBe(index + 249)
-      expect(now).toBeGreaterThanOrEqual(prefix)
-      prefix = now
+      expect(position(tracker, tracked.split)).toBe(index + 249)
     }
   })
 
-  test('of a split that emitted nothing are zero', () => {
+  test('of a split that emitted nothing is where it was', () => {
     const tracker = new Tracker()
-    track(tracker, 'a')
-    expect(tracker.settledPrefixes()).toEqual(new Map([['a', 0]]))
-    expect(tracker.emittedBySplit()).toEqual(new Map([['a', 0]]))
+    const { split } = track(tracker, 'a')
+    expect(tracker.firstNotSettled(split)).toBeUndefined()
+    expect(tracker.splits.emitted()).toEqual(new Map([['a', 0]]))
   })
 })
 
 describe('expected repeats', () => {
   test('are the next inputs of the split, while they are in hand', () => {
     const tracker = new Tracker()
-    tracker.expectRepeats('a', 3)
+    tracker.splits.expectRepeats('a', 3)
     const [a, b] = [track(tracker, 'a'), track(tracker, 'b')]
     tracker.emitRun(a, 0, 2, 1)
     tracker.emitRun(b, 0, 2, 1)
@@ -471,7 +498,7 @@ describe('expected repeats', () => {
 
   test('go on over batches, and filtered inputs count', () => {
     const tracker = new Tracker()
-    tracker.expectRepeats('a', 6)
+    tracker.splits.expectRepeats('a', 6)
     tracker.emitRun(track(tracker, 'a'), 0, 4, 0)
     tracker.emitRun(track(tracker, 'a'), 0, 4, 1)
     expect([4, 5, 6, 7].map((token) => tracker.isReplaySuspect(token))).toEqual([true, true, false, false])
@@ -479,7 +506,7 @@ describe('expected repeats', () => {
 
   test('belong to the assignment: the split assigned again has none', () => {
     const tracker = new Tracker()
-    tracker.expectRepeats('a', 9)
+    tracker.splits.expectRepeats('a', 9)
     tracker.emitRun(track(tracker, 'a'), 0, 2, 1)
     tracker.release('a')
     tracker.emitRun(track(tracker, 'a'), 0, 2, 1)
@@ -488,7 +515,7 @@ describe('expected repeats', () => {
 
   test('are none without being told', () => {
     const tracker = new Tracker()
-    tracker.expectRepeats('a', 0)
+    tracker.splits.expectRepeats('a', 0)
     tracker.emitRun(track(tracker, 'a'), 0, 2, 1)
     expect(tracker.isReplaySuspect(0)).toBe(false)
   })

@@ -4,12 +4,13 @@ import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 
 import type { RecordBatch } from '../../src/index.ts'
-import type { TrackedBatch } from '../../src/tracker/run.ts'
+import type { TrackedBatch, TrackedSplit } from '../../src/tracker/run.ts'
 import { Tracker } from '../../src/tracker/tracker.ts'
 
 /** A split as long as it is assigned. */
 interface Assignment {
   readonly splitId: string
+  readonly tracked: TrackedSplit
   released: boolean
   emitted: number
   /** Inputs with a lower ordinal are suspects. */
@@ -48,10 +49,15 @@ const step = fc.oneof(
   { weight: 4, arbitrary: fc.record({ grow: fc.nat(), by: fc.integer({ min: 1, max: 3 }) }) },
   { weight: 2, arbitrary: fc.record({ release: splitId }) },
   { weight: 4, arbitrary: fc.record({ giveBack: fc.array(fc.nat(), { minLength: 1, maxLength: 60 }) }) },
+  { weight: 1, arbitrary: fc.record({ forget: fc.nat() }) },
   { weight: 2, arbitrary: fc.record({ suspect: splitId, next: fc.nat(400) }) },
   { weight: 3, arbitrary: fc.record({ take: fc.option(fc.nat()) }) },
   { weight: 4, arbitrary: fc.constant({ barrier: true }) },
 )
+
+function receiptOf({ index, fetched }: Input): string {
+  return `${fetched.bytes - 7} ${index}`
+}
 
 /** The same in the most naive way: a list of all inputs. */
 class Model {
@@ -63,6 +69,9 @@ class Model {
   /** What may be acknowledged one by one, in the order in which it was settled. */
   #settled: Input[] = []
   #returnedInputs = 0
+  /** Assignments that were given back and whose reader has them still. */
+  readonly #released: Assignment[] = []
+  readonly #gone = new Set<Assignment>()
   readonly #barriers: { readonly at: number; resolved: boolean }[] = []
 
   open(id: string): void {
@@ -71,14 +80,19 @@ class Model {
       splitId: id,
       byteLengths: Uint32Array.of(number, 7),
       raw: (index: number) => ({ position: `${number} ${index}` }),
+      splitAfter: (index: number) => ({ splitId: `${number} ${index + 1}` }),
+      // Of any length: the property of an index that is looked at.
+      receipts: new Proxy([], { get: (_, index) => `${number} ${String(index)}` }),
     }
-    const tracked = this.tracker.track('source', batch as unknown as RecordBatch<unknown>)
+    const tracked = this.tracker.track('source', batch as unknown as RecordBatch<unknown>, { splitId: `${number} 0` })
     this.#batches.push({ tracked, assignment: this.#assignment(id), bytes: number + 7, emitted: 0 })
   }
 
   /** One batch of a split at a time, the newest; those of several splits take turns, as those of several subtasks do. */
   emit(into: number, count: number, references: number, asRun: boolean): void {
-    const newest = [...new Map(this.#batches.map((each) => [each.assignment, each])).values()].slice(-3)
+    const assigned = this.#batches.filter(({ assignment }) => !assignment.released)
+    const newest = [...new Map(assigned.map((each) => [each.assignment, each])).values()].slice(-3)
+    if (newest.length === 0) return
     const fetched = newest[into % newest.length] as Fetched
     const first = this.#inputs.length
     for (let at = 0; at < count; at++) {
@@ -122,8 +136,13 @@ class Model {
   release(id: string): void {
     const assignment = this.#splits.get(id)
     const unsettled = this.#unsettled().filter(({ fetched }) => fetched.assignment === assignment)
-    same(this.tracker.release(id), unsettled.length)
-    if (assignment !== undefined) assignment.released = true
+    const released = this.tracker.release(id)
+    same(released?.unsettled, assignment === undefined ? undefined : unsettled.length)
+    same(released?.split, assignment?.tracked)
+    if (assignment !== undefined) {
+      assignment.released = true
+      this.#released.push(assignment)
+    }
     this.#splits.delete(id)
   }
 
@@ -138,24 +157,34 @@ class Model {
     }
   }
 
+  /** The reader forgets a split: all of it that is settled may be acknowledged, and nothing of it later. */
+  forget(number: number): void {
+    const assignment = this.#released.splice(number % Math.max(1, this.#released.length), 1)[0]
+    if (assignment === undefined) return
+    const isOf = ({ fetched }: Input): boolean => fetched.assignment === assignment
+    same(this.tracker.forget(assignment.tracked), this.#settled.filter(isOf).map(receiptOf))
+    this.#settled = this.#settled.filter((input) => !isOf(input))
+    this.#gone.add(assignment)
+  }
+
   suspect(id: string, next: number): void {
     const assignment = this.#assignment(id)
     assignment.suspects = assignment.emitted + next
-    this.tracker.expectRepeats(id, next)
+    this.tracker.splits.expectRepeats(id, next)
   }
 
   take(share: number | null): void {
     const below = share === null ? Number.POSITIVE_INFINITY : share % (this.#inputs.length + 1)
-    const expected = new Map<object, number[]>()
-    for (const { token, index, fetched } of this.#settled) {
-      if (token >= below) continue
-      const { batch } = fetched.tracked
-      expected.set(batch, [...(expected.get(batch) ?? []), index])
+    const expected = new Map<string, string[]>()
+    const isTaken = ({ token, fetched }: Input): boolean => token < below && !fetched.assignment.released
+    for (const input of this.#settled.filter(isTaken)) {
+      const { splitId: id } = input.fetched.assignment
+      expected.set(id, [...(expected.get(id) ?? []), receiptOf(input)])
     }
-    this.#settled = this.#settled.filter(({ token }) => token >= below)
+    this.#settled = this.#settled.filter((input) => !isTaken(input))
     const taken = share === null ? this.tracker.takeSettled() : this.tracker.takeSettled(below)
-    for (const { source } of taken) same(source, 'source')
-    same(new Map<object, readonly number[]>(taken.map(({ batch, indexes }) => [batch, indexes])), expected)
+    same(taken.length, expected.size)
+    same(new Map<string, readonly unknown[]>(taken.map(({ splitId: id, receipts }) => [id, receipts])), expected)
   }
 
   barrier(): void {
@@ -183,8 +212,12 @@ class Model {
       bySplit.set(id, (bySplit.get(id) ?? 0) + 1)
     }
     same(tracker.unsettledBySplit(), bySplit)
-    same(tracker.emittedBySplit(), new Map([...this.#splits.values()].map(({ splitId: id, emitted }) => [id, emitted])))
-    same(tracker.settledPrefixes(), this.#prefixes(unsettled))
+    same(tracker.splits.emitted(), new Map([...this.#splits.values()].map(({ splitId: id, emitted }) => [id, emitted])))
+    this.#lookAtPositions()
+    same(
+      tracker.hasReleased,
+      unsettled.some(({ fetched }) => fetched.assignment.released),
+    )
     for (const { token, index, ordinal, fetched } of [...unsettled.slice(0, 4), ...unsettled.slice(-4)]) {
       const { assignment } = fetched
       const raw = { position: `${this.#batches.indexOf(fetched)} ${index}` }
@@ -209,23 +242,30 @@ class Model {
   async drain(): Promise<void> {
     while (this.#unsettled().length > 0) this.settleAll(this.#unsettled())
     this.take(null)
+    while (this.#released.length > 0) this.forget(0)
+    same(this.#settled, [])
     await this.look()
     same(this.tracker.takeSettled(), [])
   }
 
-  #prefixes(unsettled: readonly Input[]): Map<string, number> {
-    const prefixes = new Map([...this.#splits.values()].map(({ splitId: id, emitted }) => [id, emitted]))
-    for (const { ordinal, fetched } of unsettled) {
-      const { splitId: id, released } = fetched.assignment
-      if (!released) prefixes.set(id, Math.min(prefixes.get(id) ?? 0, ordinal))
+  /** Of assigned splits and of released ones: before the first input that is in hand or was returned. */
+  #lookAtPositions(): void {
+    const first = new Map<Assignment, Input>()
+    for (const input of this.#inputs) {
+      const { assignment } = input.fetched
+      if ((input.references > 0 || input.returned) && !first.has(assignment)) first.set(assignment, input)
     }
-    return prefixes
+    for (const assignment of [...this.#splits.values(), ...this.#released]) {
+      const input = first.get(assignment)
+      const before = input === undefined ? undefined : { before: { splitId: receiptOf(input) } }
+      same(this.tracker.firstNotSettled(assignment.tracked), before)
+    }
   }
 
   #assignment(id: string): Assignment {
     const known = this.#splits.get(id)
     if (known !== undefined) return known
-    const assignment = { splitId: id, released: false, emitted: 0, suspects: 0 }
+    const assignment = { splitId: id, tracked: this.tracker.splits.of(id), released: false, emitted: 0, suspects: 0 }
     this.#splits.set(id, assignment)
     return assignment
   }
@@ -246,7 +286,7 @@ class Model {
 
   #ended(input: Input): void {
     if (input.returned) this.#returnedInputs++
-    else if (!input.fetched.assignment.released) this.#settled.push(input)
+    else if (!this.#gone.has(input.fetched.assignment)) this.#settled.push(input)
   }
 }
 
@@ -265,6 +305,7 @@ test('the tracker says what a list of all inputs says', async () => {
         else if ('oldest' in each) model.settleOldest(each.oldest, each.except)
         else if ('grow' in each) model.settle(each.grow, each.by)
         else if ('release' in each) model.release(each.release)
+        else if ('forget' in each) model.forget(each.forget)
         else if ('giveBack' in each) model.giveBack(each.giveBack)
         else if ('suspect' in each) model.suspect(each.suspect, each.next)
         else if ('take' in each) model.take(each.take)
