@@ -57,8 +57,8 @@ describe('command line', () => {
   })
 
   test.each([
-    [[], 'a campaign is needed; known campaigns: kill'],
-    [['explode'], "unknown campaign 'explode'; known campaigns: kill"],
+    [[], expect.stringMatching(/^a campaign is needed; known campaigns: kill/)],
+    [['explode'], expect.stringMatching(/^unknown campaign 'explode'; known campaigns: kill/)],
     [['kill', 'storm'], 'only one campaign at a time, got also storm'],
     [['kill', '--quick=yes'], "--quick takes no value, got 'yes'"],
     [['kill', '--seed', '1', '--seed', '2'], '--seed is given twice'],

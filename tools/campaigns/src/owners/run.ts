@@ -44,7 +44,7 @@ export class OwnersRun {
   }
 
   async carryOut(): Promise<OwnersFigures> {
-    const { size, print } = this.#context
+    const { size } = this.#context
     const namespaces = hasNamespaces()
     if (!namespaces) this.#facts.skipped.push('the same pid in another namespace: unshare --pid is not allowed')
     const plan = ownerPlan(size.faults, namespaces)
@@ -54,7 +54,7 @@ export class OwnersRun {
       for (const [index, fault] of plan.entries()) {
         const broken = await this.#contest(fault, share)
         const what = Object.values(fault).join(', ')
-        print(
+        this.#context.print(
           `contest ${index + 1} of ${plan.length}: ${what}: ${broken.length === 0 ? 'one owner' : broken.join('; ')}`,
         )
         this.#facts.failures.push(...broken.map((rule) => `contest ${index + 1} (${what}): ${rule}`))
@@ -78,19 +78,16 @@ export class OwnersRun {
 
   /** Once the killed are dead: the first process of a namespace may outlive its parent for a moment. */
   async #coverage(): Promise<Coverage> {
-    let coverage: Coverage | undefined
-    const look = async (): Promise<void> => {
-      coverage = await this.#pipeline.coverage().catch((error: unknown) => {
-        if (SluiceError.isInstance(error) && error.code === 'SLUICE_STATE_OWNED') return undefined
-        throw error
-      })
-    }
     const deadlineAt = performance.now() + STEP_MS
-    for (await look(); coverage === undefined; await look()) {
-      if (performance.now() > deadlineAt) throw new Error('the folder is still owned, and all owners were killed')
+    for (;;) {
+      try {
+        return await this.#pipeline.coverage()
+      } catch (error) {
+        const isOwned = SluiceError.isInstance(error) && error.code === 'SLUICE_STATE_OWNED'
+        if (!isOwned || performance.now() > deadlineAt) throw error
+      }
       await sleep(RETRY_MS, undefined, { signal: this.#context.signal })
     }
-    return coverage
   }
 
   #contest(fault: OwnerFault, share: number): Promise<readonly string[]> {

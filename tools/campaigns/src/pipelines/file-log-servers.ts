@@ -38,7 +38,7 @@ export function openFileLog(folder: string): FileLogUnderTest {
   }
   writeFileSync(settings.recordsPath, '')
   let produced = 0
-  const journal = (): readonly JournalLine[] => linesOf<JournalLine>(settings.journalPath)
+  const journal = (): readonly JournalLine[] => linesOf(settings.journalPath) as readonly JournalLine[]
   return {
     subject: { entry: new URL('file-log.ts', import.meta.url), settings },
     // Nothing passes here: the store is a file.
@@ -53,16 +53,16 @@ export function openFileLog(folder: string): FileLogUnderTest {
     arrivals: () => Promise.resolve(journal().map(arrivalOf)),
     coverage: () => coverage(stateFolder),
     journal,
-    events: () => linesOf<FileLogEvent>(settings.eventsPath),
+    events: () => linesOf(settings.eventsPath) as readonly FileLogEvent[],
     [Symbol.asyncDispose]: () => Promise.resolve(),
   }
 }
 
 /** A process may be in the middle of the last line. */
-function linesOf<T>(path: string): readonly T[] {
+function linesOf(path: string): readonly unknown[] {
   if (!existsSync(path)) return []
   const lines = readFileSync(path, 'utf8').split('\n').slice(0, -1)
-  return lines.map((line) => JSON.parse(line) as T)
+  return lines.map((line) => JSON.parse(line) as unknown)
 }
 
 export function arrivalOf({ record, process, atNs }: JournalLine): Arrival {

@@ -19,7 +19,7 @@ export function damagePlan(length: number, limit: number, random: () => number):
   const each = Math.max(1, Math.trunc(limit / 2))
   const step = Math.max(1, length / each)
   const chosen = all.filter(
-    (at) => at >= length - POSITION_BYTES || Math.trunc(at / step) !== Math.trunc((at - 1) / step),
+    (at) => at >= length - POSITION_BYTES || Math.floor(at / step) !== Math.floor((at - 1) / step),
   )
   return chosen.flatMap((at) => [
     { how: 'cut', at, bit: 0 } as const,

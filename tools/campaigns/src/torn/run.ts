@@ -96,10 +96,10 @@ export class TornRun {
   }
 
   async #sweep(pipeline: FileLogUnderTest, { folder, newest, before }: Template): Promise<TornFigures> {
-    const { size, seed, print } = this.#context
+    const { size, seed } = this.#context
     const whole = readFileSync(join(folder, newest))
     const plan = damagePlan(whole.length, size.faults, seededRandom(seed))
-    print(`${plan.length} damaged states of a checkpoint of ${whole.length} bytes`)
+    this.#context.print(`${plan.length} damaged states of a checkpoint of ${whole.length} bytes`)
     this.#facts.faultsPlanned += plan.length
     const total = { resumed: 0, refused: 0 }
     for (let from = 0; from < plan.length; from += STATES_PER_PROCESS) {
@@ -113,7 +113,7 @@ export class TornRun {
       }
       await this.#starts(pipeline, faults, before, total)
       rmSync(join(this.#context.folder, 'sweep'), { recursive: true })
-      print(
+      this.#context.print(
         `${Math.min(plan.length, from + STATES_PER_PROCESS)} starts: ${total.resumed} resumed, ${total.refused} refused`,
       )
     }
@@ -151,6 +151,6 @@ export class TornRun {
 }
 
 /** Read here by eye, not by the code that is judged. */
-function positionIn(path: string): unknown {
-  return /"next":(\d+)/.exec(readFileSync(path, 'utf8'))?.slice(1).map(Number)[0]
+function positionIn(path: string): number {
+  return Number(/"next":(\d+)/.exec(readFileSync(path, 'utf8'))?.[1])
 }
