@@ -17,7 +17,7 @@ export interface FileLogFacts {
   readonly failures: string[]
 }
 
-export function noFacts(): FileLogFacts {
+function noFacts(): FileLogFacts {
   return {
     completed: false,
     produced: [],
@@ -80,7 +80,7 @@ export async function reported<Figures extends object>(
   }
 }
 
-export function brokenRules(facts: FileLogFacts, ledger: LedgerReport): readonly string[] {
+function brokenRules(facts: FileLogFacts, ledger: LedgerReport): readonly string[] {
   const broken: string[] = []
   const { faultsPlanned, faultsFired, missingElsewhere } = facts
   if (faultsFired < faultsPlanned) broken.push(`only ${faultsFired} of ${faultsPlanned} planned faults landed`)
