@@ -37,16 +37,20 @@ export const ENDING_CASES: readonly SourceCase[] = [
       stand.service.endSplit?.(a)
       await stand.emitRest(life)
       life.settle()
+      const covering = life.snapshot()
+      const later = life.snapshot()
       await complete(stand, life, before)
-      const isFinished = (): boolean | undefined =>
-        life.snapshot().splits.find(({ splitId }) => splitId === a)?.finished
-      stand.expect(isFinished() === true, 'a finished split left the snapshot with a checkpoint that does not cover it')
-      stand.expect(isFinished() === true, 'a finished split left the snapshot before a checkpoint was stored')
-      await complete(stand, life, life.snapshot())
-      stand.expect(
-        life.snapshot().splits.every(({ splitId }) => splitId !== a),
-        'a finished split stays in the snapshot for ever',
-      )
+      for (const snapshot of [covering, later, life.snapshot()]) {
+        const { finished } = snapshot.splits.find(({ splitId }) => splitId === a) ?? {}
+        stand.expect(
+          finished === true,
+          'a finished split left the snapshot before a checkpoint that covers it was stored',
+        )
+      }
+      await complete(stand, life, covering)
+      const left = life.snapshot().splits.every(({ splitId }) => splitId !== a)
+      stand.expect(left, 'a finished split stays in the snapshot after a checkpoint that covers it was stored')
+      await complete(stand, life, later)
     },
   },
   {

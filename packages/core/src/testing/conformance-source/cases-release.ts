@@ -111,6 +111,31 @@ export const RELEASE_CASES: readonly SourceCase[] = [
     },
   },
   {
+    name: 'an acknowledgement that waits its turn is not told of a split that was lost meanwhile',
+    promises: [2],
+    needs: { positionAuthority: ['external'] },
+    async run(open) {
+      const stand = await open()
+      stand.put(8)
+      const life = await stand.life()
+      const answer = stand.service.holdNextAcknowledgement?.()
+      const completions: { readonly done: boolean }[] = []
+      for (let round = 0; round < 2; round++) {
+        life.settle(await stand.emit(life, 2))
+        completions.push(stand.watch(life.beginComplete(life.snapshot())))
+        await stand.clock.advance(100)
+      }
+      await stand.release(life, ownSplits(stand, life), 'lost')
+      answer?.()
+      await stand.until('both acknowledgements end', () => completions.every(({ done }) => done))
+      // The first was under way when the split was lost.
+      stand.expect(
+        acknowledged(stand) <= 2,
+        `${acknowledged(stand)} records were acknowledged, 2 before the split was lost`,
+      )
+    },
+  },
+  {
     name: 'a failed acknowledgement at a release does not keep the split',
     promises: [7, 8],
     needs: EXTERNAL_PREFIX,

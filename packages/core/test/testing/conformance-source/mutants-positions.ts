@@ -156,6 +156,23 @@ export const POSITION_MUTANTS: readonly Mutant[] = [
       releaseSplits: (released, how) => releaseSplits(released, how, 3_600_000),
     }),
   ),
+  group(
+    'lets go of a split that ended although its acknowledgement failed',
+    'a failed acknowledgement of a split that ended is covered by the next',
+    ({ acknowledge, snapshotState }) => {
+      let failed = false
+      return {
+        snapshotState: (id) => snapshotState(id).filter(({ finished }) => finished !== true || !failed),
+        acknowledge: (id, settled) =>
+          failed
+            ? Promise.resolve()
+            : acknowledge(id, settled).catch((error: unknown) => {
+                failed = true
+                throw error
+              }),
+      }
+    },
+  ),
   memory(
     'emits what it had fetched of a split that was released',
     'nothing of a released split is emitted afterwards',
