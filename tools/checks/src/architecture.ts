@@ -22,6 +22,10 @@ export const PACKAGE_RULES: Readonly<Record<string, PackageRule>> = {
     sluice: ['@sluice/core', '@sluice/aws'],
     thirdParty: [...AWS_SDK, /^@aws-sdk\/client-timestream-write$/, /^(mnemonist|obliterator)$/],
   },
+  '@sluice/prometheus': {
+    sluice: ['@sluice/core'],
+    thirdParty: [/^(protobufjs|snappyjs|hysnappy|undici|long)$/, /^@protobufjs\//],
+  },
   '@sluice/timestream-local': { sluice: [], thirdParty: [/^@duckdb\//, /^detect-libc$/] },
 }
 
