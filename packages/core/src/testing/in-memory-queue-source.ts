@@ -28,7 +28,7 @@ export interface InMemoryQueueSourceOptions<T> {
 /**
  * Reads an {@link InMemoryQueue}: acknowledges each message by itself, and the queue is the authority. Of a group one message is in
  * hand at a time, in order; a message that is returned is given back, with those of its group behind it. A repeat of a message in hand
- * only brings its newer receipt.
+ * of the same subtask only brings its newer receipt.
  */
 export class InMemoryQueueSource<T> implements Source<T, SourceSplit, null> {
   readonly spiVersion: number = SPI_VERSION

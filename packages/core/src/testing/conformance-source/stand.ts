@@ -27,7 +27,7 @@ export interface LifeOptions {
 }
 
 /** Records of one fetch, at most, where that can be set. */
-export const MAX_RECORDS_PER_FETCH = 5
+const MAX_RECORDS_PER_FETCH = 5
 
 const STEP_MS = 20
 const PATIENCE_MS = 120_000
