@@ -1,3 +1,4 @@
+export { debianPackage, debianPackageOrSkip, type DebianProgram } from './debian-package.ts'
 export { startFaultProxy, type FaultProxy, type FaultProxyOptions, type ProxyCounters } from './fault-proxy.ts'
 export type {
   ActiveFault,
@@ -14,6 +15,10 @@ export { startFauxqs, type Fauxqs, type FauxqsOptions } from './fauxqs.ts'
 export { cacheFolder, temporaryFolder, type TemporaryFolder } from './folders.ts'
 export { freePort } from './free-port.ts'
 export { startKinesisLocal, type KinesisLocal, type KinesisLocalOptions } from './kinesis-local.ts'
+export { startPrometheus, type PrometheusOptions } from './prometheus.ts'
+export type { QueriedSample, SeriesLabels, StoredSeries, TimeWindow } from './prometheus-query.ts'
+export type { RemoteWriteReceiver, RemoteWriteReceiverOptions } from './remote-write-receiver.ts'
 export { requireOrSkip } from './requirements.ts'
 export { spawnNode, type NodeChild, type NodeExit, type SpawnNodeOptions } from './spawn-node.ts'
+export { startVictoriaMetrics } from './victoria-metrics.ts'
 export { waitFor, type WaitForOptions } from './wait.ts'

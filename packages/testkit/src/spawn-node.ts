@@ -90,6 +90,11 @@ export async function spawnReporting(
     lifeline.on('error', () => {})
     createInterface({ input: lifeline }).on('line', (line) => onReport(JSON.parse(line)))
   }
+  return started(child, file)
+}
+
+/** The child, once it runs. @throws Error when it could not be started */
+export async function started(child: ChildProcess, file: string): Promise<NodeChild> {
   const running = new RunningNode(child, file)
   await running.started
   return running
