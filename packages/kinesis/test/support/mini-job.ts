@@ -62,7 +62,8 @@ export class MiniJob {
       if (this.#started) this.readers[subtask]?.addSplits(splits)
       else this.#held.push({ splits, subtask })
     }
-    this.enumerator = source.createEnumerator({ ...context, parallelism, assign, noMoreSplits: () => {} }, restored)
+    const none = { noMoreSplits: () => {}, release: () => Promise.resolve([]) }
+    this.enumerator = source.createEnumerator({ ...context, parallelism, assign, ...none }, restored)
     this.readers = Array.from({ length: parallelism }, (_, subtask) => source.createReader({ ...context, subtask }))
   }
 
