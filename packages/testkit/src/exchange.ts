@@ -3,6 +3,7 @@ import { request, type Agent, type ClientRequest, type IncomingMessage, type Ser
 import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 
+import type { ExchangeObserver } from './exchange-observer.ts'
 import type { FaultPlan, TakenFault } from './fault-plan.ts'
 import {
   isResponseFault,
@@ -35,6 +36,7 @@ export interface ProxyContext {
   readonly onResponse:
     | ((info: ResponseInfo) => Promise<ResponseFault | undefined> | ResponseFault | undefined)
     | undefined
+  readonly observer: ExchangeObserver
   readonly problem: (text: string) => void
 }
 
@@ -82,6 +84,7 @@ export class Exchange {
 
   async #run(): Promise<void> {
     const info = await this.#receive()
+    this.#context.observer.received?.(info)
     const taken = await this.#choose(info)
     if (this.#gone.signal.aborted) {
       this.#context.tally.dropped += 1
@@ -108,8 +111,20 @@ export class Exchange {
   async #choose(info: RequestInfo): Promise<TakenFault | undefined> {
     const { onRequest, plan } = this.#context
     const wanted = onRequest && (await Promise.race([onRequest(info), this.#left]))
-    if (wanted !== undefined) return plan.chosen(wanted)
-    return this.#gone.signal.aborted ? undefined : plan.take(info)
+    if (wanted !== undefined) return this.#observed(info, plan.chosen(wanted))
+    return this.#gone.signal.aborted ? undefined : this.#observed(info, plan.take(info))
+  }
+
+  #observed(info: RequestInfo, taken: TakenFault | undefined): TakenFault | undefined {
+    const { fired } = this.#context.observer
+    if (taken === undefined || fired === undefined) return taken
+    return {
+      ...taken,
+      fired: () => {
+        taken.fired()
+        fired(info, taken.fault)
+      },
+    }
   }
 
   /** Resolves with whether the request is to be forwarded. */
@@ -141,7 +156,7 @@ export class Exchange {
     let body: Buffer | undefined
     try {
       answer = await this.#forward(info)
-      if (planned === undefined && this.#context.onResponse === undefined) return await this.#stream(answer)
+      if (planned === undefined && !this.#reads) return await this.#stream(answer)
       body = await readBody(answer, this.#context.maxBodyBytes)
     } catch (error) {
       planned?.missed()
@@ -150,10 +165,18 @@ export class Exchange {
     } finally {
       this.#upstream = undefined
     }
-    const taken = planned ?? (await this.#chooseResponse(info, answer, body))
+    const { statusCode: status = 0, headers } = answer
+    const answered: ResponseInfo = { request: info, status, headers, body, bodyBytes: body.byteLength }
+    this.#context.observer.answered?.(answered)
+    const taken = planned ?? (await this.#chooseResponse(answered))
     if (this.#gone.signal.aborted) taken?.missed()
     else if (taken === undefined) await this.#send(answer, body)
     else if (isResponseFault(taken.fault)) await this.#afterApply(taken, taken.fault, answer, body)
+  }
+
+  /** Whether answers are read to their end before they are passed on. */
+  get #reads(): boolean {
+    return this.#context.onResponse !== undefined || this.#context.observer.answered !== undefined
   }
 
   async #forward({ method, path, body }: RequestInfo): Promise<IncomingMessage> {
@@ -204,13 +227,11 @@ export class Exchange {
     this.#context.tally.passed += 1
   }
 
-  async #chooseResponse(info: RequestInfo, answer: IncomingMessage, body: Buffer): Promise<TakenFault | undefined> {
+  async #chooseResponse(answered: ResponseInfo): Promise<TakenFault | undefined> {
     const { onResponse, plan } = this.#context
     if (onResponse === undefined) return undefined
-    const { statusCode: status = 0, headers } = answer
-    const answered: ResponseInfo = { request: info, status, headers, body, bodyBytes: body.byteLength }
     const wanted = await Promise.race([onResponse(answered), this.#left])
-    return wanted && plan.chosen(wanted)
+    return wanted && this.#observed(answered.request, plan.chosen(wanted))
   }
 
   async #afterApply(taken: TakenFault, fault: ResponseFault, answer: IncomingMessage, body: Buffer): Promise<void> {
@@ -227,6 +248,16 @@ export class Exchange {
       case 'blackholeAfterApply':
         taken.fired()
         tally.responsesCut += 1
+        return
+      case 'respondAfterApply':
+        taken.fired()
+        tally.responsesCut += 1
+        this.#res.writeHead(fault.status, fault.headers).end(fault.body)
+        return
+      case 'resetAfterApply':
+        taken.fired()
+        tally.responsesCut += 1
+        this.#socket.resetAndDestroy()
         return
     }
     taken.fired()

@@ -21,6 +21,8 @@ export class FaultPlan {
     cutAfterApply: { planned: 0, fired: 0 },
     truncateResponse: { planned: 0, fired: 0 },
     blackholeAfterApply: { planned: 0, fired: 0 },
+    resetAfterApply: { planned: 0, fired: 0 },
+    respondAfterApply: { planned: 0, fired: 0 },
   }
   readonly #random: (() => number) | undefined
   #rules: PlannedRule[] = []

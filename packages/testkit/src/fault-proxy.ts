@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { Agent, createServer } from 'node:http'
 
+import type { ExchangeObserver } from './exchange-observer.ts'
 import { Exchange, type ProxyContext, type ProxyTally } from './exchange.ts'
 import { FaultPlan } from './fault-plan.ts'
 import type {
@@ -32,6 +33,8 @@ export interface FaultProxyOptions {
    * before they are passed on; without it they stream.
    */
   readonly onResponse?: (info: ResponseInfo) => Promise<ResponseFault | undefined> | ResponseFault | undefined
+  /** Is told of requests, answers and faults. With `answered`, answers are read to their end before they are passed on. */
+  readonly observer?: ExchangeObserver
   /** Limit of one body that has to be held; a larger one is a problem and ends the connection. @default 16 MiB */
   readonly maxBodyBytes?: number
 }
@@ -99,7 +102,7 @@ const MAX_PROBLEMS = 100
  * ```
  */
 export async function startFaultProxy(options: FaultProxyOptions): Promise<FaultProxy> {
-  const { target, port = 0, random, onRequest, onResponse, maxBodyBytes = 16 * 1024 * 1024 } = options
+  const { target, port = 0, random, onRequest, onResponse, observer = {}, maxBodyBytes = 16 * 1024 * 1024 } = options
   const plan = new FaultPlan(random)
   const tally: ProxyTally = { requests: 0, forwarded: 0, passed: 0, responsesCut: 0, dropped: 0, targetFailures: 0 }
   const problems: string[] = []
@@ -108,7 +111,7 @@ export async function startFaultProxy(options: FaultProxyOptions): Promise<Fault
     if (problems.length > MAX_PROBLEMS) problems.shift()
   }
   const agent = new Agent({ keepAlive: true })
-  const context: ProxyContext = { target, agent, maxBodyBytes, plan, tally, onRequest, onResponse, problem }
+  const context: ProxyContext = { target, agent, maxBodyBytes, plan, tally, onRequest, onResponse, observer, problem }
   // An idle connection is ended by its client, never by the proxy: that would be a fault that nobody planned.
   const server = createServer({ keepAliveTimeout: 0 }, (req, res) => void new Exchange(context, req, res).run())
   server.on('clientError', (error, socket) => {

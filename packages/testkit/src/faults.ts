@@ -23,6 +23,14 @@ export interface ResponseInfo {
   readonly bodyBytes: number
 }
 
+/** An answer that the proxy makes itself. */
+export interface ProxyAnswer {
+  readonly status: number
+  readonly headers?: Readonly<Record<string, string>>
+  /** @default none */
+  readonly body?: string
+}
+
 /**
  * Faults that take effect before the target sees the request.
  *
@@ -35,12 +43,7 @@ export interface ResponseInfo {
 export type RequestFault =
   | { readonly kind: 'delayRequest'; readonly delayMs: number }
   | { readonly kind: 'reset' | 'cutBeforeApply' | 'blackhole' }
-  | {
-      readonly kind: 'respond'
-      readonly status: number
-      readonly headers?: Readonly<Record<string, string>>
-      readonly body?: string
-    }
+  | ({ readonly kind: 'respond' } & ProxyAnswer)
 
 /**
  * Faults that take effect when the target has applied the request and its answer was read to the end.
@@ -50,10 +53,13 @@ export type RequestFault =
  * - `truncateResponse`: the client gets the head and half of the body, then the connection is closed. An answer without a
  *   body is cut whole.
  * - `blackholeAfterApply`: the answer is kept back; the connection stays open.
+ * - `resetAfterApply`: the client's connection is reset (RST).
+ * - `respondAfterApply`: the client gets the proxy's answer and not the target's.
  */
 export type ResponseFault =
   | { readonly kind: 'delayResponse'; readonly delayMs: number }
-  | { readonly kind: 'cutAfterApply' | 'truncateResponse' | 'blackholeAfterApply' }
+  | { readonly kind: 'cutAfterApply' | 'truncateResponse' | 'blackholeAfterApply' | 'resetAfterApply' }
+  | ({ readonly kind: 'respondAfterApply' } & ProxyAnswer)
 
 /** What the proxy can do to one request and its answer. */
 export type Fault = RequestFault | ResponseFault
@@ -90,6 +96,8 @@ const RESPONSE_KINDS: ReadonlySet<FaultKind> = new Set<ResponseFault['kind']>([
   'cutAfterApply',
   'truncateResponse',
   'blackholeAfterApply',
+  'resetAfterApply',
+  'respondAfterApply',
 ])
 
 /** Whether a fault waits for the target's answer. */

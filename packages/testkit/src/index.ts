@@ -1,11 +1,13 @@
 export { debianPackage, debianPackageOrSkip, type DebianProgram } from './debian-package.ts'
 export { startFaultProxy, type FaultProxy, type FaultProxyOptions, type ProxyCounters } from './fault-proxy.ts'
+export type { ExchangeObserver } from './exchange-observer.ts'
 export type {
   ActiveFault,
   Fault,
   FaultCount,
   FaultKind,
   FaultRule,
+  ProxyAnswer,
   RequestFault,
   RequestInfo,
   ResponseFault,
@@ -18,6 +20,13 @@ export { startKinesisLocal, type KinesisLocal, type KinesisLocalOptions } from '
 export { startPrometheus, type PrometheusOptions } from './prometheus.ts'
 export type { QueriedSample, SeriesLabels, StoredSeries, TimeWindow } from './prometheus-query.ts'
 export type { RemoteWriteReceiver, RemoteWriteReceiverOptions } from './remote-write-receiver.ts'
+export {
+  readRemoteWriteJournal,
+  type JournalledRequest,
+  type RemoteWriteJournalOptions,
+} from './remote-write-proxy-journal.ts'
+export { respondWith, startRemoteWriteProxy } from './remote-write-proxy.ts'
+export type { Hold, HoldOptions, RemoteWriteProxy, RemoteWriteProxyOptions } from './remote-write-proxy.ts'
 export { requireOrSkip } from './requirements.ts'
 export { spawnNode, type NodeChild, type NodeExit, type SpawnNodeOptions } from './spawn-node.ts'
 export { startVictoriaMetrics } from './victoria-metrics.ts'

@@ -34,9 +34,12 @@ export function wholeWindow({ startMs = 0, endMs = Date.now() + HOUR_MS }: TimeW
 /** The HTTP query API of Prometheus, which VictoriaMetrics speaks too. */
 export class PrometheusQueries {
   readonly #url: string
+  readonly #parameters: Readonly<Record<string, string>>
 
-  constructor(url: string) {
+  /** @param parameters - of the server's own, sent with each query */
+  constructor(url: string, parameters: Readonly<Record<string, string>>) {
     this.#url = url
+    this.#parameters = parameters
   }
 
   async instant(promql: string, atMs: number | undefined): Promise<readonly QueriedSample[]> {
@@ -70,7 +73,7 @@ export class PrometheusQueries {
   }
 
   #query(promql: string, atMs: number): Promise<QueryData> {
-    return this.#ask<QueryData>('/api/v1/query', { query: promql, time: seconds(atMs) })
+    return this.#ask<QueryData>('/api/v1/query', { ...this.#parameters, query: promql, time: seconds(atMs) })
   }
 
   async #ask<T>(path: string, form: Readonly<Record<string, string>>): Promise<T> {

@@ -49,7 +49,10 @@ export interface RemoteWriteReceiver extends AsyncDisposable {
   series(selector: string, window?: TimeWindow): Promise<readonly SeriesLabels[]>
   /** The stored samples of the series that a selector (`'orders{shop="a"}'`) matches. */
   samples(selector: string, window?: TimeWindow): Promise<readonly StoredSeries[]>
-  /** Ends the process by SIGKILL, as a crash does; the data folder stays until `close`. */
+  /**
+   * Ends the process by SIGKILL, as a crash does; the data folder stays until `close`. Prometheus loses nothing that it has
+   * accepted; VictoriaMetrics loses the last seconds.
+   */
   kill(): Promise<void>
   /** Stops the process, by SIGTERM, then SIGKILL, and removes a temporary data folder. Idempotent. */
   close(): Promise<void>
@@ -87,17 +90,22 @@ export class RunningReceiver implements RemoteWriteReceiver {
   readonly url: string
   readonly remoteWriteUrl: string
   readonly port: number
-  readonly queries: PrometheusQueries
+  readonly #queries: PrometheusQueries
   readonly #child: NodeChild
   readonly #folder: TemporaryFolder
 
-  constructor(child: NodeChild, folder: TemporaryFolder, port: number) {
+  constructor(
+    child: NodeChild,
+    folder: TemporaryFolder,
+    port: number,
+    parameters: Readonly<Record<string, string>> = {},
+  ) {
     this.#child = child
     this.#folder = folder
     this.port = port
     this.url = `http://127.0.0.1:${port}`
     this.remoteWriteUrl = `${this.url}/api/v1/write`
-    this.queries = new PrometheusQueries(this.url)
+    this.#queries = new PrometheusQueries(this.url, parameters)
   }
 
   get pid(): number {
@@ -109,15 +117,15 @@ export class RunningReceiver implements RemoteWriteReceiver {
   }
 
   query(promql: string, atMs?: number): Promise<readonly QueriedSample[]> {
-    return this.queries.instant(promql, atMs)
+    return this.#queries.instant(promql, atMs)
   }
 
   series(selector: string, window: TimeWindow = {}): Promise<readonly SeriesLabels[]> {
-    return this.queries.series(selector, window)
+    return this.#queries.series(selector, window)
   }
 
   samples(selector: string, window: TimeWindow = {}): Promise<readonly StoredSeries[]> {
-    return this.queries.range(selector, window)
+    return this.#queries.range(selector, window)
   }
 
   async kill(): Promise<void> {

@@ -11,6 +11,8 @@ import {
 } from './remote-write-receiver.ts'
 import { spawnProgram } from './spawn-program.ts'
 
+/** Without it, a query for about now is answered for a second ago. */
+const NO_DELAY = { nocache: '1' }
 /** Free ports that are tried, each of which another process may take first. */
 const PORT_ATTEMPTS = 5
 
@@ -71,7 +73,7 @@ async function start(
     folder.path,
   )
   try {
-    const metrics = new RunningVictoriaMetrics(child, folder, port)
+    const metrics = new RunningVictoriaMetrics(child, folder, port, NO_DELAY)
     // Whatever else has the port answers too, and keeps its data elsewhere.
     const own = `flag{name="storageDataPath", value=${JSON.stringify(folder.path)}`
     await untilReady('victoria-metrics', child, new URL('/metrics', metrics.url), deadlineMs, (body) =>

@@ -44,6 +44,7 @@ test.each<[Fault['kind'], Fault, number]>([
   ['cutBeforeApply', { kind: 'cutBeforeApply' }, 0],
   ['cutAfterApply', { kind: 'cutAfterApply' }, 1],
   ['truncateResponse', { kind: 'truncateResponse' }, 1],
+  ['resetAfterApply', { kind: 'resetAfterApply' }, 1],
 ])('%s: an error for the client, and the next request on its agent passes', async (kind, fault, applied) => {
   await using target = await startTarget()
   await using proxy = await proxyFor(target)
