@@ -17,14 +17,16 @@ export { startFauxqs, type Fauxqs, type FauxqsOptions } from './fauxqs.ts'
 export { cacheFolder, temporaryFolder, type TemporaryFolder } from './folders.ts'
 export { freePort } from './free-port.ts'
 export { startKinesisLocal, type KinesisLocal, type KinesisLocalOptions } from './kinesis-local.ts'
-export { startPrometheus, type PrometheusOptions } from './prometheus.ts'
+export { startPrometheus, type Prometheus, type PrometheusOptions } from './prometheus.ts'
 export type { QueriedSample, SeriesLabels, StoredSeries, TimeWindow } from './prometheus-query.ts'
+export type { ExactStoredSeries } from './prometheus-remote-read.ts'
 export type { RemoteWriteReceiver, RemoteWriteReceiverOptions } from './remote-write-receiver.ts'
 export {
   readRemoteWriteJournal,
   type JournalledRequest,
   type RemoteWriteJournalOptions,
 } from './remote-write-proxy-journal.ts'
+export { decodeRemoteWrite, type ExactSample, type ExactSeries } from './remote-write-proxy-decode.ts'
 export { respondWith, startRemoteWriteProxy } from './remote-write-proxy.ts'
 export type { Hold, HoldOptions, RemoteWriteProxy, RemoteWriteProxyOptions } from './remote-write-proxy.ts'
 export { requireOrSkip } from './requirements.ts'

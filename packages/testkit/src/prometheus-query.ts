@@ -85,13 +85,18 @@ export class PrometheusQueries {
 }
 
 /**
- * Posts a form, or gets where there is none.
+ * Posts a body, or gets where there is none.
  *
  * @throws Error for a status other than 2xx, with the answer; above 256 MiB; after 30 s
  */
-export async function answerOf(url: URL, form?: URLSearchParams): Promise<Buffer> {
+export async function answerOf(
+  url: URL,
+  body?: URLSearchParams | Buffer,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<Buffer> {
   const signal = AbortSignal.timeout(REQUEST_DEADLINE_MS)
-  const answer = await fetch(url, form === undefined ? { signal } : { signal, method: 'POST', body: form })
+  const sent = body instanceof Buffer ? new Uint8Array(body) : body
+  const answer = await fetch(url, sent === undefined ? { signal } : { signal, method: 'POST', body: sent, headers })
   const chunks: Uint8Array[] = []
   let bytes = 0
   for await (const chunk of answer.body ?? []) {
@@ -99,10 +104,9 @@ export async function answerOf(url: URL, form?: URLSearchParams): Promise<Buffer
     if (bytes > MAX_ANSWER_BYTES) throw new Error(`${url.pathname}: the answer exceeds ${MAX_ANSWER_BYTES} bytes`)
     chunks.push(chunk)
   }
-  const body = Buffer.concat(chunks, bytes)
-  if (!answer.ok)
-    throw new Error(`${url.pathname} answered ${answer.status}: ${body.toString('utf8', 0, 1_000).trim()}`)
-  return body
+  const received = Buffer.concat(chunks, bytes)
+  if (answer.ok) return received
+  throw new Error(`${url.pathname} answered ${answer.status}: ${received.toString('utf8', 0, 1_000).trim()}`)
 }
 
 /** Seconds since 1970, and the shortest decimal that gives the float back. */

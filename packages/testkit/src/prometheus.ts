@@ -2,6 +2,8 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { debianProgram } from './debian-package.ts'
+import type { SeriesLabels, TimeWindow } from './prometheus-query.ts'
+import { remoteRead, type ExactStoredSeries } from './prometheus-remote-read.ts'
 import {
   receiverFolder,
   RunningReceiver,
@@ -20,6 +22,17 @@ export interface PrometheusOptions extends RemoteWriteReceiverOptions {
   readonly outOfOrderTimeWindow?: string
 }
 
+/** A running Prometheus. */
+export interface Prometheus extends RemoteWriteReceiver {
+  /**
+   * Everything that is stored of the series that have these labels, stale markers and the bits of each NaN too; but
+   * a zero has lost its sign.
+   *
+   * @param labels - `{ __name__: 'orders' }`; a series may have others besides
+   */
+  exactSamples(labels: SeriesLabels, window?: TimeWindow): Promise<readonly ExactStoredSeries[]>
+}
+
 const DURATION = /^\d+(ms|[smhdwy])$/
 
 /**
@@ -27,7 +40,7 @@ const DURATION = /^\d+(ms|[smhdwy])$/
  * PATH or from Debian ({@link debianPackage}). The process ends with the caller.
  *
  * `query` and `samples` give floats bit for bit, but the payload of a NaN is lost, and a stale marker is not shown: it ends its
- * series. A sample in the far future makes the server refuse current ones from then on: give each test its own.
+ * series. `exactSamples` shows both. A sample in the far future makes the server refuse current ones from then on: give each test its own.
  *
  * @throws RangeError for a bad duration
  * @throws Error when the program is not to be had, the port is taken, or the server is not ready in time or ends
@@ -40,7 +53,7 @@ const DURATION = /^\d+(ms|[smhdwy])$/
  * ```
  * @see https://prometheus.io/docs/prometheus/latest/querying/api/
  */
-export async function startPrometheus(options: PrometheusOptions = {}): Promise<RemoteWriteReceiver> {
+export async function startPrometheus(options: PrometheusOptions = {}): Promise<Prometheus> {
   const { port = 0, dataFolder, args = [], readyDeadlineMs = 30_000, outOfOrderTimeWindow } = options
   if (outOfOrderTimeWindow !== undefined && !DURATION.test(outOfOrderTimeWindow)) {
     throw new RangeError(
@@ -76,7 +89,7 @@ export async function startPrometheus(options: PrometheusOptions = {}): Promise<
       const taken = child.stderr.some((line) => line.includes('address already in use'))
       throw taken ? new Error(`prometheus cannot listen on 127.0.0.1:${port}: EADDRINUSE`, { cause: error }) : error
     })
-    const prometheus = new RunningReceiver(child, folder, Number(LISTENING.exec(bound)?.[1]))
+    const prometheus = new RunningPrometheus(child, folder, Number(LISTENING.exec(bound)?.[1]))
     const leftMs = Math.max(1, readyDeadlineMs - (performance.now() - startedAt))
     await untilReady('prometheus', child, new URL('/-/ready', prometheus.url), leftMs, () => true)
     return prometheus
@@ -84,6 +97,12 @@ export async function startPrometheus(options: PrometheusOptions = {}): Promise<
     await child.stop()
     await folder[Symbol.asyncDispose]()
     throw error
+  }
+}
+
+class RunningPrometheus extends RunningReceiver implements Prometheus {
+  exactSamples(labels: SeriesLabels, window: TimeWindow = {}): Promise<readonly ExactStoredSeries[]> {
+    return remoteRead(this.url, labels, window)
   }
 }
 

@@ -31,6 +31,10 @@ function listeningOf(pid: number): string[] {
     .map((line) => line.split(/\s+/)[4] ?? '')
 }
 
+/** A zero has no sign in the answer to a remote read. */
+const bitsOf = (value: number): bigint =>
+  new BigUint64Array(new Float64Array([value === 0 ? 0 : value]).buffer)[0] ?? 0n
+
 const samplesOf = async (receiver: RemoteWriteReceiver, selector: string): Promise<unknown> =>
   (await receiver.samples(selector)).map(({ samples }) => samples.map(({ timestampMs, value }) => [timestampMs, value]))
 
@@ -144,10 +148,32 @@ describe('what differs', () => {
     expect(await remoteWrite(prometheus.remoteWriteUrl, [{ labels: orders, samples: ending }])).toMatchObject({
       status: 204,
     })
+    const [exact] = await prometheus.exactSamples(orders)
+    expect(exact?.labels).toEqual(orders)
+    expect(exact?.samples.map(({ timestampMs, bits }) => [timestampMs, bits])).toEqual(
+      ending.map(([timestampMs, value]) => [timestampMs, typeof value === 'bigint' ? value : bitsOf(value)]),
+    )
     const [stored] = await prometheus.samples('orders')
     expect(stored?.samples.map(({ value }) => value)).toEqual(values)
     expect(await prometheus.query('orders', now - SECOND_MS)).toMatchObject([{ value: 2 ** 53 + 2 }])
     expect(await prometheus.query('orders', now)).toEqual([])
+  })
+
+  test.skipIf(noPrometheus)('prometheus gives many series exactly, by some of their labels', async () => {
+    await using prometheus = await startPrometheus()
+    const now = Date.now()
+    const sent = Array.from({ length: 500 }, (_, index) => ({
+      labels: { __name__: 'stock', item: `item-${String(index).padStart(3, '0')}`, shop: index % 2 === 0 ? 'a' : 'b' },
+      samples: Array.from({ length: 20 }, (__, step) => [now - (20 - step) * SECOND_MS, index + step / 7] as const),
+    }))
+    expect(await remoteWrite(prometheus.remoteWriteUrl, sent)).toMatchObject({ status: 204 })
+    const read = await prometheus.exactSamples({ __name__: 'stock', shop: 'b' })
+    expect(
+      read.map(({ labels, samples }) => ({ labels, samples: samples.map((one) => [one.timestampMs, one.value]) })),
+    ).toEqual(sent.filter(({ labels }) => labels.shop === 'b'))
+    const last = await prometheus.exactSamples({ __name__: 'stock' }, { startMs: now - SECOND_MS, endMs: now })
+    expect(last.flatMap(({ samples }) => samples)).toHaveLength(500)
+    expect(await prometheus.exactSamples({ __name__: 'none' })).toEqual([])
   })
 
   test.skipIf(noPrometheus)('prometheus refuses an older sample, and takes it within the window', async () => {

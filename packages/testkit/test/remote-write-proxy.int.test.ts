@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 
 import {
   debianPackageOrSkip,
+  decodeRemoteWrite,
   readRemoteWriteJournal,
   respondWith,
   startPrometheus,
@@ -68,20 +69,24 @@ test.skipIf(noPrometheus)('journals what came and what the receiver answered, in
   ])
   const times = proxy.journal.flatMap(({ atNs, answer }) => [atNs, answer?.atNs ?? 0n])
   expect(times).toEqual(times.toSorted((one, other) => (one < other ? -1 : 1)))
+  expect(proxy.journal.flatMap(({ body = Buffer.alloc(0) }) => decodeRemoteWrite(body))).toMatchObject([
+    { labels: [['__name__', name]], samples: [{ timestampMs: startedAtMs, value: 1, bits: 0x3ff0000000000000n }] },
+    { labels: [['__name__', name]], samples: [{ timestampMs: startedAtMs, value: 2, bits: 0x4000000000000000n }] },
+  ])
   expect(await readRemoteWriteJournal(journalFile)).toEqual(proxy.journal)
   expect(await readFile(journalFile, 'utf8')).not.toContain('secret')
   expect(proxy.problems).toEqual([])
 })
 
-test.skipIf(noPrometheus).each<[Fault, boolean, { status: number } | undefined]>([
-  [{ kind: 'delayRequest', delayMs: 20 }, true, { status: 204 }],
-  [{ kind: 'delayResponse', delayMs: 20 }, true, { status: 204 }],
+test.skipIf(noPrometheus).each<[Fault, boolean, number | undefined]>([
+  [{ kind: 'delayRequest', delayMs: 20 }, true, 204],
+  [{ kind: 'delayResponse', delayMs: 20 }, true, 204],
   [{ kind: 'cutBeforeApply' }, false, undefined],
   [{ kind: 'reset' }, false, undefined],
   [{ kind: 'cutAfterApply' }, true, undefined],
   [{ kind: 'resetAfterApply' }, true, undefined],
-  [respondWith(503, { body: 'busy' }), false, { status: 503 }],
-  [respondWith(502, { body: 'busy', afterApply: true }), true, { status: 502 }],
+  [respondWith(503, { body: 'busy' }), false, 503],
+  [respondWith(502, { body: 'busy', afterApply: true }), true, 502],
 ])('%j: the receiver has it or not, and the journal says so', async (fault, applied, given) => {
   await using folder = await temporaryFolder()
   const journalFile = join(folder.path, 'journal')
@@ -89,8 +94,8 @@ test.skipIf(noPrometheus).each<[Fault, boolean, { status: number } | undefined]>
   await using proxy = await startRemoteWriteProxy({ target: prometheus.remoteWriteUrl, journalFile, plan: [rule] })
   const [before, hit, after] = [fresh(), fresh(), fresh()]
   await write(proxy, before)
-  if (given !== undefined) expect(await write(proxy, hit)).toMatchObject(given)
-  else await expect(write(proxy, hit)).rejects.toThrow('fetch failed')
+  const got = await write(proxy, hit).catch(() => undefined)
+  expect(got?.status).toBe(given)
   // The sender knows: by now it is written down.
   const [, journalled] = await readRemoteWriteJournal(journalFile)
   expect(journalled?.answer?.status).toBe(applied ? 204 : undefined)
