@@ -6,7 +6,9 @@ import { SluiceError } from '../errors.ts'
 import { JOB_METRICS } from '../metrics/job-metrics.ts'
 import type { MetricRegistry } from '../metrics/registry.ts'
 import { delay } from '../runtime/clock.ts'
+import { SINK_METRICS } from '../metrics/sink-metrics.ts'
 import { watchEventLoopDelay } from '../runtime/event-loop-delay.ts'
+import { Rate } from '../runtime/rate.ts'
 import { Attempt, type Leftover } from './attempt.ts'
 import { Grace } from './grace.ts'
 import type { ResolvedJobOptions } from './options.ts'
@@ -38,6 +40,8 @@ export class Job implements AsyncDisposable {
   readonly #stopping = new AbortController()
   readonly #closing = Promise.withResolvers<undefined>()
   readonly #startedAt: number
+  readonly #emittedRate: Rate
+  readonly #writtenRates: ReadonlyMap<string, Rate>
   #attempt: Attempt | undefined
   #attempts = 0
   #state: Exclude<JobStatus['state'], 'paused'> = 'starting'
@@ -52,6 +56,8 @@ export class Job implements AsyncDisposable {
     this.#options = options
     this.metrics = options.metrics
     this.#startedAt = options.clock.now()
+    this.#emittedRate = new Rate(this.#startedAt)
+    this.#writtenRates = new Map(pipeline.sinks.map(({ uid }) => [uid, new Rate(this.#startedAt)]))
     this.done = this.#run()
     // A failure is logged and kept in done; a caller that only disposes must not crash on an unhandled rejection.
     this.done.catch(() => undefined)
@@ -128,6 +134,7 @@ export class Job implements AsyncDisposable {
       restarts: Math.max(0, this.#attempts - 1),
       uptimeMs: this.#options.clock.now() - this.#startedAt,
       emitted: attempt?.emitted ?? 0,
+      rates: this.#rates(),
       unsettled: attempt?.unsettled ?? 0,
       repeatIfKilledNow: attempt?.repeatIfKilledNow ?? 0,
       retainedBytes: attempt?.retainedBytes ?? 0,
@@ -138,6 +145,22 @@ export class Job implements AsyncDisposable {
       deadLetters: attempt?.deadLetters ?? { delivered: 0, pending: 0, errors: 0 },
       checkpoints: attempt?.checkpoints,
       ...(this.#lastError === undefined ? {} : { lastError: this.#lastError }),
+    }
+  }
+
+  #rates(): JobStatus['rates'] {
+    const { name, clock } = this.#options
+    const { source, sinks } = this.#pipeline
+    const now = clock.now()
+    const emitted = this.metrics.group({ job: name, source: source.uid }).counter(JOB_METRICS.numRecordsEmitted)
+    return {
+      emittedPerSecond: this.#emittedRate.look(now, emitted.value),
+      writtenPerSecond: Object.fromEntries(
+        sinks.map(({ uid }) => {
+          const written = this.metrics.group({ job: name, sink: uid }).counter(SINK_METRICS.numRecordsOut)
+          return [uid, this.#writtenRates.get(uid)?.look(now, written.value) ?? 0]
+        }),
+      ),
     }
   }
 

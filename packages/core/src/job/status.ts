@@ -26,6 +26,12 @@ export interface JobStatus {
   readonly uptimeMs: number
   /** Inputs emitted by this attempt. */
   readonly emitted: number
+  /** Over the last minute, as far as the status was asked for; else since it was asked for before. */
+  readonly rates: {
+    readonly emittedPerSecond: number
+    /** Entries that the stores confirmed, by sink. */
+    readonly writtenPerSecond: Readonly<Record<string, number>>
+  }
   readonly unsettled: number
   /** Inputs that a kill at this moment would repeat. */
   readonly repeatIfKilledNow: number
