@@ -1,0 +1,207 @@
+import { Agent, Dispatcher, ProxyAgent } from 'undici'
+import { type Authorization, reveal } from './auth.ts'
+import type { TlsOptions, TransportOptions } from './options.ts'
+
+/** Of an answer that is an error, so much is read, logged as it is, and never interpreted. */
+const MAX_TEXT_BYTES = 4096
+const MAX_TEXT_LENGTH = 1000
+
+/** What a receiver said. */
+export interface Answer {
+  readonly status: number
+  /** Names in lower case; of a header that came several times, the first. */
+  readonly headers: Readonly<Record<string, string | undefined>>
+  /** The beginning of the body of an answer other than 2xx, in one line. */
+  readonly text: string
+}
+
+/** The headers of one request could not be made: nothing was sent. */
+export class CredentialsError extends Error {
+  override readonly name: string = 'CredentialsError'
+}
+
+/** One request as it is to be sent. */
+export interface Outgoing {
+  /** Compressed; stays as it is until the answer. */
+  readonly body: Uint8Array
+  /** Names in lower case. */
+  readonly headers: Readonly<Record<string, string>>
+  readonly signal: AbortSignal
+}
+
+/** Sends requests, each once: repeats belong to the engine, which knows what they may do. */
+export class Transport {
+  readonly #dispatcher: Dispatcher
+  readonly #owned: boolean
+  readonly #url: URL
+  readonly #options: TransportOptions
+  readonly #authorization: Authorization | undefined
+  readonly #secrets: readonly string[]
+
+  constructor(options: TransportOptions) {
+    this.#options = options
+    this.#url = new URL(options.url)
+    this.#authorization = options.authorization
+    // A short text would take away more than a secret.
+    const secrets = [...(options.authorization?.secrets ?? []), ...options.secrets]
+    this.#secrets = secrets.filter((secret) => secret.length >= 4)
+    this.#owned = options.dispatcher === undefined
+    this.#dispatcher = options.dispatcher ?? dispatcherFor(options)
+  }
+
+  /**
+   * One attempt: signs, sends, reads the answer.
+   *
+   * @throws CredentialsError when the request could not be signed; what undici throws when there was no answer.
+   */
+  async post({ body, headers, signal }: Outgoing): Promise<Answer> {
+    const { socketTimeoutMs } = this.#options
+    const signed = await this.#sign(headers, body, signal)
+    signal.throwIfAborted()
+    const {
+      statusCode,
+      headers: received,
+      body: stream,
+    } = await this.#dispatcher.request({
+      origin: this.#url.origin,
+      path: `${this.#url.pathname}${this.#url.search}`,
+      method: 'POST',
+      headers: signed,
+      body,
+      signal,
+      headersTimeout: socketTimeoutMs,
+      bodyTimeout: socketTimeoutMs,
+    })
+    const flat = Object.fromEntries(
+      Object.entries(received).map(([name, value]) => [name.toLowerCase(), Array.isArray(value) ? value[0] : value]),
+    )
+    if (statusCode >= 200 && statusCode < 300) {
+      // Read so that the connection can be used again; more than a little is not worth it.
+      await stream.dump({ limit: MAX_TEXT_BYTES, signal }).catch(() => undefined)
+      return { status: statusCode, headers: flat, text: '' }
+    }
+    return { status: statusCode, headers: flat, text: this.#shown(await beginningOf(stream)) }
+  }
+
+  /** Ends the connections of the transport's own. What is under way was aborted by the engine before. */
+  async close(): Promise<void> {
+    if (this.#owned) await this.#dispatcher.destroy()
+  }
+
+  /** A message without secrets: errors of a proxy or a signer may quote what they were given. */
+  shown(text: string): string {
+    return this.#shown(text)
+  }
+
+  async #sign(
+    headers: Readonly<Record<string, string>>,
+    body: Uint8Array,
+    signal: AbortSignal,
+  ): Promise<Record<string, string>> {
+    const { requestSigner } = this.#options
+    if (this.#authorization === undefined && requestSigner === undefined) return { ...headers }
+    const signed: Record<string, string> = { ...headers }
+    try {
+      await untilAborted(this.#addCredentials(signed, body), signal)
+    } catch (error) {
+      signal.throwIfAborted()
+      throw new CredentialsError('the request could not be signed', { cause: error })
+    }
+    for (const name of Object.keys(signed)) {
+      const lower = name.toLowerCase()
+      if (name !== lower && headers[lower] !== undefined) delete signed[name]
+    }
+    // What says how the body is to be read is not the signer's.
+    return { ...signed, ...headers }
+  }
+
+  async #addCredentials(headers: Record<string, string>, body: Uint8Array): Promise<void> {
+    if (this.#authorization !== undefined) headers['authorization'] = await this.#authorization.header()
+    await this.#options.requestSigner?.(headers, body, new URL(this.#url))
+  }
+
+  #shown(text: string): string {
+    let shown = text
+    for (const secret of this.#secrets) shown = shown.replaceAll(secret, '[secret]')
+    // oxlint-disable-next-line no-control-regex -- what a terminal would act on
+    shown = shown.replaceAll(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ').trim()
+    return shown.length > MAX_TEXT_LENGTH ? `${shown.slice(0, MAX_TEXT_LENGTH)}...` : shown
+  }
+}
+
+function dispatcherFor(options: TransportOptions): Dispatcher {
+  const { tls, proxyUrl, connectTimeoutMs, socketTimeoutMs, maxInFlightRequests } = options
+  const pool = {
+    // One more for the empty request that asks whether a receiver is well.
+    connections: maxInFlightRequests + 1,
+    pipelining: 1,
+    allowH2: false,
+    headersTimeout: socketTimeoutMs,
+    bodyTimeout: socketTimeoutMs,
+    keepAliveTimeout: 30_000,
+    maxHeaderSize: 32 * 1024,
+  }
+  const connect = { timeout: connectTimeoutMs, ...tlsOf(tls) }
+  if (proxyUrl === undefined) return new Agent({ ...pool, connectTimeout: connectTimeoutMs, connect })
+  const { url, token } = proxyOf(proxyUrl)
+  return new ProxyAgent({
+    ...pool,
+    uri: url,
+    ...(token === undefined ? {} : { token }),
+    connectTimeout: connectTimeoutMs,
+    requestTls: connect,
+    proxyTls: { timeout: connectTimeoutMs },
+  })
+}
+
+/** Certificates are always verified: for one of your own give its `ca`. */
+function tlsOf(tls: TlsOptions | undefined): object {
+  if (tls === undefined) return { rejectUnauthorized: true }
+  const { key, passphrase, ...rest } = tls
+  return {
+    ...rest,
+    ...(key === undefined ? {} : { key: Buffer.isBuffer(key) ? key : reveal(key) }),
+    ...(passphrase === undefined ? {} : { passphrase: reveal(passphrase) }),
+    rejectUnauthorized: true,
+  }
+}
+
+/** Its credentials become a header, so that the address can be shown. */
+export function proxyOf(proxyUrl: string): { readonly url: string; readonly token?: string } {
+  const url = new URL(proxyUrl)
+  const { username, password } = url
+  if (username === '' && password === '') return { url: url.href }
+  url.username = ''
+  url.password = ''
+  const pair = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
+  return { url: url.href, token: `Basic ${Buffer.from(pair).toString('base64')}` }
+}
+
+/** Never fails: the status has come, and says more than what is missing of the text. */
+async function beginningOf(stream: AsyncIterable<Uint8Array> & { destroy(): unknown }): Promise<string> {
+  const chunks: Uint8Array[] = []
+  let bytes = 0
+  try {
+    for await (const chunk of stream) {
+      chunks.push(chunk)
+      bytes += chunk.byteLength
+      if (bytes >= MAX_TEXT_BYTES) break
+    }
+  } catch {
+    // What has come is shown.
+  }
+  return Buffer.concat(chunks).toString('utf8', 0, MAX_TEXT_BYTES)
+}
+
+/** A signer that does not end must not hold its request beyond its time. */
+async function untilAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
+  const { promise: aborted, reject } = Promise.withResolvers<never>()
+  const onAbort = (): void => reject(signal.reason)
+  signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    if (signal.aborted) onAbort()
+    await Promise.race([work, aborted])
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
+}

@@ -1,0 +1,83 @@
+import type { Clock } from '@sluice/core'
+
+/** What is known of a destination's health. */
+interface Health {
+  /** When it last wrote samples. */
+  writtenAt: number
+  /** Records that were charged with a 500 since then. */
+  charged: number
+}
+
+/** What is known of an entry that was answered with 500. */
+export interface ServerErrors {
+  count: number
+  lastAt: number
+}
+
+/** So many destinations are remembered. */
+const MAX_DESTINATIONS = 10_000
+
+/**
+ * Tells a 500 for what a request holds from that of a receiver in trouble. Prometheus answers 500 to repeated label names and to
+ * samples that are older than its out-of-order window, and would be asked for ever. Charged is a request that was answered so as often as
+ * the option says, while the receiver takes others: since the error before, it wrote another request, or it answers an empty one now.
+ *
+ * A receiver whose disk is full also takes empty requests. Hence a second record is not charged before samples were written again: an
+ * outage costs one record of a destination at most, and that one goes where refused records go.
+ */
+export class ServerErrorRule {
+  readonly #after: number
+  readonly #clock: Clock
+  readonly #health = new Map<string, Health>()
+
+  constructor(isolateAfterServerErrors: number, clock: Clock) {
+    this.#after = isolateAfterServerErrors
+    this.#clock = clock
+  }
+
+  /** Samples were written to the destination. */
+  written(destination: string): void {
+    const known = this.#health.get(destination)
+    if (known !== undefined) {
+      known.writtenAt = this.#clock.now()
+      known.charged = 0
+      return
+    }
+    if (this.#health.size >= MAX_DESTINATIONS) this.#health.clear()
+    this.#health.set(destination, { writtenAt: this.#clock.now(), charged: 0 })
+  }
+
+  /**
+   * A request was answered with 500.
+   *
+   * @param errors - of the request's oldest entry; counted here.
+   * @param isAlone - the request holds one record, which would be charged.
+   * @param probe - sends an empty request; true when it was taken.
+   * @returns true when what the request holds is at fault.
+   */
+  async isAtFault(
+    destination: string,
+    errors: ServerErrors,
+    isAlone: boolean,
+    probe: () => Promise<boolean>,
+  ): Promise<boolean> {
+    const before = errors.lastAt
+    errors.count++
+    errors.lastAt = this.#clock.now()
+    if (errors.count < this.#after) return false
+    const health = this.#healthOf(destination)
+    const wroteSince = health.writtenAt > before
+    if (isAlone && !wroteSince && health.charged > 0) return false
+    if (!wroteSince && !(await probe())) return false
+    if (isAlone) health.charged++
+    return true
+  }
+
+  #healthOf(destination: string): Health {
+    const known = this.#health.get(destination)
+    if (known !== undefined) return known
+    const health = { writtenAt: Number.NEGATIVE_INFINITY, charged: 0 }
+    this.#health.set(destination, health)
+    return health
+  }
+}
