@@ -82,7 +82,7 @@ export async function startPrometheus(options: PrometheusOptions = {}): Promise<
       `--web.listen-address=127.0.0.1:${port}`,
       ...args,
     ],
-    folder.path,
+    { cwd: folder.path, leftover: folder.leftover },
   )
   try {
     const bound = await child.line(LISTENING, readyDeadlineMs).catch((error: unknown) => {

@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises'
 import { resolve } from 'node:path'
 
-import { temporaryFolder, type TemporaryFolder } from './folders.ts'
+import { temporaryFolder } from './folders.ts'
 import {
   answerOf,
   PrometheusQueries,
@@ -58,12 +58,22 @@ export interface RemoteWriteReceiver extends AsyncDisposable {
   close(): Promise<void>
 }
 
-/** The folder of a receiver's data, as asked for or temporary. */
-export async function receiverFolder(asked: string | undefined): Promise<TemporaryFolder> {
-  if (asked === undefined) return temporaryFolder()
+/** Where a receiver keeps its data; a temporary folder is removed on disposal. */
+export interface ReceiverFolder extends AsyncDisposable {
+  readonly path: string
+  /** The path of a temporary folder. */
+  readonly leftover: string | undefined
+}
+
+/** The folder that was asked for, or a temporary one. */
+export async function receiverFolder(asked: string | undefined): Promise<ReceiverFolder> {
+  if (asked === undefined) {
+    const folder = await temporaryFolder()
+    return { path: folder.path, leftover: folder.path, [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose]() }
+  }
   const path = resolve(asked)
   await mkdir(path, { recursive: true })
-  return { path, [Symbol.asyncDispose]: () => Promise.resolve() }
+  return { path, leftover: undefined, [Symbol.asyncDispose]: () => Promise.resolve() }
 }
 
 /** Resolves when the URL answers with a 2xx, and `accept` finds the answer good. @throws Error when the process ends first */
@@ -92,11 +102,11 @@ export class RunningReceiver implements RemoteWriteReceiver {
   readonly port: number
   readonly #queries: PrometheusQueries
   readonly #child: NodeChild
-  readonly #folder: TemporaryFolder
+  readonly #folder: ReceiverFolder
 
   constructor(
     child: NodeChild,
-    folder: TemporaryFolder,
+    folder: ReceiverFolder,
     port: number,
     parameters: Readonly<Record<string, string>> = {},
   ) {

@@ -70,7 +70,7 @@ async function start(
       '-memory.allowedBytes=256MB',
       ...args,
     ],
-    folder.path,
+    { cwd: folder.path, leftover: folder.leftover },
   )
   try {
     const metrics = new RunningVictoriaMetrics(child, folder, port, NO_DELAY)

@@ -13,7 +13,8 @@ afterEach(() => {
 
 // A small package of a few kilobytes, with a program.
 const PACKAGE = 'hello'
-const known = spawnSync('apt-cache', ['show', PACKAGE], { encoding: 'utf8' }).stdout?.includes('Filename') ?? false
+const known =
+  spawnSync('/usr/bin/apt-cache', ['show', PACKAGE], { encoding: 'utf8' }).stdout?.includes('Filename') ?? false
 const installed = spawnSync(PACKAGE).error === undefined
 const noApt = requireOrSkip(
   'apt',

@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process'
+import { existsSync, readlinkSync } from 'node:fs'
 import { access, readdir } from 'node:fs/promises'
 
 import { describe, expect, test } from 'vitest'
@@ -30,6 +31,9 @@ function listeningOf(pid: number): string[] {
     .filter((line) => line.includes(`pid=${pid},`))
     .map((line) => line.split(/\s+/)[4] ?? '')
 }
+
+/** Where a server works and keeps its data. */
+const folderOf = (pid: number): string => readlinkSync(`/proc/${pid}/cwd`)
 
 /** A zero has no sign in the answer to a remote read. */
 const bitsOf = (value: number): bigint =>
@@ -115,7 +119,7 @@ describe.each([
 
   test.skipIf(skip)('close ends the process and takes its data away, and may be repeated', async () => {
     const receiver = await start()
-    const folder = spawnSync('readlink', [`/proc/${receiver.pid}/cwd`], { encoding: 'utf8' }).stdout.trim()
+    const folder = folderOf(receiver.pid)
     await access(folder)
     expect(receiver.log.length).toBeGreaterThan(0)
     await receiver.close()
@@ -125,16 +129,22 @@ describe.each([
   })
 })
 
-test.skipIf(noPrometheus || noVictoriaMetrics)('receivers end when their parent is killed', async () => {
-  await using parent = await spawnNode(parentOfReceivers)
-  const pids = (await parent.line(/^pids/, 15_000)).split(' ').slice(1).map(Number)
-  expect(pids.map(isRunning)).toEqual([true, true])
-  // A stopped process cannot end itself.
-  for (const pid of pids) process.kill(pid, 'SIGSTOP')
-  parent.kill('SIGKILL')
-  await parent.exit
-  await waitFor(() => !pids.some(isRunning), { what: `processes ${pids.join(', ')} to end`, deadlineMs: 5_000 })
-})
+test.skipIf(noPrometheus || noVictoriaMetrics)(
+  'receivers end, and their data goes, when their parent is killed',
+  async () => {
+    await using parent = await spawnNode(parentOfReceivers)
+    const pids = (await parent.line(/^pids/, 15_000)).split(' ').slice(1).map(Number)
+    expect(pids.map(isRunning)).toEqual([true, true])
+    const folders = pids.map(folderOf)
+    for (const folder of folders) await access(folder)
+    // A stopped process cannot end itself.
+    for (const pid of pids) process.kill(pid, 'SIGSTOP')
+    parent.kill('SIGKILL')
+    await parent.exit
+    await waitFor(() => !pids.some(isRunning), { what: `processes ${pids.join(', ')} to end`, deadlineMs: 5_000 })
+    await waitFor(() => !folders.some((folder) => existsSync(folder)), { what: `${folders.join(', ')} to go` })
+  },
+)
 
 describe('what differs', () => {
   const orders = { __name__: 'orders' }
