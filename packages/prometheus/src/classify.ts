@@ -45,6 +45,8 @@ export interface WriteVerdict {
   readonly status?: number
   /** What a receiver of 2.0 says it wrote. */
   readonly written?: WrittenCounts
+  /** It may have been applied, so that a repeat may be refused for that alone. */
+  readonly uncertain?: boolean
 }
 
 /** What was sent, and where to. */
@@ -74,6 +76,8 @@ export function classifyAnswer(answer: Answer, sent: SentRequest, wallNow: numbe
       outcome: { retryAll: reason, ...(afterMs === undefined ? {} : { afterMs }) },
       reason,
       status,
+      // What a gateway says, the receiver behind it may not have heard.
+      uncertain: status === 502 || status === 504,
     }
   }
   switch (status) {
@@ -109,6 +113,11 @@ export function classifyError(error: unknown, shownUrl: string, shown: (text: st
     const reason = { code: 'unsigned', message: shown(`${error.message}: ${wordsOf(error.cause)}`) }
     return { kind: 'unsigned', outcome: { retryAll: reason, slowDown: false }, reason }
   }
+  // The client has no code of its own for it, and no answer.
+  if (error instanceof Error && /^Proxy\b.*\b407\b/.test(error.message)) {
+    const reason = { code: 'http407', message: error.message }
+    return { kind: 'caller', outcome: { fail: accessDenied({ status: 407, text: error.message }, shownUrl) }, reason }
+  }
   const codes = codesOf(error)
   const code = codes[0] ?? nameOf(error)
   const reason = { code, message: shown(`no answer: ${wordsOf(error)}`) }
@@ -116,7 +125,7 @@ export function classifyError(error: unknown, shownUrl: string, shown: (text: st
     return { kind: 'caller', outcome: { fail: untrusted(reason.message, shownUrl) }, reason }
   }
   if (codes.some((each) => UNREACHED.has(each))) return { kind: 'unreachable', outcome: { retryAll: reason }, reason }
-  return { kind: 'cut', outcome: { retryAll: reason, unknown: true }, reason }
+  return { kind: 'cut', outcome: { retryAll: reason, unknown: true }, reason, uncertain: true }
 }
 
 function classifySuccess(answer: Answer, sent: SentRequest): WriteVerdict {

@@ -166,7 +166,7 @@ function policyOf(check: OptionsCheck, options: RemoteWriteOptions): FailurePoli
   const known = [...Object.keys(POLICY_DEFAULTS), 'onPrometheusNonRetryableError']
   const own = new OptionsCheck('', given, known, `${name}.`)
   for (const each of known) own.oneOf(each, BEHAVIORS)
-  const { onPrometheusNonRetryableError: later, ...rest } = (given ?? {}) as ErrorHandlingBehaviorConfiguration
+  const { onPrometheusNonRetryableError: later, ...rest }: ErrorHandlingBehaviorConfiguration = given ?? {}
   if (later !== undefined && rest.onPrometheusNonRetriableError !== undefined) {
     own.problem(
       `${name}: onPrometheusNonRetriableError and onPrometheusNonRetryableError are one option: give one of them`,

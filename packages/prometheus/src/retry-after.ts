@@ -30,6 +30,6 @@ export function retryAfterMs(
 function httpDate(text: string): number | undefined {
   if (!/^(?:Mon|Tues?|Wed(?:nes)?|Thu(?:rs)?|Fri|Sat(?:ur)?|Sun)(?:day)?,? /.test(text)) return undefined
   // The form of asctime has no time zone and means GMT, as the others do.
-  const parsed = Date.parse(/GMT$/.test(text) ? text : `${text} GMT`)
+  const parsed = Date.parse(text.endsWith('GMT') ? text : `${text} GMT`)
   return Number.isNaN(parsed) ? undefined : parsed
 }

@@ -1,4 +1,4 @@
-import { Agent, Dispatcher, ProxyAgent } from 'undici'
+import { Agent, type Dispatcher, ProxyAgent } from 'undici'
 import { type Authorization, reveal } from './auth.ts'
 import type { TlsOptions, TransportOptions } from './options.ts'
 
@@ -124,7 +124,7 @@ export class Transport {
     let shown = text
     for (const secret of this.#secrets) shown = shown.replaceAll(secret, '[secret]')
     // oxlint-disable-next-line no-control-regex -- what a terminal would act on
-    shown = shown.replaceAll(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ').trim()
+    shown = shown.replaceAll(/[\s\u0000-\u001f\u007f-\u009f]+/g, ' ').trim()
     return shown.length > MAX_TEXT_LENGTH ? `${shown.slice(0, MAX_TEXT_LENGTH)}...` : shown
   }
 }

@@ -125,10 +125,6 @@ describe('classifyAnswer', () => {
 })
 
 describe('classifyError', () => {
-  function error(code: string, more: object = {}): Error {
-    return Object.assign(new Error('what happened'), { code, ...more })
-  }
-
   test.each([
     ['ECONNREFUSED', 'unreachable', 'retry'],
     ['ENOTFOUND', 'unreachable', 'retry'],
@@ -185,4 +181,8 @@ describe('classifyError', () => {
 
 function same(text: string): string {
   return text
+}
+
+function error(code: string, more: object = {}): Error {
+  return Object.assign(new Error('what happened'), { code, ...more })
 }
