@@ -1,0 +1,98 @@
+import { VirtualClock } from '@sluice/core/testing'
+import { beforeEach, describe, expect, test } from 'vitest'
+import { ServerErrorRule, type ServerErrors } from '../src/writer-server-errors.ts'
+
+let clock: VirtualClock
+let rule: ServerErrorRule
+let probes: number
+let isWell: boolean
+
+beforeEach(() => {
+  clock = new VirtualClock()
+  rule = new ServerErrorRule(3, clock)
+  probes = 0
+  isWell = true
+})
+
+function errors(): ServerErrors {
+  return { count: 0, lastAt: Number.NEGATIVE_INFINITY }
+}
+
+/** One more 500. */
+async function failed(of: ServerErrors, isAlone = true, destination = ''): Promise<boolean> {
+  await clock.advance(10)
+  return await rule.isAtFault(destination, of, isAlone, () => {
+    probes++
+    return Promise.resolve(isWell)
+  })
+}
+
+describe('ServerErrorRule', () => {
+  test('the third 500 is charged where the receiver takes an empty request', async () => {
+    const poison = errors()
+    expect([await failed(poison), await failed(poison)]).toStrictEqual([false, false])
+    expect(probes).toBe(0)
+    expect(await failed(poison)).toBe(true)
+    expect(probes).toBe(1)
+  })
+
+  test('nothing is charged while the receiver takes nothing', async () => {
+    const poison = errors()
+    isWell = false
+    for (let count = 0; count < 20; count++) expect(await failed(poison)).toBe(false)
+    isWell = true
+    expect(await failed(poison)).toBe(true)
+  })
+
+  test('a request written since the error before makes the probe needless', async () => {
+    const poison = errors()
+    await failed(poison)
+    await failed(poison)
+    await clock.advance(1)
+    rule.written('')
+    expect(await failed(poison)).toBe(true)
+    expect(probes).toBe(0)
+  })
+
+  test('a request written before that says nothing of now', async () => {
+    const poison = errors()
+    isWell = false
+    await failed(poison)
+    rule.written('')
+    await failed(poison)
+    expect(await failed(poison)).toBe(false)
+    expect(probes).toBe(1)
+  })
+
+  test('a receiver that takes only empty requests costs one record, and no more until it writes samples again', async () => {
+    const [first, second] = [errors(), errors()]
+    for (let count = 0; count < 3; count++) await failed(first)
+    for (let count = 0; count < 20; count++) expect(await failed(second)).toBe(false)
+    await clock.advance(1)
+    rule.written('')
+    expect(await failed(second)).toBe(true)
+  })
+
+  test('a request of several records is halved without that', async () => {
+    const [first, second] = [errors(), errors()]
+    for (let count = 0; count < 3; count++) await failed(first)
+    await failed(second, false)
+    await failed(second, false)
+    expect(await failed(second, false)).toBe(true)
+  })
+
+  test('destinations have nothing to do with one another', async () => {
+    const [first, second] = [errors(), errors()]
+    for (let count = 0; count < 3; count++) await failed(first, true, 'one')
+    await failed(second, true, 'two')
+    await failed(second, true, 'two')
+    expect(await failed(second, true, 'two')).toBe(true)
+  })
+
+  test('Infinity switches it off', async () => {
+    rule = new ServerErrorRule(Number.POSITIVE_INFINITY, clock)
+    const poison = errors()
+    for (let count = 0; count < 50; count++) expect(await failed(poison)).toBe(false)
+    expect(probes).toBe(0)
+  })
+})
