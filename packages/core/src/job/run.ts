@@ -8,7 +8,7 @@ export const EXIT_CODES: Readonly<Record<'nothingLeft' | 'failed' | 'recordsLeft
   nothingLeft: 0,
   /** It failed: its error is on stderr. */
   failed: 1,
-  /** It was closed, at a deadline or by a second signal; what was left is repeated at the next start. */
+  /** It was closed, at a deadline or by a second signal, or stopped before a restart; what was left is repeated at the next start. */
   recordsLeft: 3,
 }
 
@@ -54,9 +54,11 @@ async function exitCodeOf(job: Job): Promise<number> {
   const { name } = job.status()
   try {
     const { unsettled } = await job.done
-    if (unsettled === 0) return EXIT_CODES.nothingLeft
+    // What is settled and in no stored checkpoint is repeated too.
+    const repeated = Math.max(unsettled, job.status().repeatIfKilledNow)
+    if (repeated === 0) return EXIT_CODES.nothingLeft
     process.stderr.write(
-      `job '${name}' was closed with ${unsettled} records unsettled: they are repeated at the next start\n`,
+      `job '${name}' ended with ${repeated} records that are repeated at the next start, ${unsettled} of them unsettled\n`,
     )
     return EXIT_CODES.recordsLeft
   } catch (error) {

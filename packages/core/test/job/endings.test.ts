@@ -206,9 +206,9 @@ describe('drain', () => {
       override createReader(context: Parameters<InMemorySource<number>['createReader']>[0]) {
         const reader = super.createReader(context)
         const acknowledge = reader.acknowledge.bind(reader)
-        reader.acknowledge = async (id, settled) => {
+        reader.acknowledge = async (id, records) => {
           if (id > 1) await gate.promise
-          return acknowledge(id, settled)
+          return acknowledge(id, records)
         }
         return reader
       }
