@@ -1,0 +1,206 @@
+import { orderKeyOf } from '@sluice/core'
+import type { WireSymbol } from './encode-symbols.ts'
+import type { Exemplar, Label, Labels, MetricMetadata, NativeHistogram, Sample } from './model.ts'
+import type { WireProtocol } from './options.ts'
+import { isLegacyMetricName, layoutKey, METRIC_NAME, type SeriesLayout } from './series-layout.ts'
+import { isLabelList } from './time-series.ts'
+import { uint32Bytes, writeString, writeUint32 } from './wire-buffer.ts'
+import { maxUtf8Bytes } from './utf8.ts'
+
+/** Label blocks of many series lie in one piece of memory: one allocation for each costs more than writing it. */
+const CHUNK_BYTES = 64 * 1024
+let chunk = Buffer.alloc(0)
+let chunkAt = 0
+
+/**
+ * A series that was looked up and validated: its labels as they are sent, and, once it was sent, their bytes.
+ *
+ * Made by a {@link SeriesTable}. The same labels give the same object until the table forgets it.
+ */
+export class Series {
+  readonly metricName: string
+  /** What the series' metric is, as it was said last. */
+  metadata: MetricMetadata | undefined
+  /** Values in the order of `layout.names`. @internal */
+  readonly values: readonly string[]
+  /** @internal */
+  readonly layout: SeriesLayout
+  /** @internal */
+  readonly high: number
+  /** @internal */
+  readonly low: number
+  /** The generation of the table that it is in. @internal */
+  generation = 0
+  /** The table has forgotten it, and may have another one for the same labels. @internal */
+  isEvicted = false
+  /** Where an encoder has its group; means nothing unless that group is the series' own. @internal */
+  group = 0
+  /** @internal */
+  symbols: WireSymbol[] | undefined
+  /** Which symbols those are: see the encoder of 2.0. @internal */
+  symbolsOf: object | undefined
+  #block: Buffer | undefined
+  #orderKey: number | undefined
+
+  /** @internal */
+  constructor(layout: SeriesLayout, metricName: string, values: readonly string[], high: number, low: number) {
+    this.layout = layout
+    this.metricName = metricName
+    this.values = values
+    this.high = high
+    this.low = low
+  }
+
+  /** The labels as they are sent, `__name__` among them. */
+  get labels(): readonly Label[] {
+    return Array.from(this.layout.order, (position) => ({
+      name: this.layout.nameAt(position),
+      value: this.valueAt(position),
+    }))
+  }
+
+  /** The labels under which the table has it. @internal */
+  get spelled(): readonly Label[] {
+    return this.values.map((value, position) => ({ name: this.layout.nameAt(position), value }))
+  }
+
+  /** The same for the same labels in every process, whatever their order: an integer from 0 to 2^53 - 1, evenly spread. */
+  get orderKey(): number {
+    this.#orderKey ??= orderKeyOf(this.canonicalId)
+    return this.#orderKey
+  }
+
+  /** Whether a version of remote write allows its names. */
+  fits(protocol: WireProtocol): boolean {
+    return protocol === '2.0' || (this.layout.isLegacy && isLegacyMetricName(this.metricName))
+  }
+
+  /** The labels as `repeated Label labels = 1` of remote write 1.0. @internal */
+  get block(): Buffer {
+    this.#block ??= this.#encodeBlock()
+    return this.#block
+  }
+
+  /** Equal for equal labels only. @internal */
+  get canonicalId(): string {
+    const parts: string[] = []
+    for (const position of this.layout.sorted) {
+      // A label without a value is no label.
+      const value = this.valueAt(position)
+      if (value !== '') parts.push(this.layout.nameAt(position), value)
+    }
+    return layoutKey(true, parts)
+  }
+
+  /** @internal */
+  valueAt(position: number): string {
+    return position === METRIC_NAME ? this.metricName : (this.values[position] as string)
+  }
+
+  /** Whether these are its labels, in the order in which it has them. @internal */
+  isSpelled(metricName: string, labels: Labels | undefined, count: number): boolean {
+    const { values } = this
+    const { names } = this.layout
+    if (metricName !== this.metricName || count !== values.length) return false
+    if (labels === undefined) return true
+    if (isLabelList(labels)) {
+      for (let index = 0; index < count; index++) {
+        const { name, value } = labels[index] as Label
+        if (name !== names[index] || value !== values[index]) return false
+      }
+      return true
+    }
+    let index = 0
+    for (const name in labels) {
+      if (name !== names[index] || labels[name] !== values[index]) return false
+      index++
+    }
+    return true
+  }
+
+  #encodeBlock(): Buffer {
+    const { order, nameFields } = this.layout
+    let room = 0
+    for (let index = 0; index < order.length; index++) {
+      const value = this.valueAt(order[index] as number)
+      room += (nameFields[index] as Buffer).length + maxUtf8Bytes(value.length) + LABEL_OVERHEAD
+    }
+    if (chunk.length - chunkAt < room) {
+      chunk = Buffer.allocUnsafeSlow(Math.max(room, CHUNK_BYTES))
+      chunkAt = 0
+    }
+    const bytes = chunk
+    const start = chunkAt
+    let at = start
+    for (let index = 0; index < order.length; index++) {
+      at = writeLabel(bytes, at, nameFields[index] as Buffer, this.valueAt(order[index] as number))
+    }
+    chunkAt = at
+    return bytes.subarray(start, at)
+  }
+}
+
+/** Tags and lengths of a label beside its bytes, at most. */
+const LABEL_OVERHEAD = 16
+
+function writeLabel(bytes: Buffer, at: number, nameField: Buffer, value: string): number {
+  const nameLength = nameField.length
+  bytes[at++] = 0x0a
+  // A short label has a length of one byte whatever its characters are: it is put in its place afterwards.
+  if (nameLength + 2 + maxUtf8Bytes(value.length) < 0x80) {
+    const start = at + 1
+    for (let index = 0; index < nameLength; index++) bytes[start + index] = nameField[index] as number
+    bytes[start + nameLength] = 0x12
+    const end = writeString(bytes, start + nameLength + 1, value)
+    bytes[at] = end - start
+    return end
+  }
+  const valueLength = Buffer.byteLength(value)
+  at = writeUint32(bytes, at, nameLength + 1 + uint32Bytes(valueLength) + valueLength)
+  bytes.set(nameField, at)
+  bytes[at + nameLength] = 0x12
+  return writeString(bytes, at + nameLength + 1, value)
+}
+
+/** What an entry has instead of a single sample. Sorted by time, and at least one of them not empty. */
+export interface EntryParts {
+  readonly samples: readonly Sample[]
+  readonly histograms: readonly NativeHistogram[]
+  readonly exemplars: readonly Exemplar[]
+}
+
+/** What the sink buffers, repeats and gives an outcome: one sample of a series, or several things of it. Already validated. */
+export class Entry implements Sample {
+  readonly series: Series
+  readonly value: number
+  readonly timestamp: number
+  /** 0 where it is not known. */
+  readonly startTimestamp: number
+  readonly stale: boolean
+  /** Undefined for a single sample, which is then in the entry itself. */
+  readonly parts: EntryParts | undefined
+  /** Whose it is: set before the entry is handed over. */
+  tenant = ''
+
+  constructor(
+    series: Series,
+    value: number,
+    timestamp: number,
+    startTimestamp: number,
+    stale: boolean,
+    parts: EntryParts | undefined,
+  ) {
+    this.series = series
+    this.value = value
+    this.timestamp = timestamp
+    this.startTimestamp = startTimestamp
+    this.stale = stale
+    this.parts = parts
+  }
+
+  /** Samples and histograms in it. */
+  get size(): number {
+    const { parts } = this
+    return parts === undefined ? 1 : parts.samples.length + parts.histograms.length
+  }
+}
