@@ -1,3 +1,5 @@
+import type { JobStatus } from '@sluice/core'
+
 /**
  * What a subject says of itself, in a file of fixed size that it overwrites synchronously: a SIGKILL at any moment leaves the
  * figures as they were a moment before. The checker never takes results from here, only what was in hand at a kill.
@@ -6,6 +8,8 @@ export interface Figures {
   /** Counts the writes of the file. */
   readonly ordinal: number
   readonly attempt: number
+  /** As in `job.status()`. */
+  readonly state: JobStatus['state']
   readonly fetched: number
   readonly emitted: number
   readonly unsettled: number
@@ -23,7 +27,7 @@ export interface Figures {
   readonly returned: number
   readonly abandoned: number
   readonly deadLettered: number
-  /** The failpoint at which the process killed itself, or ''. */
+  /** The failpoint at which the process killed itself, or asked itself to end, or ''. */
   readonly diedAt: string
 }
 

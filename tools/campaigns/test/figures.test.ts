@@ -32,7 +32,8 @@ test('figures that do not fit are refused', () => {
 })
 
 test('the place of a kill is read', () => {
-  expect(parseKill('checkpoint:settled@3')).toEqual({ failpoint: 'checkpoint:settled', nth: 3 })
+  expect(parseKill('checkpoint:settled@3')).toEqual({ failpoint: 'checkpoint:settled', nth: 3, signal: 'SIGKILL' })
+  expect(parseKill('source:fetched@12=SIGTERM')).toEqual({ failpoint: 'source:fetched', nth: 12, signal: 'SIGTERM' })
   expect(() => parseKill('checkpoint:settled')).toThrow(/must be like checkpoint:settled@3/)
   expect(() => parseKill('source:fetched@0')).toThrow(/source:fetched@0/)
 })

@@ -7,6 +7,7 @@ import type { Window } from '../src/kill/windows.ts'
 export const IDLE: Figures = {
   ordinal: 1,
   attempt: 1,
+  state: 'running',
   fetched: 0,
   emitted: 0,
   unsettled: 0,

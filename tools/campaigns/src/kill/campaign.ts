@@ -1,12 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { seededRandom } from '@sluice/core/testing'
 import { waitFor } from '@sluice/testkit'
-import type { Arrival, Campaign, CampaignReport, Coverage, PipelineUnderTest, RunContext } from '../campaign.ts'
+import type { Campaign, CampaignReport, Coverage, PipelineUnderTest, RunContext } from '../campaign.ts'
 import { Generator } from '../ledger/generator.ts'
 import { Producer } from '../ledger/producer.ts'
-import { coveredButMissing, identityOf, storedIdentities, storedUncovered } from '../ledger/repeats.ts'
+import { coveredButMissing, storedUncovered } from '../ledger/repeats.ts'
+import { settled } from '../ledger/settled.ts'
 import { kinesisTimestream } from '../pipelines/kinesis-timestream-servers.ts'
-import { memoryExternal, memoryIndividual, memoryPrefix } from '../pipelines/memory-servers.ts'
+import { MEMORY_PIPELINES } from '../pipelines/memory-servers.ts'
 import { type KillPlan, killPlan, sizeProblems } from './plan.ts'
 import { describeKill, type KillRecord, landed } from './record.ts'
 import { killReport, type RunFacts } from './report.ts'
@@ -18,8 +19,6 @@ import { type Evidence, FAILPOINTS, windowOf, windowsOf } from './windows.ts'
 const MAX_EXTRA_KILLS = 6
 /** The records end this long before the start of the run: retention and the store's clock must not matter. */
 const TIME_BEFORE_START_MS = 600_000
-const FINAL_DEADLINE_MS = 60_000
-const QUIET_MS = 2_000
 const DRAIN_DEADLINE_MS = 10_000
 /** From the signal to drain, writes are held so long: a drain that does not wait for them loses them. */
 const DRAIN_HOLD_MS = 500
@@ -28,7 +27,7 @@ const DRAIN_HOLD_MS = 500
 export const killCampaign: Campaign = {
   name: 'kill',
   summary: 'kill -9 in every window; nothing is lost, and no more is repeated than since the last checkpoint',
-  pipelines: [kinesisTimestream, memoryPrefix, memoryIndividual, memoryExternal],
+  pipelines: [kinesisTimestream, ...MEMORY_PIPELINES],
   sabotages: ['ack-early', 'skip-flush'],
   faults: 'kills',
   full: { faults: 40, records: 4_000 },
@@ -150,7 +149,8 @@ class KillRun {
     this.#context.print(
       `all kills done, ${this.#facts.produced.length} records produced; the last process stores the rest`,
     )
-    await this.#settled(pipeline, subject)
+    if (!(await settled(pipeline, subject, this.#facts.produced, this.#context.signal)))
+      this.#facts.failures.push('the last process did not come to an end in time')
     const [emitted, before] = [subject.figures()?.emitted ?? 0, producer.produced.length]
     const resume = pipeline.gate.pause()
     await producer.batch()
@@ -169,32 +169,8 @@ class KillRun {
     if (code !== 0) this.#facts.failures.push(`the last process ended with ${signal ?? `code ${code}`}, not with 0`)
   }
 
-  /** Resolves when every record is stored, or when the subject has nothing left to do although some are not. */
-  async #settled(pipeline: PipelineUnderTest, subject: SubjectProcess): Promise<void> {
-    const deadlineAt = performance.now() + FINAL_DEADLINE_MS
-    let arrived = -1
-    let quietSince = performance.now()
-    while (performance.now() < deadlineAt) {
-      const arrivals = await pipeline.arrivals()
-      if (this.#allStored(arrivals)) return
-      const figures = subject.figures()
-      const idle = figures !== undefined && figures.unsettled === 0 && figures.completed > 0
-      if (arrivals.length !== arrived || !idle) quietSince = performance.now()
-      if (performance.now() - quietSince > QUIET_MS) return
-      arrived = arrivals.length
-      await sleep(50, undefined, { signal: this.#context.signal })
-      subject.assertNotCrashed()
-    }
-    this.#facts.failures.push(`the last process did not come to an end within ${FINAL_DEADLINE_MS} ms`)
-  }
-
   #unacknowledged(coverage: Coverage): number {
     return this.#facts.produced.filter(({ position }) => !coverage.covers(position)).length
-  }
-
-  #allStored(arrivals: readonly Arrival[]): boolean {
-    const stored = storedIdentities(arrivals)
-    return this.#facts.produced.every((record) => stored.has(identityOf(record)))
   }
 
   #start(pipeline: PipelineUnderTest, killAt: string | undefined): Promise<SubjectProcess> {

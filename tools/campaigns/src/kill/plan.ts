@@ -1,4 +1,5 @@
 import type { Size } from '../campaign.ts'
+import { shuffled } from '../ledger/shuffled.ts'
 import type { Window } from './windows.ts'
 
 /** One kill: where it is to land, and when. */
@@ -46,13 +47,6 @@ export function killPlan(kills: number, random: () => number, windows: readonly 
   }
   // Every third time a process dies before its first checkpoint: then more than one process shares a checkpoint.
   for (let round = 0; round < rounds; round++) for (const window of windows) add(window, round % 3 === 2 ? 0 : 1)
-  while (plans.length < kills) add('random', 0)
+  while (plans.length < kills) add('random', plans.length % 2)
   return shuffled(plans, random)
-}
-
-function shuffled<T>(items: readonly T[], random: () => number): readonly T[] {
-  return items
-    .map((item) => ({ item, place: random() }))
-    .toSorted((a, b) => a.place - b.place)
-    .map(({ item }) => item)
 }

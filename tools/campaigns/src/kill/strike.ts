@@ -92,5 +92,5 @@ export async function strike(
 }
 
 function isStruckFromHere(aim: KillPlan['aim']): boolean {
-  return aim !== 'random' && FAILPOINTS[aim] === undefined
+  return aim === 'random' || FAILPOINTS[aim] === undefined
 }

@@ -12,6 +12,12 @@ export interface SubjectOptions {
   readonly sabotage: string | undefined
   /** As in `checkpoint:settled@3`. */
   readonly killAt: string | undefined
+  /** Beside, and instead of, those of the pipeline. */
+  readonly settings?: object
+  /** Beside, and instead of, the variables that every subject gets. */
+  readonly env?: Readonly<Record<string, string>>
+  /** Of Node itself. */
+  readonly execArgv?: readonly string[]
 }
 
 /** One process of the subject. */
@@ -48,12 +54,13 @@ export class SubjectProcess implements AsyncDisposable {
       AWS_CONFIG_FILE: join(folder, 'no-aws-config'),
       AWS_SHARED_CREDENTIALS_FILE: join(folder, 'no-aws-credentials'),
       NODE_COMPILE_CACHE: join(folder, 'compile-cache'),
-      [SETTINGS_VARIABLE]: JSON.stringify(settings),
+      [SETTINGS_VARIABLE]: JSON.stringify({ ...settings, ...options.settings }),
       [FIGURES_VARIABLE]: figuresPath,
       ...(sabotage === undefined ? {} : { [SABOTAGE_VARIABLE]: sabotage }),
       ...(killAt === undefined ? {} : { [KILL_VARIABLE]: killAt }),
+      ...options.env,
     }
-    const child = await spawnNode(entry, [], { env })
+    const child = await spawnNode(entry, [], { env, execArgv: options.execArgv ?? [] })
     return new SubjectProcess(child, figuresPath, join(folder, `subject-${number}.log`))
   }
 
@@ -75,6 +82,11 @@ export class SubjectProcess implements AsyncDisposable {
     if (this.#exit !== undefined) return
     this.#killed = true
     this.#child.kill('SIGKILL')
+  }
+
+  /** Sends SIGTERM: the subject drains, and closes at the second. */
+  terminate(): void {
+    if (this.#exit === undefined) this.#child.kill('SIGTERM')
   }
 
   /** True when its end was ours: killed from here, or by itself at a failpoint. */

@@ -16,6 +16,8 @@ export interface Repeats {
   readonly coveredAfterLife: readonly number[]
   /** Arrivals within the life of the record's arrival before: no kill explains them. */
   readonly withinLife: number
+  /** Those by life. */
+  readonly within: readonly number[]
   /** Requests that held at least one repeat. */
   readonly requests: number
 }
@@ -37,7 +39,7 @@ export function attributeRepeats(
   const coveredAfterLife = lives.map(() => 0)
   const lastLife = new Map<string, number>()
   const requests = new Set<string>()
-  let withinLife = 0
+  const within = lives.map(() => 0)
   let life = 0
   for (const arrival of arrivals) {
     life = lifeAt(arrival.atNs, lives, life)
@@ -48,7 +50,7 @@ export function attributeRepeats(
     if (before === undefined) continue
     requests.add(arrival.requestId)
     if (before === life) {
-      withinLife++
+      within[life] = (within[life] ?? 0) + 1
       continue
     }
     afterLife[before] = (afterLife[before] ?? 0) + 1
@@ -57,7 +59,8 @@ export function attributeRepeats(
       coveredAfterLife[before] = (coveredAfterLife[before] ?? 0) + 1
     }
   }
-  return { afterLife, coveredAfterLife, withinLife, requests: requests.size }
+  const withinLife = within.reduce((sum, count) => sum + count, 0)
+  return { afterLife, coveredAfterLife, withinLife, within, requests: requests.size }
 }
 
 /** The last life that had begun to write. */

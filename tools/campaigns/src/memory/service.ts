@@ -18,15 +18,16 @@ export class MemoryService implements AsyncDisposable {
   readonly group: MemoryGroup = new MemoryGroup(this.log.splits.keys())
   readonly queue: MemoryQueue = new MemoryQueue(VISIBILITY_TIMEOUT_MS)
   readonly store: MemoryStore = new MemoryStore(this.writes)
+  /** What becomes of requests before they are looked at. */
+  fault: RequestFault = () => undefined
   readonly #server: MemoryServer
 
-  private constructor(serve: (handlers: Handlers) => MemoryServer) {
-    this.#server = serve(this.#handlers())
+  private constructor() {
+    this.#server = new MemoryServer(this.#handlers(), (path) => this.fault(path))
   }
 
-  /** @param fault - what becomes of requests before they are looked at. */
-  static async start(fault: RequestFault = () => undefined): Promise<MemoryService> {
-    const service = new MemoryService((handlers) => new MemoryServer(handlers, fault))
+  static async start(): Promise<MemoryService> {
+    const service = new MemoryService()
     await service.#server.listen()
     return service
   }

@@ -8,8 +8,17 @@ import { JOB, type MemorySettings, type MemoryShape } from './memory-settings.ts
 
 const CHECKPOINT_INTERVAL_MS = 120
 
+/** A pipeline over the memory service, for campaigns that act on the service. */
+export interface MemoryPipelineUnderTest extends PipelineUnderTest {
+  readonly service: MemoryService
+}
+
+export interface MemoryPipeline extends PipelineDefinition {
+  open(folder: string): Promise<MemoryPipelineUnderTest>
+}
+
 /** A log of splits; the subject's checkpoints keep the positions. */
-export const memoryPrefix: PipelineDefinition = {
+export const memoryPrefix: MemoryPipeline = {
   name: 'memory-prefix',
   summary: 'a log in memory, map, a store in memory; file checkpoints keep the positions',
   positionAuthority: 'checkpoint',
@@ -17,7 +26,7 @@ export const memoryPrefix: PipelineDefinition = {
 }
 
 /** A queue; each message is deleted when a checkpoint covers it. */
-export const memoryIndividual: PipelineDefinition = {
+export const memoryIndividual: MemoryPipeline = {
   name: 'memory-individual',
   summary: 'a queue in memory, map, a store in memory; messages are deleted one by one',
   positionAuthority: 'external',
@@ -25,14 +34,23 @@ export const memoryIndividual: PipelineDefinition = {
 }
 
 /** A log whose group keeps the positions. */
-export const memoryExternal: PipelineDefinition = {
+export const memoryExternal: MemoryPipeline = {
   name: 'memory-external',
   summary: 'a log in memory with a group, map, a store in memory; the group keeps the positions',
   positionAuthority: 'external',
   open: (folder) => open(folder, 'external'),
 }
 
-async function open(folder: string, shape: MemoryShape): Promise<PipelineUnderTest> {
+export const MEMORY_PIPELINES: readonly MemoryPipeline[] = [memoryPrefix, memoryIndividual, memoryExternal]
+
+/** @throws RangeError when the pipeline is not over the memory service. */
+export function openMemory(name: string, folder: string): Promise<MemoryPipelineUnderTest> {
+  const pipeline = MEMORY_PIPELINES.find((each) => each.name === name)
+  if (pipeline === undefined) throw new RangeError(`${name} is not a pipeline over the memory service`)
+  return pipeline.open(folder)
+}
+
+async function open(folder: string, shape: MemoryShape): Promise<MemoryPipelineUnderTest> {
   const stateFolder = join(folder, 'state')
   await mkdir(stateFolder)
   const service = await MemoryService.start()
@@ -48,6 +66,7 @@ async function open(folder: string, shape: MemoryShape): Promise<PipelineUnderTe
     },
   }
   return {
+    service,
     subject: { entry: new URL('memory.ts', import.meta.url), settings },
     gate: writes,
     produce: (records) => Promise.resolve(shape === 'individual' ? queue.produce(records) : log.produce(records)),

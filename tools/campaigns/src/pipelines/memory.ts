@@ -1,6 +1,14 @@
 // A subject: a source of the memory service to its store, as a user would run it, in a process that is killed. Started by the campaigns.
 import { flushCompileCache } from 'node:module'
-import { consoleLogger, drainOnSignals, fileCheckpoints, noRestart, stream, type Stream } from '@sluice/core'
+import {
+  consoleLogger,
+  fileCheckpoints,
+  fixedDelayRestart,
+  noRestart,
+  runToExit,
+  stream,
+  type Stream,
+} from '@sluice/core'
 import type { GeneratedRecord } from '../campaign.ts'
 import { MemoryClient } from '../memory/client.ts'
 import { MemoryGroupSource } from '../memory/group-source.ts'
@@ -10,10 +18,10 @@ import { MemoryStoreSink } from '../memory/store-sink.ts'
 import { armFaults } from '../subject/faults.ts'
 import { Observer } from '../subject/observer.ts'
 import { requireVariable, SETTINGS_VARIABLE } from '../subject/settings.ts'
-import { JOB, type MemorySettings } from './memory-settings.ts'
+import { DRAIN_DEADLINE_MS, JOB, type MemorySettings, RESTART_GRACE_MS } from './memory-settings.ts'
 
 const settings: MemorySettings = JSON.parse(requireVariable(SETTINGS_VARIABLE))
-const { endpoint, shape, stateFolder, checkpointIntervalMs } = settings
+const { endpoint, shape, stateFolder, checkpointIntervalMs, restartDelayMs } = settings
 const client = new MemoryClient(endpoint)
 
 function records(): Stream<GeneratedRecord> {
@@ -31,20 +39,21 @@ const job = records()
   .sinkTo(new MemoryStoreSink(client, () => observer?.write(0)))
   .start({
     name: JOB,
-    // A failure inside the process is not what is tested here: it ends the process, and the campaign says so.
-    restart: noRestart(),
+    // Where no failure inside the process is planned, one ends it, and the campaign says so.
+    restart:
+      restartDelayMs === undefined
+        ? noRestart()
+        : fixedDelayRestart({ attempts: Number.MAX_SAFE_INTEGER, delayMs: restartDelayMs }),
     checkpoints: {
       intervalMs: checkpointIntervalMs,
       // Where the service keeps the positions, no storage is needed.
       ...(shape === 'prefix' ? { storage: fileCheckpoints(stateFolder) } : {}),
     },
-    drainDeadlineMs: 4_000,
-    restartGraceMs: 1_000,
+    drainDeadlineMs: DRAIN_DEADLINE_MS,
+    restartGraceMs: RESTART_GRACE_MS,
     logger: consoleLogger({ level: 'warn' }),
   })
 observer = new Observer(job, 'memory')
 flushCompileCache()
-drainOnSignals(job)
-const end = await job.done
+await runToExit(job)
 observer.write(0)
-process.exitCode = end.unsettled === 0 ? 0 : 1

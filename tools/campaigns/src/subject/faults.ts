@@ -19,19 +19,21 @@ export function armFaults(observer: () => Observer | undefined): void {
   if (sabotage !== undefined) setFailpoint(`sabotage:${sabotage}`, () => true)
   const kill = process.env[KILL_VARIABLE]
   if (kill === undefined) return
-  const { failpoint, nth } = parseKill(kill)
+  const { failpoint, nth, signal } = parseKill(kill)
   const worthwhile = WORTHWHILE[failpoint] ?? ((): boolean => true)
   let hits = 0
+  let struck = false
   let firstHitAt: number | undefined
   setFailpoint(failpoint, () => {
     const writer = observer()
-    if (writer === undefined) return
+    if (writer === undefined || struck) return
     firstHitAt ??= performance.now()
     const patient = performance.now() - firstHitAt < PATIENCE_MS
     if (patient && !worthwhile(writer.write(0))) return
     hits++
     if (patient && hits < nth) return
+    struck = true
     writer.write(0, failpoint)
-    process.kill(process.pid, 'SIGKILL')
+    process.kill(process.pid, signal)
   })
 }

@@ -14,6 +14,7 @@ export class Observer {
   #ordinal = 0
   #covered = 0
   #advanced = 0
+  #diedAt = ''
 
   constructor(job: Job, sourceUid: string) {
     this.#job = job
@@ -33,9 +34,13 @@ export class Observer {
     this.write(1)
   }
 
-  /** @param emitting - records that are being emitted and that the job does not count yet. */
+  /**
+   * @param emitting - records that are being emitted and that the job does not count yet.
+   * @param diedAt - the failpoint at which the process is about to be struck; stays in the figures.
+   */
   write(emitting: number, diedAt = ''): Figures {
-    const { attempt, emitted, unsettled, repeatIfKilledNow, sinks, checkpoints } = this.#job.status()
+    if (diedAt !== '') this.#diedAt = diedAt
+    const { attempt, state, emitted, unsettled, repeatIfKilledNow, sinks, checkpoints } = this.#job.status()
     const covered = emitted - repeatIfKilledNow
     if (covered > this.#covered) this.#advanced++
     this.#covered = covered
@@ -45,6 +50,7 @@ export class Observer {
     const figures: Figures = {
       ordinal: ++this.#ordinal,
       attempt,
+      state,
       fetched: this.#fetched.value,
       emitted: emitted + emitting,
       unsettled: unsettled + emitting,
@@ -58,7 +64,7 @@ export class Observer {
       returned: total((writer) => writer.returned),
       abandoned: total((writer) => writer.abandoned),
       deadLettered: total((writer) => writer.deadLettered),
-      diedAt,
+      diedAt: this.#diedAt,
     }
     encodeFigures(figures, this.#buffer)
     writeSync(this.#fd, this.#buffer, 0, FIGURES_BYTES, 0)

@@ -2,7 +2,7 @@
 export const SETTINGS_VARIABLE = 'SLUICE_CAMPAIGN_SUBJECT'
 /** Where a subject writes its figures. */
 export const FIGURES_VARIABLE = 'SLUICE_CAMPAIGN_FIGURES'
-/** `checkpoint:settled@3`: the subject kills itself at the third hit of this failpoint. */
+/** `checkpoint:settled@3`: the subject kills itself at the third hit of this failpoint; with `=SIGTERM` behind it, it asks itself to end. */
 export const KILL_VARIABLE = 'SLUICE_CAMPAIGN_KILL'
 /** Name of the defect that the subject switches on. */
 export const SABOTAGE_VARIABLE = 'SLUICE_CAMPAIGN_SABOTAGE'
@@ -14,8 +14,12 @@ export function requireVariable(name: string): string {
   return value
 }
 
-export function parseKill(text: string): { readonly failpoint: string; readonly nth: number } {
-  const match = /^([a-z:-]+)@([1-9]\d{0,5})$/.exec(text)
+export function parseKill(text: string): {
+  readonly failpoint: string
+  readonly nth: number
+  readonly signal: 'SIGKILL' | 'SIGTERM'
+} {
+  const match = /^([a-z:-]+)@([1-9]\d{0,5})(=SIGTERM)?$/.exec(text)
   if (match === null) throw new Error(`${KILL_VARIABLE} must be like checkpoint:settled@3, got '${text}'`)
-  return { failpoint: match[1] ?? '', nth: Number(match[2]) }
+  return { failpoint: match[1] ?? '', nth: Number(match[2]), signal: match[3] === undefined ? 'SIGKILL' : 'SIGTERM' }
 }
