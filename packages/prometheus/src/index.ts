@@ -1,1 +1,32 @@
-export {}
+export type { BasicAuth, BearerToken } from './auth.ts'
+export { RemoteWriteClient, type SeriesDescription, type SeriesHandle } from './client.ts'
+export type { RemoteWriteClientOptions } from './client-options.ts'
+export { PROMETHEUS_METRICS } from './metrics.ts'
+export type {
+  BucketSpan,
+  Exemplar,
+  FloatHistogram,
+  IntHistogram,
+  Label,
+  Labels,
+  MetricMetadata,
+  MetricType,
+  NativeHistogram,
+  PrometheusRecord,
+  PrometheusTimeSeries,
+  Sample,
+  ValidationPolicy,
+} from './model.ts'
+export type {
+  ErrorHandlingBehaviorConfiguration,
+  OnErrorBehavior,
+  RemoteWriteOptions,
+  RetryConfiguration,
+  TlsOptions,
+  WireProtocol,
+} from './options.ts'
+export type { ConvertedSeries, ElementConverter, PrometheusSinkOptions, SeriesLike } from './options-sink.ts'
+export { InvalidSeriesError } from './problems.ts'
+export type { PrometheusRequestSigner } from './signer.ts'
+export { PrometheusSink } from './sink.ts'
+export { PrometheusTimeSeriesBuilder } from './time-series.ts'

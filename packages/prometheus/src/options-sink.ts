@@ -33,7 +33,7 @@ export interface PrometheusSinkOptions<In = SeriesLike> extends RemoteWriteOptio
   /** @default the values are series or flat records, or lists of them */
   readonly elementConverter?: ElementConverter<In>
   /**
-   * The tenant, sent in `tenantHeader`: one for all, or of each value. Each tenant has requests, lanes and a limiter of its own.
+   * The tenant, sent in `tenantHeader`: one for all, or of each value ('' for none). Each tenant has requests, lanes and a limiter of its own.
    *
    * @default none
    */
@@ -52,9 +52,14 @@ export interface ResolvedSinkOptions<In> extends ResolvedOptions {
 /** Of the sink, beside those of {@link RemoteWriteOptions}. */
 const SINK_OPTIONS = ['elementConverter', 'tenant', 'validation'] as const
 
-/** @throws SluiceError `SLUICE_OPTIONS_INVALID` with every problem. */
-export function resolveSinkOptions<In>(options: PrometheusSinkOptions<In>): ResolvedSinkOptions<In> {
-  const check = new OptionsCheck('PrometheusSink', options, [...REMOTE_WRITE_OPTIONS, ...SINK_OPTIONS])
+/**
+ * @param check - of the options that these are a part of. @default one of their own
+ * @throws SluiceError `SLUICE_OPTIONS_INVALID` with every problem.
+ */
+export function resolveSinkOptions<In>(
+  options: PrometheusSinkOptions<In>,
+  check: OptionsCheck = new OptionsCheck('PrometheusSink', options, [...REMOTE_WRITE_OPTIONS, ...SINK_OPTIONS]),
+): ResolvedSinkOptions<In> {
   if (typeof options !== 'object' || options === null) check.throwIfAny()
   const resolved = resolveRemoteWrite(check, options)
   check.function('elementConverter')

@@ -1,0 +1,82 @@
+import { type OpenSinkOptions, OptionsCheck } from '@sluice/core'
+import { REMOTE_WRITE_OPTIONS } from './options-resolve.ts'
+import {
+  type PrometheusSinkOptions,
+  type ResolvedSinkOptions,
+  resolveSinkOptions,
+  type SeriesLike,
+} from './options-sink.ts'
+import type { RemoteWriteOptions } from './options.ts'
+import type { Entry } from './series.ts'
+
+/** Options of {@link RemoteWriteClient}: those of the sink, and those of `openSink` of `@sluice/core`. */
+export interface RemoteWriteClientOptions
+  extends RemoteWriteOptions, OpenSinkOptions, Pick<PrometheusSinkOptions, 'validation'> {
+  /** The tenant, sent in `tenantHeader`. @default none */
+  readonly tenant?: string
+  /**
+   * Whether `close` ends each series that was written with a stale marker. The client then remembers all of them.
+   *
+   * @default false
+   */
+  readonly staleMarkersOnClose?: boolean
+}
+
+const SINK_OPTIONS: readonly string[] = [...REMOTE_WRITE_OPTIONS, 'tenant', 'validation']
+
+const OPEN_OPTIONS: readonly (keyof OpenSinkOptions)[] = [
+  'name',
+  'maxUnsettled',
+  'closeDeadlineMs',
+  'restart',
+  'restartGraceMs',
+  'logger',
+  'metrics',
+  'clock',
+  'random',
+  'deadLetters',
+  'deadLetterRetry',
+  'maxDeadLetterRatio',
+]
+
+/** What a client is made of. */
+export interface ClientSinkOptions {
+  readonly sink: ResolvedSinkOptions<SeriesLike | Entry>
+  readonly open: OpenSinkOptions
+  readonly staleMarkersOnClose: boolean
+}
+
+/** @throws SluiceError `SLUICE_OPTIONS_INVALID` with every problem. */
+export function clientOptions(options: RemoteWriteClientOptions): ClientSinkOptions {
+  const check = new OptionsCheck('RemoteWriteClient', options, [
+    ...SINK_OPTIONS,
+    ...OPEN_OPTIONS,
+    'staleMarkersOnClose',
+  ])
+  if (typeof options !== 'object' || options === null) check.throwIfAny()
+  check.boolean('staleMarkersOnClose')
+  if (typeof options.tenant === 'function') check.refuse('tenant', 'visible ASCII text')
+  // A series that is refused is worth a letter where letters are taken.
+  const sink = options.deadLetters === undefined ? options : refusing(options)
+  return {
+    sink: resolveSinkOptions<SeriesLike | Entry>(sink, check),
+    open: picked(options, OPEN_OPTIONS),
+    staleMarkersOnClose: options.staleMarkersOnClose ?? false,
+  }
+}
+
+function refusing(sink: RemoteWriteClientOptions): RemoteWriteClientOptions {
+  const name =
+    sink.errorHandlingBehaviourConfiguration === undefined
+      ? 'errorHandlingBehaviorConfiguration'
+      : 'errorHandlingBehaviourConfiguration'
+  const given = sink[name] ?? {}
+  const isSaid = given.onPrometheusNonRetriableError ?? given.onPrometheusNonRetryableError
+  return isSaid === undefined ? { ...sink, [name]: { ...given, onPrometheusNonRetriableError: 'FAIL' } } : sink
+}
+
+function picked(options: object, names: readonly string[]): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(
+    Object.entries(options).filter(([name, value]) => names.includes(name) && value !== undefined),
+  )
+}

@@ -1,0 +1,188 @@
+import { type Clock, type JobStatus, openSink, type OpenSink, type Sink, SPI_VERSION, systemClock } from '@sluice/core'
+import { clientOptions, type RemoteWriteClientOptions } from './client-options.ts'
+import type { Labels, MetricMetadata } from './model.ts'
+import type { SeriesLike } from './options-sink.ts'
+import { Entry, type Series } from './series.ts'
+import { LiveSeries, staleMarker } from './stale.ts'
+import { EntryFactory } from './writer-entries.ts'
+import { PrometheusSinkWriter } from './writer.ts'
+
+/** The labels of one series. */
+export interface SeriesDescription {
+  /** The metric name. */
+  readonly name: string
+  /** @default none */
+  readonly labels?: Labels
+  /** Sent with the series by remote write 2.0. */
+  readonly metadata?: MetricMetadata
+}
+
+/** One series of a {@link RemoteWriteClient}: its labels were looked at once, and are not looked at again. */
+export class SeriesHandle {
+  readonly #series: Series
+  readonly #push: (entry: Entry) => Promise<void> | undefined
+
+  /** @internal use {@link RemoteWriteClient.series} */
+  constructor(series: Series, push: (entry: Entry) => Promise<void> | undefined) {
+    this.#series = series
+    this.#push = push
+  }
+
+  /** @internal */
+  get series(): Series {
+    return this.#series
+  }
+
+  /**
+   * Takes one sample. Those of a series must come in the order of their timestamps.
+   *
+   * @param timestampMs - milliseconds since 1970, an integer. @default now
+   * @returns undefined while there is room; otherwise await it before the next sample.
+   * @throws TypeError for a value or a timestamp that is not what it should be.
+   */
+  add(value: number, timestampMs: number = Date.now()): Promise<void> | undefined {
+    if (typeof value !== 'number') throw new TypeError(`a value must be a number, got ${typeof value}`)
+    return this.#push(new Entry(this.#series, value, checkedTimestamp(timestampMs), 0, false, undefined))
+  }
+}
+
+/**
+ * Writes samples to a receiver of remote write, without a job: batches, order, repeats, isolation, dead letters and metrics are those
+ * of {@link PrometheusSink}.
+ *
+ * A series that the receiver refuses goes to `deadLetters`; without them `errorHandlingBehaviorConfiguration` counts: by default it is
+ * dropped, counted and logged.
+ *
+ * @throws SluiceError `SLUICE_OPTIONS_INVALID` with every problem of the options.
+ * @example
+ * ```ts
+ * await using client = new RemoteWriteClient({ prometheusRemoteWriteUrl: 'http://localhost:9090/api/v1/write' })
+ * const idle = client.series({ name: 'cpu_seconds_total', labels: { mode: 'idle' } })
+ * await idle.add(12.5)
+ * await client.write({ name: 'up', labels: { instance: 'a:9100' }, value: 1, timestamp: Date.now() })
+ * await client.flush() // from here on they are stored
+ * ```
+ */
+export class RemoteWriteClient implements AsyncDisposable {
+  /** Resolves when the client was closed with everything settled; rejects with what ended it otherwise. */
+  readonly done: Promise<void>
+  readonly #factory: EntryFactory<SeriesLike | Entry>
+  readonly #open: OpenSink<SeriesLike | Entry>
+  readonly #clock: Clock
+  readonly #closeDeadlineMs: number
+  readonly #live: LiveSeries | undefined
+  #closing: Promise<void> | undefined
+
+  constructor(options: RemoteWriteClientOptions) {
+    const { sink: resolved, open, staleMarkersOnClose } = clientOptions(options)
+    const live = staleMarkersOnClose ? new LiveSeries() : undefined
+    const factory = new EntryFactory<SeriesLike | Entry>(resolved, live && ((entry) => live.saw(entry)))
+    const sink: Sink<SeriesLike | Entry> = {
+      spiVersion: SPI_VERSION,
+      uid: resolved.uid,
+      repeats: 'idempotent',
+      createWriter: (context) => new PrometheusSinkWriter(context, resolved, factory),
+    }
+    this.#live = live
+    this.#factory = factory
+    this.#clock = open.clock ?? systemClock
+    this.#closeDeadlineMs = open.closeDeadlineMs ?? DEFAULT_CLOSE_DEADLINE_MS
+    this.#open = openSink(sink, open)
+    this.done = this.#open.done
+  }
+
+  /**
+   * A handle for samples of one series. Ask once and keep it: what it saves is the look-up.
+   *
+   * @throws InvalidSeriesError with everything that is wrong with the labels.
+   */
+  series({ name, labels, metadata }: SeriesDescription): SeriesHandle {
+    return new SeriesHandle(this.#factory.series(name, labels, metadata), (entry) => this.#open.write(entry))
+  }
+
+  /**
+   * Takes series or flat records, one or a list. Whether they were stored, {@link RemoteWriteClient.flush} tells. Do not change them afterwards.
+   *
+   * @returns undefined while there is room; otherwise await it before the next ones. It rejects when the client has failed or was closed.
+   */
+  write(given: SeriesLike | readonly SeriesLike[]): Promise<void> | undefined {
+    let full: Promise<void> | undefined
+    for (const each of isList(given) ? given : [given]) full = this.#open.write(each)
+    return full
+  }
+
+  /**
+   * Tells that a series has ended: a receiver would otherwise show its last value for five minutes more.
+   *
+   * @param timestampMs - milliseconds since 1970, later than its last sample. @default now
+   * @throws InvalidSeriesError, TypeError for labels or a timestamp that are not what they should be.
+   */
+  markStale(
+    target: SeriesHandle | SeriesDescription,
+    timestampMs: number = this.#clock.wallNow(),
+  ): Promise<void> | undefined {
+    const series = target instanceof SeriesHandle ? target.series : this.#factory.series(target.name, target.labels)
+    return this.#open.write(staleMarker(series, checkedTimestamp(timestampMs)))
+  }
+
+  /**
+   * Sends partial batches now. Resolves when everything taken before has its outcome.
+   *
+   * @throws SluiceError what ended the client.
+   */
+  flush(): Promise<void> {
+    return this.#open.flush()
+  }
+
+  /**
+   * Writes what was taken, with a stale marker for each series where `staleMarkersOnClose` is true, and ends. Idempotent.
+   *
+   * @throws SluiceError what ended the client; `SLUICE_DEADLINE_EXCEEDED` when `closeDeadlineMs` was not enough.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  /** Ends at once: what has no outcome is given up, and may or may not have been stored. Never rejects. */
+  abort(): Promise<void> {
+    return this.#open.abort()
+  }
+
+  status(): JobStatus {
+    return this.#open.status()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  async #close(): Promise<void> {
+    if (this.#live !== undefined) await this.#endSeries(this.#live)
+    await this.#open.close()
+  }
+
+  /** What fails here makes the close fail too, which tells why. */
+  async #endSeries(live: LiveSeries): Promise<void> {
+    const { promise: expired, resolve } = Promise.withResolvers<void>()
+    const expiry = this.#clock.after(this.#closeDeadlineMs, resolve)
+    // Before it what was taken last may not have been looked at.
+    await Promise.race([this.#open.flush().catch(() => undefined), expired])
+    for (const marker of live.markers(this.#clock.wallNow())) {
+      const room = this.#open.write(marker)
+      if (room !== undefined) await Promise.race([room.catch(() => undefined), expired])
+    }
+    expiry.cancel()
+  }
+}
+
+const DEFAULT_CLOSE_DEADLINE_MS = 30_000
+
+function checkedTimestamp(timestampMs: number): number {
+  if (Number.isSafeInteger(timestampMs)) return timestampMs
+  throw new TypeError(`a timestamp must be an integer, milliseconds since 1970, got ${String(timestampMs)}`)
+}
+
+function isList(given: SeriesLike | readonly SeriesLike[]): given is readonly SeriesLike[] {
+  return Array.isArray(given)
+}

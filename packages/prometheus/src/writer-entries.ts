@@ -1,0 +1,104 @@
+import { emitTimeSeries, recordEntry } from './entries.ts'
+import type { Labels, MetricMetadata, PrometheusRecord } from './model.ts'
+import type { ResolvedSinkOptions } from './options-sink.ts'
+import { isHeaderValue } from './options-transport.ts'
+import { SeriesTable } from './series-table.ts'
+import { Entry, type Series } from './series.ts'
+
+/** Bytes of a sample as it is sent: tags, the value, the time, and the series' share of lengths, about. */
+const SAMPLE_BYTES = 20
+/** Of a native histogram or an exemplar, about. */
+const PART_BYTES = 150
+
+/** Makes entries of values, and remembers the series that they belong to: for all writers of one sink. */
+export class EntryFactory<In> {
+  readonly #options: ResolvedSinkOptions<In>
+  readonly #table: SeriesTable
+  readonly #onEntry: ((entry: Entry) => void) | undefined
+
+  /** @param onEntry - told about each entry that is made. */
+  constructor(options: ResolvedSinkOptions<In>, onEntry?: (entry: Entry) => void) {
+    const { validation, protocol } = options
+    this.#options = options
+    this.#table = new SeriesTable({ validation, protocol: protocol === '1.0' ? '1.0' : '2.0' })
+    this.#onEntry = onEntry
+  }
+
+  /** @throws InvalidSeriesError with everything that is wrong with the labels. */
+  series(name: string, labels: Labels | undefined, metadata?: MetricMetadata): Series {
+    return this.#table.series(name, labels, metadata)
+  }
+
+  /** @throws what the converter throws; InvalidSeriesError, TypeError for what is no series. */
+  convert(value: In, emit: (entry: Entry) => void): void {
+    const { elementConverter, tenant } = this.#options
+    const converted: unknown = elementConverter === undefined ? value : elementConverter(value)
+    if (typeof tenant !== 'string') {
+      const of = checkedTenant(tenant(value))
+      this.#each(converted, (entry) => {
+        entry.tenant = of
+        emit(entry)
+      })
+    } else this.#each(converted, emit)
+  }
+
+  #each(converted: unknown, emit: (entry: Entry) => void): void {
+    if (converted === undefined) return
+    if (Array.isArray(converted)) for (const each of converted) this.#one(each, emit)
+    else this.#one(converted, emit)
+  }
+
+  #one(given: unknown, emit: (entry: Entry) => void): void {
+    if (typeof given !== 'object' || given === null) {
+      throw new TypeError(`elementConverter must give series or records, got ${given === null ? 'null' : typeof given}`)
+    }
+    const onEntry = this.#onEntry
+    const handOver =
+      onEntry === undefined
+        ? emit
+        : (entry: Entry): void => {
+            onEntry(entry)
+            emit(entry)
+          }
+    if (given instanceof Entry) handOver(given)
+    else if (isRecord(given)) handOver(recordEntry(this.#table, given))
+    else if ('then' in given) throw new TypeError('elementConverter must be synchronous: use mapAsync for look-ups')
+    else emitTimeSeries(this.#table, given, this.#options.maxRecordSizeInSamples, handOver)
+  }
+}
+
+/** Bytes that an entry adds to a request before compression, about: those of its labels are exact. */
+export function sizeOf({ series, parts }: Entry): number {
+  const labels = series.block.byteLength
+  if (parts === undefined) return labels + SAMPLE_BYTES
+  return labels + parts.samples.length * SAMPLE_BYTES + (parts.histograms.length + parts.exemplars.length) * PART_BYTES
+}
+
+/** An entry for people, and for dead letters: it can be written again. */
+export function entryShown({ series, value, timestamp, startTimestamp, stale, parts }: Entry): object {
+  const { metadata } = series
+  const only = {
+    value,
+    timestamp,
+    ...(startTimestamp === 0 ? {} : { startTimestamp }),
+    ...(stale ? { stale } : {}),
+  }
+  return {
+    labels: Object.fromEntries(series.labels.map((label) => [label.name, label.value])),
+    samples: parts === undefined ? [only] : parts.samples,
+    ...(parts === undefined || parts.histograms.length === 0 ? {} : { histograms: parts.histograms }),
+    ...(parts === undefined || parts.exemplars.length === 0 ? {} : { exemplars: parts.exemplars }),
+    ...(metadata === undefined ? {} : { metadata }),
+  }
+}
+
+function isRecord(given: object): given is PrometheusRecord {
+  return Reflect.get(given, 'name') !== undefined || Reflect.get(given, 'timestamp') !== undefined
+}
+
+function checkedTenant(tenant: unknown): string {
+  if (typeof tenant === 'string' && (tenant === '' || isHeaderValue(tenant))) return tenant
+  throw new TypeError(
+    `tenant must give visible ASCII text, got ${typeof tenant === 'string' ? 'other text' : typeof tenant}`,
+  )
+}

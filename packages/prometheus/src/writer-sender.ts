@@ -1,0 +1,136 @@
+import type { Clock } from '@sluice/core'
+import { classifyAnswer, classifyError, type SentRequest, type WriteVerdict } from './classify.ts'
+import { type Compressor, createCompressor } from './compress.ts'
+import { createEncoder, type RemoteWriteEncoder } from './encode.ts'
+import type { FailureLog } from './errors-log.ts'
+import type { SinkMetrics } from './metrics.ts'
+import { Negotiation } from './negotiation.ts'
+import type { ResolvedSinkOptions } from './options-sink.ts'
+import type { WireProtocol } from './options.ts'
+import type { Entry } from './series.ts'
+import type { Transport } from './transport.ts'
+
+const PROTOCOL_HEADERS: Readonly<Record<WireProtocol, Readonly<Record<string, string>>>> = {
+  '1.0': {
+    'content-encoding': 'snappy',
+    'content-type': 'application/x-protobuf',
+    'x-prometheus-remote-write-version': '0.1.0',
+  },
+  '2.0': {
+    'content-encoding': 'snappy',
+    'content-type': 'application/x-protobuf;proto=io.prometheus.write.v2.Request',
+    'x-prometheus-remote-write-version': '2.0.0',
+  },
+}
+
+type SenderOptions = Pick<
+  ResolvedSinkOptions<never>,
+  'protocol' | 'validation' | 'shownUrl' | 'headers' | 'tenantHeader'
+>
+
+export interface SenderPlan {
+  readonly options: SenderOptions
+  /** Of every request, unless its entries name one. */
+  readonly tenant: string
+  readonly transport: Transport
+  readonly metrics: SinkMetrics
+  readonly log: FailureLog
+  readonly clock: Clock
+}
+
+/** Sends entries as one request, in the version of the protocol that their destination takes. */
+export class RequestSender {
+  readonly #plan: SenderPlan
+  readonly #negotiation: Negotiation
+  readonly #compress: Compressor = createCompressor()
+  readonly #encoders: Partial<Record<WireProtocol, RemoteWriteEncoder>> = {}
+
+  constructor(plan: SenderPlan) {
+    this.#plan = plan
+    this.#negotiation = new Negotiation(plan.options.protocol)
+  }
+
+  /** One try, or two where the first finds out that the destination does not take 2.0. Never rejects. */
+  async send(entries: readonly Entry[], destination: string, signal: AbortSignal): Promise<WriteVerdict> {
+    const { protocol, settled } = this.#negotiation.of(destination)
+    const first = await this.#once(entries, protocol, destination, signal)
+    if (protocol === '1.0' || !this.#negotiation.mayFallBack) return first
+    if (first.kind === 'written') {
+      this.#negotiation.settle(destination, '2.0')
+      return first
+    }
+    const unread = first.kind === 'unsupported' || first.kind === 'unconfirmed'
+    // Receivers of 1.x may answer 400 where 415 is meant.
+    if (!unread && (settled || first.status !== 400)) return first
+    const second = await this.#once(entries, '1.0', destination, signal)
+    if (second.kind === 'written' || (unread && second.kind !== 'unsupported')) {
+      if (this.#negotiation.settle(destination, '1.0')) {
+        this.#plan.metrics.counters.numProtocolFallbacks.value++
+        this.#plan.log.fellBack(first.reason, destination)
+      }
+    }
+    return first.kind === 'unconfirmed' ? { ...second, uncertain: true } : second
+  }
+
+  /** Sends an empty request; true when it was taken. */
+  async probe(destination: string, signal: AbortSignal): Promise<boolean> {
+    const { protocol } = this.#negotiation.of(destination)
+    const { kind } = await this.#once([], protocol, destination, signal)
+    return kind === 'written' || kind === 'unconfirmed'
+  }
+
+  async #once(
+    entries: readonly Entry[],
+    protocol: WireProtocol,
+    destination: string,
+    signal: AbortSignal,
+  ): Promise<WriteVerdict> {
+    const { options, transport, clock, metrics } = this.#plan
+    const { shownUrl, headers, tenantHeader } = options
+    const tenant = destination === '' ? this.#plan.tenant : destination
+    const encoder = (this.#encoders[protocol] ??= createEncoder(protocol, options))
+    const encoded = encoder.encode(entries)
+    const uncompressedBytes = encoded.byteLength
+    const body = this.#compress(encoded)
+    const { samples, histograms, exemplars } = countsOf(entries)
+    const sent: SentRequest = { protocol, shownUrl, samples, histograms }
+    let verdict: WriteVerdict
+    try {
+      const answer = await transport.post({
+        body,
+        headers: {
+          ...headers,
+          ...PROTOCOL_HEADERS[protocol],
+          ...(tenant === '' ? {} : { [tenantHeader]: tenant }),
+        },
+        signal,
+      })
+      verdict = classifyAnswer(answer, sent, clock.wallNow())
+    } catch (error) {
+      verdict = classifyError(error, shownUrl, (text) => transport.shown(text))
+    }
+    if (verdict.kind === 'written' && entries.length > 0) {
+      const { counters } = metrics
+      counters.numSamplesOut.value += verdict.written?.samples ?? samples
+      counters.numHistogramsOut.value += verdict.written?.histograms ?? histograms
+      counters.numExemplarsOut.value += exemplars
+      counters.numWriteRequestsOut.value++
+      counters.numCompressedBytesOut.value += body.byteLength
+      counters.numUncompressedBytesOut.value += uncompressedBytes
+    }
+    return verdict
+  }
+}
+
+function countsOf(entries: readonly Entry[]): { samples: number; histograms: number; exemplars: number } {
+  const counts = { samples: 0, histograms: 0, exemplars: 0 }
+  for (const { parts } of entries) {
+    if (parts === undefined) counts.samples++
+    else {
+      counts.samples += parts.samples.length
+      counts.histograms += parts.histograms.length
+      counts.exemplars += parts.exemplars.length
+    }
+  }
+  return counts
+}

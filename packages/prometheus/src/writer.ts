@@ -1,0 +1,347 @@
+import {
+  ALL_WRITTEN,
+  AsyncSinkWriter,
+  type Batch,
+  type EntryOutcome,
+  type Reason,
+  type SinkContext,
+  SluiceError,
+  type SubmitContext,
+  type SubmitOutcome,
+} from '@sluice/core'
+import type { WriteVerdict } from './classify.ts'
+import { FailureLog, type Held } from './errors-log.ts'
+import { retriesExhausted, unsigned } from './errors.ts'
+import { SinkMetrics } from './metrics.ts'
+import type { ResolvedSinkOptions } from './options-sink.ts'
+import { sliceEntry } from './entries.ts'
+import type { Entry } from './series.ts'
+import { Transport } from './transport.ts'
+import { type EntryFactory, sizeOf } from './writer-entries.ts'
+import { halvedEntry, type PartsProgress, sendParts } from './writer-parts.ts'
+import { RequestSender } from './writer-sender.ts'
+import { ServerErrorRule, type ServerErrors } from './writer-server-errors.ts'
+
+/** What is remembered of an entry that was not written at once. */
+interface EntryState {
+  /** Failed tries that may be repeated, and how the last one failed. */
+  tries: number
+  last: WriteVerdict | undefined
+  /** A try of it may have been applied. */
+  uncertain: boolean
+  readonly serverErrors: ServerErrors
+  /** Requests left for finding culprits, shared by all entries of one refused request. */
+  isolation: { left: number } | undefined
+  parts: PartsProgress | undefined
+}
+
+/** A request that was not written. */
+interface Failed {
+  readonly batch: Batch<Entry>
+  readonly context: SubmitContext
+  readonly verdict: WriteVerdict
+}
+
+const POLICY = 'errorHandlingBehaviorConfiguration'
+
+/** Writes batches of series by remote write and gives each entry its outcome: by the status of the answer, never by its words. */
+export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
+  protected override readonly answers = 'request'
+  /** Only where values name their tenants: for a single destination nothing is asked. */
+  protected override readonly destination?: (entry: Entry) => string
+  readonly #factory: EntryFactory<In>
+  readonly #options: ResolvedSinkOptions<In>
+  readonly #transport: Transport
+  readonly #sender: RequestSender
+  readonly #metrics: SinkMetrics
+  readonly #log: FailureLog
+  readonly #rule: ServerErrorRule
+  readonly #states = new WeakMap<Entry, EntryState>()
+
+  constructor(context: SinkContext, options: ResolvedSinkOptions<In>, factory: EntryFactory<In>) {
+    super(context, options.engine)
+    if (typeof options.tenant !== 'string') this.destination = ({ tenant }) => tenant
+    this.#options = options
+    this.#factory = factory
+    this.#transport = new Transport(options.transport)
+    this.#metrics = new SinkMetrics(context.metrics, options.metricGroupName)
+    this.#log = new FailureLog(context.logger, options.shownUrl)
+    this.#rule = new ServerErrorRule(options.isolateAfterServerErrors, context.clock)
+    this.#sender = new RequestSender({
+      options,
+      tenant: typeof options.tenant === 'string' ? options.tenant : '',
+      transport: this.#transport,
+      metrics: this.#metrics,
+      log: this.#log,
+      clock: context.clock,
+    })
+  }
+
+  override async close(deadlineMs: number): Promise<void> {
+    try {
+      await super.close(deadlineMs)
+    } finally {
+      await this.#transport.close()
+    }
+  }
+
+  protected convert(value: In, emit: (entry: Entry) => void): void {
+    this.#factory.convert(value, emit)
+  }
+
+  protected override orderKey({ series }: Entry): number {
+    return series.orderKey
+  }
+
+  protected override weight({ size }: Entry): number {
+    return size
+  }
+
+  protected override sizeInBytes(entry: Entry): number {
+    return sizeOf(entry)
+  }
+
+  protected async submit(batch: Batch<Entry>, context: SubmitContext): Promise<SubmitOutcome> {
+    const { entries, destination } = batch
+    if (context.attempt > 1 || batch.trigger === 'isolate') {
+      const before = this.#resume(batch, context)
+      if (before !== undefined) return await before
+    }
+    const verdict = await this.#send(entries, destination, context.signal)
+    if (verdict.kind === 'written') return ALL_WRITTEN
+    return await this.#failed({ batch, context, verdict })
+  }
+
+  async #send(entries: readonly Entry[], destination: string, signal: AbortSignal): Promise<WriteVerdict> {
+    const verdict = await this.#sender.send(entries, destination, signal)
+    if (verdict.kind === 'written') this.#rule.written(destination)
+    return verdict
+  }
+
+  /** What is to be done with entries that failed before; undefined: to be sent as they are. */
+  #resume(batch: Batch<Entry>, context: SubmitContext): SubmitOutcome | Promise<SubmitOutcome> | undefined {
+    const { entries } = batch
+    for (const entry of entries) {
+      const state = this.#states.get(entry)
+      if (state === undefined) continue
+      if (state.last !== undefined && state.tries > this.#options.maxRetryCount) {
+        // The engine gave up the request before its last failure could be told.
+        return this.#exhausted({ batch, context, verdict: state.last })
+      }
+      if (state.parts === undefined) continue
+      if (entries.length > 1) return { isolate: state.parts.reason }
+      return this.#sendParts(entry, state.parts, batch, context)
+    }
+    return undefined
+  }
+
+  #failed(failed: Failed): SubmitOutcome | Promise<SubmitOutcome> {
+    const { verdict, batch, context } = failed
+    if (verdict.uncertain === true) for (const entry of batch.entries) this.#stateOf(entry).uncertain = true
+    if (isClosing(context)) return verdict.outcome
+    switch (verdict.kind) {
+      case 'serverError':
+        return this.#serverError(failed)
+      case 'busy':
+      case 'cut':
+      case 'unreachable':
+      case 'unsigned':
+        return this.#again(failed)
+      case 'tooLarge':
+        return batch.entries.length > 1 ? verdict.outcome : this.#alone(failed)
+      case 'refused':
+        return batch.entries.length > 1 ? this.#isolate(failed) : this.#alone(failed)
+      case 'unsupported':
+      case 'unconfirmed':
+      case 'caller':
+      case 'written':
+        break
+    }
+    this.#metrics.counters.numWriteRequestsPermanentlyFailed.value++
+    return verdict.outcome
+  }
+
+  async #serverError(failed: Failed): Promise<SubmitOutcome> {
+    const { batch, context, verdict } = failed
+    const { entries, destination } = batch
+    const [oldest] = entries
+    if (oldest === undefined) return verdict.outcome
+    const { serverErrors } = this.#stateOf(oldest)
+    const probe = (): Promise<boolean> => this.#sender.probe(destination, context.signal)
+    if (!(await this.#rule.isAtFault(destination, serverErrors, entries.length === 1, probe))) {
+      return this.#again(failed)
+    }
+    const message = `${verdict.reason.message} (${serverErrors.count} times, while the receiver takes other requests: isolateAfterServerErrors)`
+    const refused: Failed = { ...failed, verdict: { ...verdict, reason: { ...verdict.reason, message } } }
+    return entries.length > 1 ? this.#isolate(refused) : this.#alone(refused)
+  }
+
+  /** The same again, as far as there are tries. */
+  #again(failed: Failed): SubmitOutcome {
+    const { batch, verdict, context } = failed
+    let tries = 0
+    for (const entry of batch.entries) {
+      const state = this.#stateOf(entry)
+      state.tries++
+      state.last = verdict
+      // An outage says nothing of what the entry holds.
+      if (verdict.kind !== 'serverError') state.serverErrors.count = 0
+      tries = Math.max(tries, state.tries)
+    }
+    if (tries > this.#options.maxRetryCount) return this.#exhausted(failed)
+    this.#metrics.counters.numWriteRequestsRetries.value++
+    this.#log.retried(verdict.reason, heldBy(batch.entries), batch.destination, context.attempt, optionFor(verdict))
+    return verdict.outcome
+  }
+
+  /** At least one entry of the request has no try left. */
+  #exhausted({ batch, verdict }: Failed): SubmitOutcome {
+    const { maxRetryCount, policy, shownUrl } = this.#options
+    const { entries, destination } = batch
+    const { reason } = verdict
+    const isIo = verdict.kind === 'cut' || verdict.kind === 'unreachable'
+    const option = isIo ? 'onHttpClientIOFail' : 'onMaxRetryExceeded'
+    this.#metrics.counters.numWriteRequestsPermanentlyFailed.value++
+    if (verdict.kind === 'unsigned') return { fail: unsigned(reason, shownUrl, maxRetryCount + 1) }
+    if (policy[option] === 'FAIL') {
+      return { fail: retriesExhausted(reason, shownUrl, maxRetryCount + 1, `${POLICY}.${option}`) }
+    }
+    const dropped = entries.filter((entry) => this.#stateOf(entry).tries > maxRetryCount)
+    const held = heldBy(dropped)
+    this.#metrics.dropped(isIo ? 'io' : 'retryLimit', held.samples)
+    this.#log.dropped(reason, held, destination, `${POLICY}.${option}`)
+    const spent = { ...reason, code: 'retriesExhausted' }
+    const gone = new Set(dropped)
+    return {
+      entries: entries.map((entry): EntryOutcome =>
+        gone.has(entry) ? { kind: 'dropped', reason: spent } : { kind: 'retry', reason },
+      ),
+    }
+  }
+
+  /** Core halves the request until the culprits stand alone, or the budget is spent. */
+  #isolate(failed: Failed): SubmitOutcome {
+    const { batch, verdict } = failed
+    const { entries, destination, trigger } = batch
+    const [first] = entries
+    let budget = trigger === 'isolate' && first !== undefined ? this.#states.get(first)?.isolation : undefined
+    if (budget === undefined) {
+      budget = { left: this.#isolationBudget(failed) }
+      for (const entry of entries) this.#stateOf(entry).isolation = budget
+      this.#log.isolated(verdict.reason, heldBy(entries), destination)
+    }
+    if (budget.left < 2) {
+      return this.#giveUp(failed, { ...verdict.reason, code: 'isolationBudget' }, heldBy(entries))
+    }
+    budget.left -= 2
+    return { isolate: verdict.reason }
+  }
+
+  /** All of a request full of repeats may be refused, for no fault of their own: then each may be asked for alone. */
+  #isolationBudget(failed: Failed): number {
+    const { maxIsolationRequests } = this.#options
+    return this.#isSuspect(failed)
+      ? Math.max(maxIsolationRequests, 2 * failed.batch.entries.length - 2)
+      : maxIsolationRequests
+  }
+
+  /** An entry was refused alone. */
+  #alone(failed: Failed): SubmitOutcome | Promise<SubmitOutcome> {
+    const { batch, context, verdict } = failed
+    const [entry] = batch.entries
+    if (entry === undefined) return verdict.outcome
+    const samples = entry.size
+    // Of samples that may be repeats the receiver refuses those up to the newest that it has, and would take the rest.
+    const divides = verdict.kind === 'tooLarge' || (verdict.kind === 'refused' && this.#isSuspect(failed))
+    if (!divides || samples < 2) return this.#giveUp(failed, verdict.reason, heldBy(batch.entries))
+    const parts = halvedEntry(samples, verdict.reason)
+    this.#stateOf(entry).parts = parts
+    return this.#sendParts(entry, parts, batch, context)
+  }
+
+  async #sendParts(
+    entry: Entry,
+    parts: PartsProgress,
+    batch: Batch<Entry>,
+    context: SubmitContext,
+  ): Promise<SubmitOutcome> {
+    const { clock } = this.context
+    // The request as a whole has a deadline; what is left at half of it is sent by the next.
+    const until = clock.now() + this.limits.requestTimeoutMs / 2
+    const ended = await sendParts(
+      parts,
+      ({ from, to }) => this.#send([sliceEntry(entry, from, to)], batch.destination, context.signal),
+      () => clock.now() < until,
+    )
+    if (ended === 'later') {
+      const message = `${parts.written} samples of a series were written one part after the other; the rest follows`
+      return { retryAll: { code: 'inParts', message }, slowDown: false }
+    }
+    if (ended !== undefined) return await this.#failed({ batch, context, verdict: ended })
+    if (parts.refused === 0) return ALL_WRITTEN
+    const message = `${parts.refused} of ${parts.refused + parts.written} samples of a series: ${parts.reason.message}`
+    const failed: Failed = { batch, context, verdict: { kind: 'refused', reason: parts.reason, outcome: ALL_WRITTEN } }
+    return this.#giveUp(failed, { ...parts.reason, message }, { series: 1, samples: parts.refused })
+  }
+
+  /** The receiver refuses all entries of the request for themselves: what becomes of them is the policy's to say. */
+  #giveUp(failed: Failed, reason: Reason, held: Held): SubmitOutcome {
+    const { batch, verdict, context } = failed
+    const { entries, destination } = batch
+    this.#metrics.counters.numWriteRequestsPermanentlyFailed.value++
+    const fails = this.#options.policy.onPrometheusNonRetriableError === 'FAIL'
+    // Nobody knows whether a request without an answer was applied: who wants to hear of every refusal hears of this one too.
+    const isRepeat = fails ? context.replaySuspect : this.#isSuspect(failed)
+    if (verdict.kind !== 'tooLarge' && isRepeat) {
+      const repeated = { ...reason, code: 'refusedOnReplay' }
+      this.#metrics.dropped('replay', held.samples)
+      this.#log.dropped(repeated, held, destination, 'checkpoints.intervalMs')
+      return { entries: entries.map(() => ({ kind: 'dropped', reason: repeated })) }
+    }
+    if (fails) {
+      this.#log.refused(reason, held, destination)
+      return { entries: entries.map(() => ({ kind: 'refuse', reason })) }
+    }
+    this.#metrics.dropped('refused', held.samples)
+    this.#log.dropped(reason, held, destination, `${POLICY}.onPrometheusNonRetriableError`)
+    return { entries: entries.map(() => ({ kind: 'dropped', reason })) }
+  }
+
+  /** True when the receiver may hold some of it already, so that it may refuse it for that alone. */
+  #isSuspect({ batch, context }: Failed): boolean {
+    return context.replaySuspect || batch.entries.some((entry) => this.#states.get(entry)?.uncertain === true)
+  }
+
+  #stateOf(entry: Entry): EntryState {
+    const known = this.#states.get(entry)
+    if (known !== undefined) return known
+    const state: EntryState = {
+      tries: 0,
+      last: undefined,
+      uncertain: false,
+      serverErrors: { count: 0, lastAt: Number.NEGATIVE_INFINITY },
+      isolation: undefined,
+      parts: undefined,
+    }
+    this.#states.set(entry, state)
+    return state
+  }
+}
+
+function heldBy(entries: readonly Entry[]): Held {
+  return { series: entries.length, samples: entries.reduce((sum, { size }) => sum + size, 0) }
+}
+
+/** A writer that closes repeats nothing: the next attempt of the job does. */
+function isClosing({ signal }: SubmitContext): boolean {
+  const reason: unknown = signal.aborted ? signal.reason : undefined
+  return SluiceError.isInstance(reason) && reason.code === 'SLUICE_CLOSED'
+}
+
+/** What to turn when this goes on. */
+function optionFor({ kind, status }: WriteVerdict): string {
+  if (kind === 'unsigned') return 'requestSigner'
+  if (kind === 'unreachable') return 'prometheusRemoteWriteUrl'
+  if (kind === 'cut') return 'socketTimeoutMs'
+  return status === 429 ? 'maxInFlightRequests' : 'retryConfiguration.maxRetryCount'
+}
