@@ -1,0 +1,142 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { Command, Received } from './receiver.ts'
+import { linesOf, record, records, WriterStand } from './writer-stand.ts'
+
+let stand: WriterStand
+
+beforeEach(async () => {
+  stand = await WriterStand.start()
+})
+
+afterEach(async () => {
+  await stand[Symbol.asyncDispose]()
+})
+
+function isV2({ headers }: Received): boolean {
+  return headers['content-type'] === 'application/x-protobuf;proto=io.prometheus.write.v2.Request'
+}
+
+/** The versions of the requests, in order. */
+function versions(): string {
+  return stand.receiver.received.map(({ headers }) => `${headers['x-prometheus-remote-write-version']}`).join(' ')
+}
+
+/** Says that it wrote all. */
+function confirmed(request: Received): Command {
+  const samples = linesOf(request).length
+  return { status: 204, headers: { 'X-Prometheus-Remote-Write-Samples-Written': String(samples) } }
+}
+
+/** Answers requests of 2.0 so, and writes those of 1.0. */
+function v1Receiver(toV2: Command): void {
+  stand.receiver.decide = (request) => (isV2(request) ? toV2 : { status: 204 })
+}
+
+describe('protocol 2.0', () => {
+  test('sends 2.0, and takes its counts for its metrics', async () => {
+    stand.receiver.decide = (request) => ({
+      ...(confirmed(request) as object),
+      status: 200,
+      headers: { 'X-Prometheus-Remote-Write-Samples-Written': '3' },
+    })
+    await stand.write(records('a', 'b'), { protocol: '2.0', orderedLanes: 1 })
+    expect(versions()).toBe('2.0.0')
+    expect(stand.receiver.received.every(isV2)).toBe(true)
+    expect(stand.requests).toStrictEqual([['up{host=a} 1 @1700000000000', 'up{host=b} 1 @1700000000001']])
+    expect(stand.writer.status()).toMatchObject({ written: 2 })
+    expect(stand.harness.metric('numSamplesOut')).toBe(3)
+  })
+
+  test.each<[string, Command]>([
+    ['415', { status: 415 }],
+    ['a success that confirms nothing', { status: 204 }],
+  ])('%s ends the attempt', async (_, command) => {
+    v1Receiver(command)
+    await stand.write(records('a'), { protocol: '2.0' })
+    expect(stand.harness.failures).toMatchObject([{ code: 'SLUICE_SINK_FAILED', facts: { protocol: '2.0' } }])
+    expect(stand.harness.failures[0]?.message).toContain("'auto'")
+    expect(stand.writer.status()).toMatchObject({ written: 0, inHand: 1 })
+    expect(versions()).toBe('2.0.0')
+  })
+
+  test('a success that counts too little is looked into, and is no success', async () => {
+    stand.receiver.decide = (request) => {
+      const taken = linesOf(request).filter((line) => !line.includes('host=b'))
+      return { status: 200, headers: { 'X-Prometheus-Remote-Write-Samples-Written': String(taken.length) } }
+    }
+    await stand.write(records('a', 'b', 'c'), { protocol: '2.0', orderedLanes: 1 })
+    expect(stand.writer.status()).toMatchObject({ written: 2, dropped: 1 })
+    expect(stand.harness.metric('numSamplesOut')).toBe(2)
+  })
+})
+
+describe('protocol auto', () => {
+  const auto = { protocol: 'auto', orderedLanes: 1 } as const
+
+  test('stays with 2.0 where it is taken', async () => {
+    stand.receiver.decide = confirmed
+    await stand.write(records('a'), auto)
+    await stand.write([record('a', 5)])
+    expect(versions()).toBe('2.0.0 2.0.0')
+  })
+
+  test.each<[string, Command]>([
+    ['415', { status: 415 }],
+    ['400 of a receiver of 1.x', { status: 400, text: 'proto: wrong wireType' }],
+    ['a success that confirms nothing', { status: 204 }],
+  ])('falls back on %s, once, and loses nothing', async (_, command) => {
+    v1Receiver(command)
+    await stand.write(records('a', 'b'), auto)
+    await stand.write([record('a', 5)])
+    expect(versions()).toBe('2.0.0 0.1.0 0.1.0')
+    expect(stand.writer.status()).toMatchObject({ written: 3, dropped: 0 })
+    expect(stand.harness.metric('numProtocolFallbacks')).toBe(1)
+    expect(stand.harness.metric('numSamplesOut')).toBe(3)
+    expect(stand.harness.lines('1.0 is sent from now on')).toHaveLength(1)
+  })
+
+  test('a refused series is no reason to fall back', async () => {
+    stand.receiver.decide = (request) =>
+      linesOf(request).some((line) => line.includes('host=b'))
+        ? { status: 400 }
+        : isV2(request)
+          ? confirmed(request)
+          : { status: 415 }
+    await stand.write(records('a', 'b', 'c'), auto)
+    expect(stand.writer.status()).toMatchObject({ written: 2, dropped: 1 })
+    await stand.write([record('a', 5)])
+    expect(stand.receiver.received.at(-1)?.headers['x-prometheus-remote-write-version']).toBe('2.0.0')
+    expect(stand.harness.metric('numProtocolFallbacks')).toBe(0)
+  })
+
+  test('errors that may pass say nothing of the version', async () => {
+    let count = 0
+    stand.receiver.decide = (request) => (++count < 3 ? { status: 503 } : confirmed(request))
+    await stand.write(records('a'), auto)
+    expect(versions()).toBe('2.0.0 2.0.0 2.0.0')
+  })
+
+  test('each tenant is asked for itself', async () => {
+    stand.receiver.decide = (request) => {
+      if (!isV2(request)) return { status: 204 }
+      return request.headers['x-scope-orgid'] === 'new' ? confirmed(request) : { status: 415 }
+    }
+    const tenant = (value: unknown): string => (JSON.stringify(value).includes('"a"') ? 'new' : 'old')
+    await stand.write(records('a', 'b'), { ...auto, tenant })
+    await stand.write(records('a', 'b'))
+    const last = stand.receiver.received
+      .slice(-2)
+      .map(({ headers }) => [headers['x-scope-orgid'], headers['x-prometheus-remote-write-version']])
+    expect(last.toSorted()).toStrictEqual([
+      ['new', '2.0.0'],
+      ['old', '0.1.0'],
+    ])
+  })
+
+  test('a receiver that takes neither ends the attempt', async () => {
+    stand.receiver.decide = () => ({ status: 415 })
+    await stand.write(records('a'), auto)
+    expect(stand.harness.failures).toMatchObject([{ code: 'SLUICE_SINK_FAILED' }])
+    expect(stand.writer.status()).toMatchObject({ inHand: 1 })
+  })
+})

@@ -1,0 +1,194 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { SeriesLike } from '../src/options-sink.ts'
+import type { Received } from './receiver.ts'
+import { linesOf, record, records, T, WriterStand } from './writer-stand.ts'
+
+let stand: WriterStand
+
+beforeEach(async () => {
+  stand = await WriterStand.start()
+})
+
+afterEach(async () => {
+  await stand[Symbol.asyncDispose]()
+})
+
+/** A receiver without an out-of-order window: takes nothing older than what it has, and of a request all or nothing. */
+class Tsdb {
+  readonly newest = new Map<string, number>()
+  readonly stored: string[] = []
+  /** Applies the request, and cuts its connection. */
+  cuts = new Set<number>()
+  #count = 0
+
+  take(request: Received): { status: number } | 'cut' {
+    const number = this.#count++
+    const samples = linesOf(request).map((line) => {
+      const [series = '', value = '', time = ''] = line.split(' ')
+      return { line, series, value, time: Number(time.slice(1)) }
+    })
+    const newest = new Map(this.newest)
+    for (const { line, series, time } of samples) {
+      const last = newest.get(series) ?? Number.NEGATIVE_INFINITY
+      // The newest sample again is taken, and changes nothing.
+      if (time < last || (time === last && !this.stored.includes(line))) return { status: 400 }
+      newest.set(series, time)
+    }
+    for (const { line } of samples) if (!this.stored.includes(line)) this.stored.push(line)
+    for (const [series, time] of newest) this.newest.set(series, time)
+    return this.cuts.has(number) ? 'cut' : { status: 204 }
+  }
+}
+
+function use(tsdb: Tsdb): void {
+  stand.receiver.decide = (request) => tsdb.take(request)
+}
+
+function series(count: number, host = 'a'): SeriesLike {
+  const samples = Array.from({ length: count }, (_, index) => ({ value: index, timestamp: T + index }))
+  return { metricName: 'up', labels: { host }, samples }
+}
+
+const FAIL = { errorHandlingBehaviorConfiguration: { onPrometheusNonRetriableError: 'FAIL' } } as const
+
+describe('after a restart', () => {
+  test.each([0, 1, 7, 18, 19])(
+    'of a series whose first %i samples the receiver has, the rest is written',
+    async (has) => {
+      const tsdb = new Tsdb()
+      if (has > 0) tsdb.newest.set('up{host=a}', T + has - 1)
+      use(tsdb)
+      stand.harness.settlement.suspects.add(0)
+      await stand.write([series(20)], { orderedLanes: 1, ...FAIL })
+      const rest = Array.from({ length: 20 - has }, (_, index) => `up{host=a} ${has + index} @${T + has + index}`)
+      expect(tsdb.stored).toStrictEqual(rest)
+      expect(stand.harness.metric('numSamplesOut')).toBe(20 - has)
+      expect(stand.harness.metric('numSamplesRefusedOnReplay')).toBe(has)
+      expect(stand.harness.metric('numSamplesDropped')).toBe(has)
+      expect(stand.harness.metric('numSamplesNonRetriableDropped')).toBe(0)
+      expect(stand.writer.status()).toMatchObject({ dropped: has === 0 ? 0 : 1, duplicate: 0, deadLettered: 0 })
+      expect(stand.harness.settlement.refusals).toStrictEqual([])
+    },
+  )
+
+  test('a batch that is refused whole costs no series that the receiver does not have', async () => {
+    const tsdb = new Tsdb()
+    for (const host of 'abcdef') tsdb.newest.set(`up{host=${host}}`, T + 100)
+    use(tsdb)
+    for (let token = 0; token < 8; token++) stand.harness.settlement.suspects.add(token)
+    await stand.write(records(...'abcdefgh'), { orderedLanes: 1, maxIsolationRequests: 1 })
+    expect(tsdb.stored).toHaveLength(2)
+    expect(stand.writer.status()).toMatchObject({ written: 2, dropped: 6 })
+    expect(stand.harness.metric('numSamplesRefusedOnReplay')).toBe(6)
+    // All of 8 refused would be 15.
+    expect(stand.receiver.received.length).toBeLessThanOrEqual(15)
+  })
+
+  test('what lies behind the hint is no suspect', async () => {
+    const tsdb = new Tsdb()
+    for (const host of 'ab') tsdb.newest.set(`up{host=${host}}`, T + 100)
+    use(tsdb)
+    stand.harness.settlement.suspects.add(0)
+    stand.harness.settlement.delivers = true
+    await stand.write(records('a', 'b', 'c'), { orderedLanes: 1, ...FAIL })
+    expect(stand.writer.status()).toMatchObject({ written: 1, dropped: 1, deadLettered: 1 })
+    expect(stand.harness.settlement.refusals).toMatchObject([{ token: 1 }])
+  })
+
+  test('an outage in the midst of it loses and repeats nothing', async () => {
+    const tsdb = new Tsdb()
+    tsdb.newest.set('up{host=a}', T + 6)
+    let count = 0
+    stand.receiver.decide = (request) => (++count % 3 === 0 ? { status: 503 } : tsdb.take(request))
+    stand.harness.settlement.suspects.add(0)
+    await stand.write([series(20), record('b', 1)], {
+      orderedLanes: 1,
+      retryConfiguration: { initialRetryDelayMS: 1, maxRetryDelayMS: 2, maxRetryCount: 100 },
+    })
+    expect(tsdb.stored).toHaveLength(13 + 1)
+    expect(stand.harness.metric('numSamplesRefusedOnReplay')).toBe(7)
+    expect(stand.harness.metric('numSamplesOut')).toBe(14)
+  })
+})
+
+describe('after a request without an answer', () => {
+  test('what had been applied is refused when it is repeated, and what had not is written', async () => {
+    const tsdb = new Tsdb()
+    tsdb.cuts.add(0)
+    use(tsdb)
+    await stand.write([series(5), record('b', 1)], { orderedLanes: 1 })
+    expect(tsdb.stored).toHaveLength(6)
+    expect(stand.writer.status()).toMatchObject({ inHand: 0, duplicate: 0 })
+    // The newest of them is taken again.
+    expect(stand.harness.metric('numSamplesRefusedOnReplay')).toBe(4)
+    expect(stand.harness.metric('numSamplesNonRetriableDropped')).toBe(0)
+  })
+
+  test('who wants to hear of refusals hears of it', async () => {
+    const tsdb = new Tsdb()
+    tsdb.cuts.add(0)
+    use(tsdb)
+    stand.harness.settlement.delivers = true
+    await stand.write([series(5)], { orderedLanes: 1, ...FAIL })
+    expect(stand.writer.status()).toMatchObject({ deadLettered: 1, dropped: 0 })
+    expect(stand.harness.settlement.refusals[0]?.reason.message).toContain('4 of 5 samples')
+  })
+})
+
+describe('status 500', () => {
+  const well = { status: 204 }
+
+  test('to one series is isolated after three times, and the others are written', async () => {
+    stand.refusing('c', { status: 500, text: 'label name "a" is not unique' })
+    await stand.write(records(...'abcdef'), { orderedLanes: 1 })
+    expect(stand.writer.status()).toMatchObject({ written: 5, dropped: 1 })
+    expect(stand.harness.metric('numSamplesNonRetriableDropped')).toBe(1)
+    const [line] = stand.harness.lines('were dropped')
+    expect(line?.message).toContain('isolateAfterServerErrors')
+    expect(stand.requests.filter((sent) => sent.length === 0).length).toBeGreaterThan(0)
+  })
+
+  test('is asked about with an empty request, which counts as no written request', async () => {
+    stand.refusing('a', { status: 500 })
+    await stand.write(records('a'), { orderedLanes: 1 })
+    expect(stand.requests).toStrictEqual([
+      ['up{host=a} 1 @1700000000000'],
+      ['up{host=a} 1 @1700000000000'],
+      ['up{host=a} 1 @1700000000000'],
+      [],
+    ])
+    expect(stand.harness.metric('numWriteRequestsOut')).toBe(0)
+    expect(stand.writer.status()).toMatchObject({ dropped: 1 })
+  })
+
+  test('of a receiver that is down is charged to nobody', async () => {
+    stand.receiver.decide = () => ({ status: 500 })
+    await stand.write(records('a', 'b'), { orderedLanes: 1 })
+    expect(stand.harness.failures).toMatchObject([{ code: 'SLUICE_SINK_FAILED', restartable: true }])
+    expect(stand.writer.status()).toMatchObject({ inHand: 2, dropped: 0 })
+    expect(stand.requests.filter((sent) => sent.length === 2)).toHaveLength(6)
+  })
+
+  test('of a receiver that takes only empty requests is charged to one record at most', async () => {
+    stand.receiver.decide = (request) => (linesOf(request).length === 0 ? well : { status: 500 })
+    await stand.write(records(...'abcdefgh'), { orderedLanes: 1 })
+    expect(stand.harness.failures).toHaveLength(1)
+    expect(stand.writer.status()).toMatchObject({ dropped: 1, inHand: 7 })
+  })
+
+  test.each([502, 503, 504, 429])('is another matter than %i', async (status) => {
+    stand.receiver.decide = (request) => (linesOf(request).length === 0 ? well : { status })
+    await stand.write(records('a'), { orderedLanes: 1 })
+    expect(stand.harness.failures).toHaveLength(1)
+    expect(stand.writer.status()).toMatchObject({ dropped: 0, inHand: 1 })
+    expect(stand.requests.every((sent) => sent.length === 1)).toBe(true)
+  })
+
+  test('counts anew after another error', async () => {
+    let count = 0
+    stand.receiver.decide = (request) =>
+      linesOf(request).length === 0 ? well : { status: ++count % 3 === 0 ? 503 : 500 }
+    await stand.write(records('a'), { orderedLanes: 1 })
+    expect(stand.writer.status()).toMatchObject({ dropped: 0, inHand: 1 })
+  })
+})
