@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { constants } from 'node:fs'
 import { access, mkdir, mkdtemp, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
-import { delimiter, join } from 'node:path'
+import { basename, delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
 
 import { cacheFolder } from './folders.ts'
@@ -60,6 +60,25 @@ export function debianPackage(name: string, program: string = name): Promise<Deb
 }
 
 /**
+ * As {@link debianPackage}, for a shared library below `usr/lib` of the package, such as one to preload.
+ *
+ * @example
+ * ```ts
+ * const found = await debianLibrary('libfaketime', 'libfaketimeMT.so.1')
+ * ```
+ */
+export async function debianLibrary(name: string, library: string): Promise<DebianProgram> {
+  try {
+    const unpacked = await unpack(name, (folder) => libraryIn(folder, library))
+    if (typeof unpacked !== 'string') return unpacked
+    const path = await libraryIn(unpacked, library)
+    return path === undefined ? { missing: `the Debian package ${name} has no ${library}` } : { path, from: 'cache' }
+  } catch (error) {
+    return { missing: `the Debian package ${name} cannot be had: ${reason(error)}` }
+  }
+}
+
+/**
  * Whether a test has to be skipped because a program is not to be had: {@link debianPackage} and {@link requireOrSkip}
  * together.
  *
@@ -83,14 +102,8 @@ async function find(name: string, program: string): Promise<DebianProgram> {
   const installed = await onPath(program)
   if (installed !== undefined) return { path: installed, from: 'PATH' }
   try {
-    const releases = join(cacheFolder(), 'debian', await release())
-    const unpacked = join(releases, name)
-    if ((await inPackage(unpacked, program)) === undefined) {
-      if ((await onPath('apt-get')) === undefined || (await onPath('dpkg')) === undefined) {
-        return { missing: `${program} is not on the PATH, and neither apt-get nor dpkg is there to fetch it` }
-      }
-      await fetchPackage(name, releases, unpacked)
-    }
+    const unpacked = await unpack(name, (folder) => inPackage(folder, program))
+    if (typeof unpacked !== 'string') return { missing: `${program} is not on the PATH, and ${unpacked.missing}` }
     const path = await inPackage(unpacked, program)
     return path === undefined
       ? { missing: `the Debian package ${name} in ${unpacked} has no program ${program}` }
@@ -98,6 +111,28 @@ async function find(name: string, program: string): Promise<DebianProgram> {
   } catch (error) {
     return { missing: `${program} is not on the PATH, and the Debian package ${name} cannot be had: ${reason(error)}` }
   }
+}
+
+/** The folder of the package, fetched unless what is wanted is in it. */
+async function unpack(
+  name: string,
+  wanted: (folder: string) => Promise<string | undefined>,
+): Promise<string | { readonly missing: string }> {
+  const releases = join(cacheFolder(), 'debian', await release())
+  const unpacked = join(releases, name)
+  if ((await wanted(unpacked)) !== undefined) return unpacked
+  if ((await onPath('apt-get')) === undefined || (await onPath('dpkg')) === undefined) {
+    return { missing: `neither apt-get nor dpkg is there to fetch the Debian package ${name}` }
+  }
+  await fetchPackage(name, releases, unpacked)
+  return unpacked
+}
+
+async function libraryIn(folder: string, library: string): Promise<string | undefined> {
+  const below = join(folder, 'usr', 'lib')
+  const entries = await readdir(below, { recursive: true }).catch(() => [])
+  const found = entries.find((entry) => basename(entry) === library)
+  return found === undefined ? undefined : join(below, found)
 }
 
 /** Programs of one release may not run on another, and a home folder may be shared. */

@@ -1,4 +1,4 @@
-export { debianPackage, debianPackageOrSkip, type DebianProgram } from './debian-package.ts'
+export { debianPackage, debianLibrary, debianPackageOrSkip, type DebianProgram } from './debian-package.ts'
 export { startFaultProxy, type FaultProxy, type FaultProxyOptions, type ProxyCounters } from './fault-proxy.ts'
 export type { ExchangeObserver } from './exchange-observer.ts'
 export type {

@@ -1,8 +1,15 @@
 import type { Campaign } from './campaign.ts'
+import { clockCampaign } from './clock/campaign.ts'
 import { killCampaign } from './kill/campaign.ts'
 import { ownersCampaign } from './owners/campaign.ts'
 import { sigtermCampaign } from './sigterm/campaign.ts'
 import { tornCampaign } from './torn/campaign.ts'
 
 /** Every campaign that `npm run campaign` knows. */
-export const CAMPAIGNS: readonly Campaign[] = [killCampaign, sigtermCampaign, tornCampaign, ownersCampaign]
+export const CAMPAIGNS: readonly Campaign[] = [
+  killCampaign,
+  sigtermCampaign,
+  tornCampaign,
+  ownersCampaign,
+  clockCampaign,
+]

@@ -27,6 +27,8 @@ export interface Figures {
   readonly returned: number
   readonly abandoned: number
   readonly deadLettered: number
+  /** The wall clock of the process, milliseconds since the epoch. */
+  readonly wallMs: number
   /** The failpoint at which the process killed itself, or asked itself to end, or ''. */
   readonly diedAt: string
 }

@@ -7,6 +7,7 @@ import {
   noRestart,
   runToExit,
   stream,
+  systemClock,
   type Stream,
 } from '@sluice/core'
 import type { GeneratedRecord } from '../campaign.ts'
@@ -17,7 +18,7 @@ import { MemoryQueueSource } from '../memory/queue-source.ts'
 import { MemoryStoreSink } from '../memory/store-sink.ts'
 import { armFaults } from '../subject/faults.ts'
 import { Observer } from '../subject/observer.ts'
-import { requireVariable, SETTINGS_VARIABLE } from '../subject/settings.ts'
+import { requireVariable, SABOTAGE_VARIABLE, SETTINGS_VARIABLE } from '../subject/settings.ts'
 import { DRAIN_DEADLINE_MS, JOB, type MemorySettings, RESTART_GRACE_MS } from './memory-settings.ts'
 
 const settings: MemorySettings = JSON.parse(requireVariable(SETTINGS_VARIABLE))
@@ -51,6 +52,8 @@ const job = records()
     },
     drainDeadlineMs: DRAIN_DEADLINE_MS,
     restartGraceMs: RESTART_GRACE_MS,
+    // A sabotage: durations by a clock that jumps.
+    ...(process.env[SABOTAGE_VARIABLE] === 'wall-clock' ? { clock: { ...systemClock, now: () => Date.now() } } : {}),
     logger: consoleLogger({ level: 'warn' }),
   })
 observer = new Observer(job, 'memory')

@@ -64,6 +64,7 @@ export class Observer {
       returned: total((writer) => writer.returned),
       abandoned: total((writer) => writer.abandoned),
       deadLettered: total((writer) => writer.deadLettered),
+      wallMs: Date.now(),
       diedAt: this.#diedAt,
     }
     encodeFigures(figures, this.#buffer)
