@@ -203,4 +203,22 @@ export class Entry implements Sample {
     const { parts } = this
     return parts === undefined ? 1 : parts.samples.length + parts.histograms.length
   }
+
+  /** What it holds, for people and dead letters: nothing that changes, so that a letter has the same id after a restart. */
+  toJSON(): object {
+    const { series, value, timestamp, startTimestamp, stale, parts, tenant } = this
+    const only = {
+      value,
+      timestamp,
+      ...(startTimestamp === 0 ? {} : { startTimestamp }),
+      ...(stale ? { stale } : {}),
+    }
+    return {
+      ...(tenant === '' ? {} : { tenant }),
+      labels: Object.fromEntries(series.labels.map((label) => [label.name, label.value])),
+      samples: parts === undefined ? [only] : parts.samples,
+      ...(parts === undefined || parts.histograms.length === 0 ? {} : { histograms: parts.histograms }),
+      ...(parts === undefined || parts.exemplars.length === 0 ? {} : { exemplars: parts.exemplars }),
+    }
+  }
 }
