@@ -1,7 +1,7 @@
 import { explainEntries, type Explanation } from '@sluice/core'
 import type { ResolvedSinkOptions } from './options-sink.ts'
 import type { Entry } from './series.ts'
-import { EntryFactory, entryShown, sizeOf } from './writer-entries.ts'
+import { EntryFactory, sizeOf } from './writer-entries.ts'
 
 /** What the sink would send for the value. Has a table of series of its own, so that nothing is remembered. */
 export function explainValue<In>(options: ResolvedSinkOptions<In>, value: In): Explanation {
@@ -16,7 +16,7 @@ export function explainValue<In>(options: ResolvedSinkOptions<In>, value: In): E
       limits: engine,
       send: (entry) => {
         const destination = typeof tenant === 'string' ? tenant : entry.tenant
-        return { entry: entryShown(entry), ...(destination === '' ? {} : { destination }) }
+        return { entry: entry.toJSON(), ...(destination === '' ? {} : { destination }) }
       },
     },
     value,

@@ -56,7 +56,7 @@ export class PrometheusSink<In = SeriesLike> implements Sink<In> {
    * const { entries, refusal } = sink.explain({ host: 'a', cpu: 12.5, timeMs: 1_700_000_000_000 })
    * console.log(refusal ?? entries)
    * // [{ entry: { labels: { __name__: 'cpu', host: 'a' }, samples: [{ value: 12.5, timestamp: 1700000000000 }] },
-   * //    sizeInBytes: 41, weight: 1, refusals: [] }]
+   * //    sizeInBytes: 48, weight: 1, refusals: [] }]
    * ```
    */
   explain(value: In): Explanation {

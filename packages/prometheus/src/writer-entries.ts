@@ -74,24 +74,6 @@ export function sizeOf({ series, parts }: Entry): number {
   return labels + parts.samples.length * SAMPLE_BYTES + (parts.histograms.length + parts.exemplars.length) * PART_BYTES
 }
 
-/** An entry for people, and for dead letters: it can be written again. */
-export function entryShown({ series, value, timestamp, startTimestamp, stale, parts }: Entry): object {
-  const { metadata } = series
-  const only = {
-    value,
-    timestamp,
-    ...(startTimestamp === 0 ? {} : { startTimestamp }),
-    ...(stale ? { stale } : {}),
-  }
-  return {
-    labels: Object.fromEntries(series.labels.map((label) => [label.name, label.value])),
-    samples: parts === undefined ? [only] : parts.samples,
-    ...(parts === undefined || parts.histograms.length === 0 ? {} : { histograms: parts.histograms }),
-    ...(parts === undefined || parts.exemplars.length === 0 ? {} : { exemplars: parts.exemplars }),
-    ...(metadata === undefined ? {} : { metadata }),
-  }
-}
-
 function isRecord(given: object): given is PrometheusRecord {
   return Reflect.get(given, 'name') !== undefined || Reflect.get(given, 'timestamp') !== undefined
 }

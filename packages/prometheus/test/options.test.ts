@@ -111,7 +111,10 @@ describe('spellings', () => {
     expect(found).toStrictEqual([expect.stringContaining('are one option')])
     const inner = problems({
       prometheusRemoteWriteUrl: URL_GIVEN,
-      errorHandlingBehaviorConfiguration: { onPrometheusNonRetriableError: 'FAIL', onPrometheusNonRetryableError: 'FAIL' },
+      errorHandlingBehaviorConfiguration: {
+        onPrometheusNonRetriableError: 'FAIL',
+        onPrometheusNonRetryableError: 'FAIL',
+      },
     })
     expect(inner).toStrictEqual([expect.stringContaining('are one option')])
   })
@@ -152,9 +155,17 @@ describe('problems', () => {
   test.each<[string, object, string]>([
     ['an address with credentials', { prometheusRemoteWriteUrl: 'https://u:p@h/' }, 'must not have credentials'],
     ['a batch of nothing', { maxBatchSizeInSamples: 0 }, 'maxBatchSizeInSamples must be an integer from 1'],
-    ['lanes without requests', { orderedLanes: 5, maxInFlightRequests: 4 }, 'orderedLanes must be at most maxInFlightRequests'],
+    [
+      'lanes without requests',
+      { orderedLanes: 5, maxInFlightRequests: 4 },
+      'orderedLanes must be at most maxInFlightRequests',
+    ],
     ['lanes without room', { orderedLanes: 4, maxBufferedRequests: 3999 }, '2 x orderedLanes x maxBatchSizeInSamples'],
-    ['no time for an answer', { requestTimeoutMs: 10_000 }, 'must be greater than connectTimeoutMs and socketTimeoutMs'],
+    [
+      'no time for an answer',
+      { requestTimeoutMs: 10_000 },
+      'must be greater than connectTimeoutMs and socketTimeoutMs',
+    ],
     ['no time for a socket', { socketTimeoutMs: 0 }, 'socketTimeoutMs must be an integer from 1'],
     ['two kinds of authentication', { bearerToken: 'a', requestSigner: () => undefined }, 'exclude each other'],
     ['a token with a line end', { bearerToken: 'a\nb' }, 'bearerToken must be a string or Secret'],
@@ -168,7 +179,11 @@ describe('problems', () => {
     ['a tenant in two lines', { tenant: 'a\nb' }, 'tenant must be'],
     ['a key without its certificate', { tls: { key: 'pem' } }, 'tls.key and tls.cert need each other'],
     ['a proxy that is none', { proxyUrl: 'socks5://h' }, 'proxyUrl must be an http: or https: address'],
-    ['a dispatcher and a proxy', { dispatcher: { request() {} }, proxyUrl: 'http://h' }, 'dispatcher excludes proxyUrl'],
+    [
+      'a dispatcher and a proxy',
+      { dispatcher: { request() {} }, proxyUrl: 'http://h' },
+      'dispatcher excludes proxyUrl',
+    ],
     ['a policy for malformed series', { validation: 'maybe' }, 'validation must be one of'],
     ['a converter that is none', { elementConverter: 5 }, 'elementConverter must be a function'],
     ['retries that are none', { retryConfiguration: 5 }, 'retryConfiguration must be an object'],

@@ -86,7 +86,9 @@ describe('Transport', () => {
 
   test('gives up a receiver that does not answer in time', async () => {
     receiver.script('silent')
-    const error: unknown = await open({ socketTimeoutMs: 50 }).post(request()).catch((thrown: unknown) => thrown)
+    const error: unknown = await open({ socketTimeoutMs: 50 })
+      .post(request())
+      .catch((thrown: unknown) => thrown)
     expect(classifyError(error, '', (text) => text)).toMatchObject({
       kind: 'cut',
       reason: { code: 'UND_ERR_HEADERS_TIMEOUT' },
@@ -107,7 +109,9 @@ describe('Transport', () => {
     const { port } = server.address() as AddressInfo
     server.close()
     await once(server, 'close')
-    const error: unknown = await open({ url: `http://127.0.0.1:${port}/` }).post(request()).catch((thrown: unknown) => thrown)
+    const error: unknown = await open({ url: `http://127.0.0.1:${port}/` })
+      .post(request())
+      .catch((thrown: unknown) => thrown)
     expect(classifyError(error, '', (text) => text).kind).toBe('unreachable')
   })
 })
@@ -154,7 +158,11 @@ describe('requestSigner', () => {
     })
     await posting.post(request())
     await posting.post(request())
-    expect(seen.slice(0, 3)).toStrictEqual([{ 'content-type': 'application/x-protobuf' }, Buffer.from(BODY), receiver.url])
+    expect(seen.slice(0, 3)).toStrictEqual([
+      { 'content-type': 'application/x-protobuf' },
+      Buffer.from(BODY),
+      receiver.url,
+    ])
     expect(receiver.received.map(({ headers }) => headers['x-signature'])).toStrictEqual([
       'of 3 bytes, 3',
       'of 3 bytes, 6',
@@ -186,7 +194,11 @@ describe('requestSigner', () => {
 
 describe('proxyUrl', () => {
   /** A proxy that answers by itself. */
-  async function withProxy(status: number, text: string, run: (port: number, asked: IncomingMessage[]) => Promise<void>) {
+  async function withProxy(
+    status: number,
+    text: string,
+    run: (port: number, asked: IncomingMessage[]) => Promise<void>,
+  ) {
     const asked: IncomingMessage[] = []
     const proxy = createServer((incoming, response) => {
       asked.push(incoming)

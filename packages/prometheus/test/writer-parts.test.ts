@@ -39,21 +39,34 @@ describe('sendParts', () => {
     [17, 15],
     [500, 250],
     [500, 499],
-  ])('of %i samples, of which the receiver has those up to %i, the rest is written, in order', async (count, newest) => {
-    const store = new Store(newest)
-    const progress = halvedEntry(count, REASON)
-    expect(await sendParts(progress, (part) => Promise.resolve(store.take(part)), () => true)).toBeUndefined()
-    const rest = Array.from({ length: count - newest - 1 }, (_, index) => newest + 1 + index)
-    expect(store.written).toStrictEqual(rest)
-    expect(progress).toMatchObject({ written: rest.length, refused: newest + 1, pending: [] })
-    expect(store.requests.length).toBeLessThan(2 * count)
-  })
+  ])(
+    'of %i samples, of which the receiver has those up to %i, the rest is written, in order',
+    async (count, newest) => {
+      const store = new Store(newest)
+      const progress = halvedEntry(count, REASON)
+      expect(
+        await sendParts(
+          progress,
+          (part) => Promise.resolve(store.take(part)),
+          () => true,
+        ),
+      ).toBeUndefined()
+      const rest = Array.from({ length: count - newest - 1 }, (_, index) => newest + 1 + index)
+      expect(store.written).toStrictEqual(rest)
+      expect(progress).toMatchObject({ written: rest.length, refused: newest + 1, pending: [] })
+      expect(store.requests.length).toBeLessThan(2 * count)
+    },
+  )
 
   test('a sample is given up only when it was refused alone', async () => {
     const store = new Store(-1)
     store.refuses = (index) => index === 3 || index === 11
     const progress = halvedEntry(16, REASON)
-    await sendParts(progress, (part) => Promise.resolve(store.take(part)), () => true)
+    await sendParts(
+      progress,
+      (part) => Promise.resolve(store.take(part)),
+      () => true,
+    )
     expect(progress.refused).toBe(2)
     expect(store.written).toHaveLength(14)
     expect(store.requests).toContainEqual({ from: 3, to: 4 })
@@ -75,7 +88,13 @@ describe('sendParts', () => {
   test('no request is sent when it may not go on', async () => {
     const store = new Store(-1)
     const progress = halvedEntry(8, REASON)
-    expect(await sendParts(progress, (part) => Promise.resolve(store.take(part)), () => false)).toBe('later')
+    expect(
+      await sendParts(
+        progress,
+        (part) => Promise.resolve(store.take(part)),
+        () => false,
+      ),
+    ).toBe('later')
     expect(store.requests).toHaveLength(0)
     expect(progress.pending).toHaveLength(2)
   })

@@ -44,7 +44,7 @@ function use(tsdb: Tsdb): void {
   stand.receiver.decide = (request) => tsdb.take(request)
 }
 
-function series(count: number, host = 'a'): SeriesLike {
+function longSeries(count: number, host = 'a'): SeriesLike {
   const samples = Array.from({ length: count }, (_, index) => ({ value: index, timestamp: T + index }))
   return { metricName: 'up', labels: { host }, samples }
 }
@@ -59,7 +59,7 @@ describe('after a restart', () => {
       if (has > 0) tsdb.newest.set('up{host=a}', T + has - 1)
       use(tsdb)
       stand.harness.settlement.suspects.add(0)
-      await stand.write([series(20)], { orderedLanes: 1, ...FAIL })
+      await stand.write([longSeries(20)], { orderedLanes: 1, ...FAIL })
       const rest = Array.from({ length: 20 - has }, (_, index) => `up{host=a} ${has + index} @${T + has + index}`)
       expect(tsdb.stored).toStrictEqual(rest)
       expect(stand.harness.metric('numSamplesOut')).toBe(20 - has)
@@ -101,7 +101,7 @@ describe('after a restart', () => {
     let count = 0
     stand.receiver.decide = (request) => (++count % 3 === 0 ? { status: 503 } : tsdb.take(request))
     stand.harness.settlement.suspects.add(0)
-    await stand.write([series(20), record('b', 1)], {
+    await stand.write([longSeries(20), record('b', 1)], {
       orderedLanes: 1,
       retryConfiguration: { initialRetryDelayMS: 1, maxRetryDelayMS: 2, maxRetryCount: 100 },
     })
@@ -116,7 +116,7 @@ describe('after a request without an answer', () => {
     const tsdb = new Tsdb()
     tsdb.cuts.add(0)
     use(tsdb)
-    await stand.write([series(5), record('b', 1)], { orderedLanes: 1 })
+    await stand.write([longSeries(5), record('b', 1)], { orderedLanes: 1 })
     expect(tsdb.stored).toHaveLength(6)
     expect(stand.writer.status()).toMatchObject({ inHand: 0, duplicate: 0 })
     // The newest of them is taken again.
@@ -129,7 +129,7 @@ describe('after a request without an answer', () => {
     tsdb.cuts.add(0)
     use(tsdb)
     stand.harness.settlement.delivers = true
-    await stand.write([series(5)], { orderedLanes: 1, ...FAIL })
+    await stand.write([longSeries(5)], { orderedLanes: 1, ...FAIL })
     expect(stand.writer.status()).toMatchObject({ deadLettered: 1, dropped: 0 })
     expect(stand.harness.settlement.refusals[0]?.reason.message).toContain('4 of 5 samples')
   })
