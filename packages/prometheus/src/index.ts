@@ -28,5 +28,8 @@ export type {
 export type { ConvertedSeries, ElementConverter, PrometheusSinkOptions, SeriesLike } from './options-sink.ts'
 export { InvalidSeriesError } from './problems.ts'
 export type { PrometheusRequestSigner } from './signer.ts'
+export type { CollectedMetric, CollectedValue, MetricsRegistry } from './push-collection.ts'
+export type { PushRegistryOptions } from './push-options.ts'
+export { pushRegistry, type PushStatus, type RegistryPush } from './push-registry.ts'
 export { PrometheusSink } from './sink.ts'
 export { PrometheusTimeSeriesBuilder } from './time-series.ts'

@@ -1,0 +1,109 @@
+import type { Exemplar, Label, MetricMetadata, NativeHistogram, PrometheusTimeSeries } from './model.ts'
+
+/** A name and a value. */
+export type LabelPair = readonly [name: string, value: string]
+
+/** One value of a series, as it was collected. */
+export interface Observation {
+  readonly metricName: string
+  readonly labels: readonly LabelPair[]
+  readonly timestamp: number
+  readonly value?: number
+  readonly histogram?: NativeHistogram
+  readonly startTimestamp?: number
+  readonly exemplar?: Exemplar
+  readonly metadata?: MetricMetadata
+}
+
+interface Known {
+  readonly metricName: string
+  readonly labels: readonly Label[]
+  readonly hasHistogram: boolean
+  lastTimestamp: number
+  round: number
+  exemplarTimestamp: number | undefined
+}
+
+/**
+ * The series that were pushed and have not ended. Their labels are made once and are the same objects at every collection, so that
+ * whoever sends them finds them again cheaply.
+ */
+export class PushedSeries {
+  readonly #known = new Map<string, Known>()
+  #round = 0
+
+  get size(): number {
+    return this.#known.size
+  }
+
+  /** A new collection: {@link PushedSeries.endMissing} ends what is not observed from here on. */
+  begin(): void {
+    this.#round++
+  }
+
+  /** The series with this one value. */
+  observe(observation: Observation): PrometheusTimeSeries {
+    const { value, histogram, exemplar, startTimestamp, metadata, timestamp } = observation
+    const known = this.#find(observation)
+    known.round = this.#round
+    known.lastTimestamp = Math.max(known.lastTimestamp, timestamp)
+    // An exemplar is sent once, not until the next one comes.
+    const isNew = exemplar !== undefined && exemplar.timestamp !== known.exemplarTimestamp
+    if (isNew) known.exemplarTimestamp = exemplar.timestamp
+    return {
+      metricName: known.metricName,
+      labels: known.labels,
+      ...(value === undefined
+        ? {}
+        : { samples: [{ value, timestamp, ...(startTimestamp === undefined ? {} : { startTimestamp }) }] }),
+      ...(histogram === undefined ? {} : { histograms: [histogram] }),
+      ...(isNew ? { exemplars: [exemplar] } : {}),
+      ...(metadata === undefined ? {} : { metadata }),
+    }
+  }
+
+  /** A stale marker for each series that this collection did not have. */
+  endMissing(timestamp: number): PrometheusTimeSeries[] {
+    return this.#end(timestamp, (known) => known.round !== this.#round)
+  }
+
+  /** A stale marker for every series. */
+  endAll(timestamp: number): PrometheusTimeSeries[] {
+    return this.#end(timestamp, () => true)
+  }
+
+  #end(timestamp: number, isOver: (known: Known) => boolean): PrometheusTimeSeries[] {
+    const ended: PrometheusTimeSeries[] = []
+    for (const [key, known] of this.#known) {
+      if (!isOver(known)) continue
+      this.#known.delete(key)
+      ended.push(staleSeries(known, Math.max(timestamp, known.lastTimestamp + 1)))
+    }
+    return ended
+  }
+
+  #find({ metricName, labels, histogram, timestamp }: Observation): Known {
+    const sorted = labels.toSorted(([a], [b]) => (a < b ? -1 : 1))
+    const key = JSON.stringify([metricName, sorted])
+    let known = this.#known.get(key)
+    if (known === undefined) {
+      known = {
+        metricName,
+        labels: sorted.map(([name, value]) => ({ name, value })),
+        hasHistogram: histogram !== undefined,
+        lastTimestamp: timestamp,
+        round: this.#round,
+        exemplarTimestamp: undefined,
+      }
+      this.#known.set(key, known)
+    }
+    return known
+  }
+}
+
+/** Of a native histogram the marker is one too: its sum is stale. */
+function staleSeries({ metricName, labels, hasHistogram }: Known, timestamp: number): PrometheusTimeSeries {
+  return hasHistogram
+    ? { metricName, labels, histograms: [{ kind: 'int', timestamp, stale: true, sum: 0, count: 0, schema: 0 }] }
+    : { metricName, labels, samples: [{ value: 0, timestamp, stale: true }] }
+}
