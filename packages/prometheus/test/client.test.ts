@@ -146,24 +146,6 @@ describe('RemoteWriteClient', () => {
 })
 
 describe('stale markers', () => {
-  /** The bits of the values that were sent, by series. */
-  function bits(): ReadonlyMap<string, readonly string[]> {
-    const all = new Map<string, string[]>()
-    for (const { body } of receiver.received) {
-      for (const { labels, samples } of decode(body, undefined)) {
-        const name = labels['__name__'] ?? ''
-        const list = all.get(name) ?? []
-        all.set(name, list)
-        for (const { value, timestamp } of samples) {
-          const view = new DataView(new ArrayBuffer(8))
-          view.setFloat64(0, value)
-          list.push(`${view.getBigUint64(0).toString(16)}@${timestamp - T}`)
-        }
-      }
-    }
-    return all
-  }
-
   const MARKER = '7ff0000000000002'
   const ONE = '3ff0000000000000'
 
@@ -210,3 +192,21 @@ describe('stale markers', () => {
     await expect(writing.close()).rejects.toMatchObject({ code: 'SLUICE_DEADLINE_EXCEEDED' })
   })
 })
+
+/** The bits of the values that were sent, by series. */
+function bits(): ReadonlyMap<string, readonly string[]> {
+  const all = new Map<string, string[]>()
+  for (const { body } of receiver.received) {
+    for (const { labels, samples } of decode(body, undefined)) {
+      const name = labels['__name__'] ?? ''
+      const list = all.get(name) ?? []
+      all.set(name, list)
+      for (const { value, timestamp } of samples) {
+        const view = new DataView(new ArrayBuffer(8))
+        view.setFloat64(0, value)
+        list.push(`${view.getBigUint64(0).toString(16)}@${timestamp - T}`)
+      }
+    }
+  }
+  return all
+}

@@ -18,7 +18,11 @@ function isV2({ headers }: Received): boolean {
 
 /** The versions of the requests, in order. */
 function versions(): string {
-  return stand.receiver.received.map(({ headers }) => `${headers['x-prometheus-remote-write-version']}`).join(' ')
+  return stand.receiver.received.map(({ headers }) => String(headers['x-prometheus-remote-write-version'])).join(' ')
+}
+
+function tenant(value: unknown): string {
+  return JSON.stringify(value).includes('"a"') ? 'new' : 'old'
 }
 
 /** Says that it wrote all. */
@@ -121,16 +125,12 @@ describe('protocol auto', () => {
       if (!isV2(request)) return { status: 204 }
       return request.headers['x-scope-orgid'] === 'new' ? confirmed(request) : { status: 415 }
     }
-    const tenant = (value: unknown): string => (JSON.stringify(value).includes('"a"') ? 'new' : 'old')
     await stand.write(records('a', 'b'), { ...auto, tenant })
     await stand.write(records('a', 'b'))
     const last = stand.receiver.received
       .slice(-2)
-      .map(({ headers }) => [headers['x-scope-orgid'], headers['x-prometheus-remote-write-version']])
-    expect(last.toSorted()).toStrictEqual([
-      ['new', '2.0.0'],
-      ['old', '0.1.0'],
-    ])
+      .map(({ headers }) => [headers['x-scope-orgid'], headers['x-prometheus-remote-write-version']].join(' '))
+    expect(new Set(last)).toStrictEqual(new Set(['new 2.0.0', 'old 0.1.0']))
   })
 
   test('a receiver that takes neither ends the attempt', async () => {

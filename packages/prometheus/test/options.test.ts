@@ -7,15 +7,14 @@ import type { ResolvedSinkOptions } from '../src/options-sink.ts'
 const URL_GIVEN = 'https://receiver/api/v1/write?tenant=t0ken'
 
 function resolve(more: object = {}): ResolvedSinkOptions<unknown> {
-  return resolveSinkOptions({ prometheusRemoteWriteUrl: URL_GIVEN, ...more } as never)
+  return resolveSinkOptions({ prometheusRemoteWriteUrl: URL_GIVEN, ...more })
 }
 
 function problems(options: unknown): readonly string[] {
   try {
     resolveSinkOptions(options as never)
   } catch (error) {
-    if (!SluiceError.isInstance(error)) throw error
-    expect(error.code).toBe('SLUICE_OPTIONS_INVALID')
+    if (!SluiceError.isInstance(error) || error.code !== 'SLUICE_OPTIONS_INVALID') throw error
     return error.facts['problems'] as readonly string[]
   }
   return []

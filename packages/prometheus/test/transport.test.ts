@@ -193,28 +193,6 @@ describe('requestSigner', () => {
 })
 
 describe('proxyUrl', () => {
-  /** A proxy that answers by itself. */
-  async function withProxy(
-    status: number,
-    text: string,
-    run: (port: number, asked: IncomingMessage[]) => Promise<void>,
-  ) {
-    const asked: IncomingMessage[] = []
-    const proxy = createServer((incoming, response) => {
-      asked.push(incoming)
-      incoming.resume()
-      response.writeHead(status).end(text)
-    }).listen(0, '127.0.0.1')
-    await once(proxy, 'listening')
-    try {
-      await run((proxy.address() as AddressInfo).port, asked)
-    } finally {
-      await transport?.close()
-      proxy.closeAllConnections()
-      proxy.close()
-    }
-  }
-
   test('goes through the proxy with its credentials, which no error shows', async () => {
     await withProxy(400, 'me:pr0xy-pass is unknown', async (port, asked) => {
       const proxyUrl = `http://me:pr0xy-pass@127.0.0.1:${port}`
@@ -236,3 +214,21 @@ describe('proxyUrl', () => {
     })
   })
 })
+
+/** A proxy that answers by itself. */
+async function withProxy(status: number, text: string, run: (port: number, asked: IncomingMessage[]) => Promise<void>) {
+  const asked: IncomingMessage[] = []
+  const proxy = createServer((incoming, response) => {
+    asked.push(incoming)
+    incoming.resume()
+    response.writeHead(status).end(text)
+  }).listen(0, '127.0.0.1')
+  await once(proxy, 'listening')
+  try {
+    await run((proxy.address() as AddressInfo).port, asked)
+  } finally {
+    await transport?.close()
+    proxy.closeAllConnections()
+    proxy.close()
+  }
+}

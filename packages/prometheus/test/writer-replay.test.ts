@@ -76,7 +76,7 @@ describe('after a restart', () => {
     for (const host of 'abcdef') tsdb.newest.set(`up{host=${host}}`, T + 100)
     use(tsdb)
     for (let token = 0; token < 8; token++) stand.harness.settlement.suspects.add(token)
-    await stand.write(records(...'abcdefgh'), { orderedLanes: 1, maxIsolationRequests: 1 })
+    await stand.write(records('abcdefgh'), { orderedLanes: 1, maxIsolationRequests: 1 })
     expect(tsdb.stored).toHaveLength(2)
     expect(stand.writer.status()).toMatchObject({ written: 2, dropped: 6 })
     expect(stand.harness.metric('numSamplesRefusedOnReplay')).toBe(6)
@@ -140,7 +140,7 @@ describe('status 500', () => {
 
   test('to one series is isolated after three times, and the others are written', async () => {
     stand.refusing('c', { status: 500, text: 'label name "a" is not unique' })
-    await stand.write(records(...'abcdef'), { orderedLanes: 1 })
+    await stand.write(records('abcdef'), { orderedLanes: 1 })
     expect(stand.writer.status()).toMatchObject({ written: 5, dropped: 1 })
     expect(stand.harness.metric('numSamplesNonRetriableDropped')).toBe(1)
     const [line] = stand.harness.lines('were dropped')
@@ -171,7 +171,7 @@ describe('status 500', () => {
 
   test('of a receiver that takes only empty requests is charged to one record at most', async () => {
     stand.receiver.decide = (request) => (linesOf(request).length === 0 ? well : { status: 500 })
-    await stand.write(records(...'abcdefgh'), { orderedLanes: 1 })
+    await stand.write(records('abcdefgh'), { orderedLanes: 1 })
     expect(stand.harness.failures).toHaveLength(1)
     expect(stand.writer.status()).toMatchObject({ dropped: 1, inHand: 7 })
   })

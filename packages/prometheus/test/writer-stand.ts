@@ -33,7 +33,7 @@ export class WriterStand implements AsyncDisposable {
       prometheusRemoteWriteUrl: this.receiver.url,
       retryConfiguration: { initialRetryDelayMS: 1, maxRetryDelayMS: 2, maxRetryCount: 5 },
       ...options,
-    }).createWriter(this.harness.context) as SinkWriter<SeriesLike>
+    }).createWriter(this.harness.context)
     const writer = this.#writer
     await this.harness.write(writer, values)
     await until('nothing is in hand', () => writer.status().inHand === 0 || this.harness.failures.length > 0)
@@ -62,13 +62,16 @@ export function linesOf({ body, headers }: Received): readonly string[] {
 
 /** Whether a request holds one of these hosts, a letter each. */
 export function holds(request: Received, hosts: string): boolean {
-  return linesOf(request).some((line) => [...hosts].some((host) => line.includes(`host=${host}`)))
+  return linesOf(request).some((line) => Array.from(hosts).some((host) => line.includes(`host=${host}`)))
 }
 
 export function record(host: string, timestamp: number, value = 1): SeriesLike {
   return { name: 'up', labels: { host }, value, timestamp: T + timestamp }
 }
 
+/** One for each host: names of one letter may be given as one text. */
 export function records(...hosts: readonly string[]): readonly SeriesLike[] {
-  return hosts.map((host, index) => record(host, index))
+  const [letters = ''] = hosts
+  const names = hosts.length === 1 ? Array.from(letters) : hosts
+  return names.map((host, index) => record(host, index))
 }

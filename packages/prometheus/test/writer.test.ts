@@ -77,14 +77,9 @@ describe('requests', () => {
   })
 
   test('of each tenant are its own', async () => {
-    const tenant = (value: SeriesLike): string =>
-      'value' in value && value.labels?.['host' as never] === 'a' ? 'one' : 'two'
     await stand.write(records('a', 'b', 'a'), { tenant, tenantHeader: 'X-Tenant', orderedLanes: 1 })
-    const seen = receiver.received.map((each) => [each.headers['x-tenant'], linesOf(each).length])
-    expect(seen.toSorted()).toStrictEqual([
-      ['one', 2],
-      ['two', 1],
-    ])
+    const seen = receiver.received.map((each) => `${String(each.headers['x-tenant'])} ${linesOf(each).length}`)
+    expect(new Set(seen)).toStrictEqual(new Set(['one 2', 'two 1']))
   })
 
   test('a series that breaks a rule is refused at its conversion, and the others are written', async () => {
@@ -179,7 +174,7 @@ describe('retries', () => {
 describe('refused requests', () => {
   test('the culprit is dropped and counted, and the others are written', async () => {
     stand.refusing('dh')
-    await stand.write(records(...'abcdefghij'), { orderedLanes: 1 })
+    await stand.write(records('abcdefghij'), { orderedLanes: 1 })
     const written = receiver.received.filter((each) => !/host=[dh]/.test(linesOf(each).join()))
     expect(written.flatMap(linesOf)).toHaveLength(8)
     expect(stand.writer.status()).toMatchObject({ written: 8, dropped: 2 })
@@ -195,7 +190,7 @@ describe('refused requests', () => {
   test('FAIL makes it a refusal', async () => {
     harness.settlement.delivers = true
     stand.refusing('c')
-    await stand.write(records(...'abcd'), { orderedLanes: 1, ...FAIL })
+    await stand.write(records('abcd'), { orderedLanes: 1, ...FAIL })
     expect(stand.writer.status()).toMatchObject({ written: 3, deadLettered: 1, dropped: 0 })
     expect(harness.settlement.refusals).toMatchObject([{ token: 2, stage: 'store', reason: { code: 'http400' } }])
     expect(harness.metric('numSamplesDropped')).toBe(0)
@@ -204,7 +199,7 @@ describe('refused requests', () => {
 
   test('no more than maxIsolationRequests are spent, and what is left follows the policy', async () => {
     stand.refusing('abcdefghijklmnop')
-    await stand.write(records(...'abcdefghijklmnop'), { orderedLanes: 1, maxIsolationRequests: 6 })
+    await stand.write(records('abcdefghijklmnop'), { orderedLanes: 1, maxIsolationRequests: 6 })
     expect(receiver.received.length).toBeLessThanOrEqual(7)
     expect(stand.writer.status()).toMatchObject({ dropped: 16, written: 0, inHand: 0 })
     expect(harness.metric('numSamplesNonRetriableDropped')).toBe(16)
@@ -246,3 +241,7 @@ describe('refused requests', () => {
     expect(harness.metric('numWriteRequestsPermanentlyFailed')).toBe(1)
   })
 })
+
+function tenant(value: SeriesLike): string {
+  return JSON.stringify(value).includes('"a"') ? 'one' : 'two'
+}
