@@ -48,10 +48,6 @@ export class FailureLog {
     )
   }
 
-  failed(message: string, reason: Reason, held: Held, destination: string): void {
-    this.#logger.error(this.#fields(reason, held, destination), message)
-  }
-
   fellBack(reason: Reason, destination: string): void {
     this.#logger.info(
       { url: this.#url, ...(destination === '' ? {} : { destination }), code: reason.code },

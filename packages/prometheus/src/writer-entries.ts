@@ -74,8 +74,8 @@ export function sizeOf({ series, parts }: Entry): number {
   return labels + parts.samples.length * SAMPLE_BYTES + (parts.histograms.length + parts.exemplars.length) * PART_BYTES
 }
 
-function isRecord(given: object): given is PrometheusRecord {
-  return Reflect.get(given, 'name') !== undefined || Reflect.get(given, 'timestamp') !== undefined
+function isRecord(given: Partial<PrometheusRecord>): given is PrometheusRecord {
+  return given.name !== undefined || given.timestamp !== undefined
 }
 
 function checkedTenant(tenant: unknown): string {

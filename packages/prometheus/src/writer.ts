@@ -5,7 +5,6 @@ import {
   type EntryOutcome,
   type Reason,
   type SinkContext,
-  SluiceError,
   type SubmitContext,
   type SubmitOutcome,
 } from '@sluice/core'
@@ -18,22 +17,11 @@ import { sliceEntry } from './entries.ts'
 import type { Entry } from './series.ts'
 import { Transport } from './transport.ts'
 import { type EntryFactory, sizeOf } from './writer-entries.ts'
+import { heldBy, isClosing, optionFor } from './writer-facts.ts'
 import { halvedEntry, type PartsProgress, sendParts } from './writer-parts.ts'
 import { RequestSender } from './writer-sender.ts'
-import { ServerErrorRule, type ServerErrors } from './writer-server-errors.ts'
-
-/** What is remembered of an entry that was not written at once. */
-interface EntryState {
-  /** Failed tries that may be repeated, and how the last one failed. */
-  tries: number
-  last: WriteVerdict | undefined
-  /** A try of it may have been applied. */
-  uncertain: boolean
-  readonly serverErrors: ServerErrors
-  /** Requests left for finding culprits, shared by all entries of one refused request. */
-  isolation: { left: number } | undefined
-  parts: PartsProgress | undefined
-}
+import { ServerErrorRule } from './writer-server-errors.ts'
+import { EntryStates } from './writer-states.ts'
 
 /** A request that was not written. */
 interface Failed {
@@ -56,7 +44,7 @@ export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
   readonly #metrics: SinkMetrics
   readonly #log: FailureLog
   readonly #rule: ServerErrorRule
-  readonly #states = new WeakMap<Entry, EntryState>()
+  readonly #states = new EntryStates()
 
   constructor(context: SinkContext, options: ResolvedSinkOptions<In>, factory: EntryFactory<In>) {
     super(context, options.engine)
@@ -122,7 +110,7 @@ export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
   #resume(batch: Batch<Entry>, context: SubmitContext): SubmitOutcome | Promise<SubmitOutcome> | undefined {
     const { entries } = batch
     for (const entry of entries) {
-      const state = this.#states.get(entry)
+      const state = this.#states.known(entry)
       if (state === undefined) continue
       if (state.last !== undefined && state.tries > this.#options.maxRetryCount) {
         // The engine gave up the request before its last failure could be told.
@@ -137,7 +125,7 @@ export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
 
   #failed(failed: Failed): SubmitOutcome | Promise<SubmitOutcome> {
     const { verdict, batch, context } = failed
-    if (verdict.uncertain === true) for (const entry of batch.entries) this.#stateOf(entry).uncertain = true
+    if (verdict.uncertain === true) for (const entry of batch.entries) this.#states.of(entry).uncertain = true
     if (isClosing(context)) return verdict.outcome
     switch (verdict.kind) {
       case 'serverError':
@@ -166,7 +154,7 @@ export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
     const { entries, destination } = batch
     const [oldest] = entries
     if (oldest === undefined) return verdict.outcome
-    const { serverErrors } = this.#stateOf(oldest)
+    const { serverErrors } = this.#states.of(oldest)
     const probe = (): Promise<boolean> => this.#sender.probe(destination, context.signal)
     if (!(await this.#rule.isAtFault(destination, serverErrors, entries.length === 1, probe))) {
       return this.#again(failed)
@@ -181,7 +169,7 @@ export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
     const { batch, verdict, context } = failed
     let tries = 0
     for (const entry of batch.entries) {
-      const state = this.#stateOf(entry)
+      const state = this.#states.of(entry)
       state.tries++
       state.last = verdict
       // An outage says nothing of what the entry holds.
@@ -206,7 +194,7 @@ export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
     if (policy[option] === 'FAIL') {
       return { fail: retriesExhausted(reason, shownUrl, maxRetryCount + 1, `${POLICY}.${option}`) }
     }
-    const dropped = entries.filter((entry) => this.#stateOf(entry).tries > maxRetryCount)
+    const dropped = entries.filter((entry) => this.#states.of(entry).tries > maxRetryCount)
     const held = heldBy(dropped)
     this.#metrics.dropped(isIo ? 'io' : 'retryLimit', held.samples)
     this.#log.dropped(reason, held, destination, `${POLICY}.${option}`)
@@ -224,10 +212,10 @@ export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
     const { batch, verdict } = failed
     const { entries, destination, trigger } = batch
     const [first] = entries
-    let budget = trigger === 'isolate' && first !== undefined ? this.#states.get(first)?.isolation : undefined
+    let budget = trigger === 'isolate' && first !== undefined ? this.#states.known(first)?.isolation : undefined
     if (budget === undefined) {
       budget = { left: this.#isolationBudget(failed) }
-      for (const entry of entries) this.#stateOf(entry).isolation = budget
+      for (const entry of entries) this.#states.of(entry).isolation = budget
       this.#log.isolated(verdict.reason, heldBy(entries), destination)
     }
     if (budget.left < 2) {
@@ -255,7 +243,7 @@ export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
     const divides = verdict.kind === 'tooLarge' || (verdict.kind === 'refused' && this.#isSuspect(failed))
     if (!divides || samples < 2) return this.#giveUp(failed, verdict.reason, heldBy(batch.entries))
     const parts = halvedEntry(samples, verdict.reason)
-    this.#stateOf(entry).parts = parts
+    this.#states.of(entry).parts = parts
     return this.#sendParts(entry, parts, batch, context)
   }
 
@@ -309,39 +297,6 @@ export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
 
   /** True when the receiver may hold some of it already, so that it may refuse it for that alone. */
   #isSuspect({ batch, context }: Failed): boolean {
-    return context.replaySuspect || batch.entries.some((entry) => this.#states.get(entry)?.uncertain === true)
+    return context.replaySuspect || batch.entries.some((entry) => this.#states.known(entry)?.uncertain === true)
   }
-
-  #stateOf(entry: Entry): EntryState {
-    const known = this.#states.get(entry)
-    if (known !== undefined) return known
-    const state: EntryState = {
-      tries: 0,
-      last: undefined,
-      uncertain: false,
-      serverErrors: { count: 0, lastAt: Number.NEGATIVE_INFINITY },
-      isolation: undefined,
-      parts: undefined,
-    }
-    this.#states.set(entry, state)
-    return state
-  }
-}
-
-function heldBy(entries: readonly Entry[]): Held {
-  return { series: entries.length, samples: entries.reduce((sum, { size }) => sum + size, 0) }
-}
-
-/** A writer that closes repeats nothing: the next attempt of the job does. */
-function isClosing({ signal }: SubmitContext): boolean {
-  const reason: unknown = signal.aborted ? signal.reason : undefined
-  return SluiceError.isInstance(reason) && reason.code === 'SLUICE_CLOSED'
-}
-
-/** What to turn when this goes on. */
-function optionFor({ kind, status }: WriteVerdict): string {
-  if (kind === 'unsigned') return 'requestSigner'
-  if (kind === 'unreachable') return 'prometheusRemoteWriteUrl'
-  if (kind === 'cut') return 'socketTimeoutMs'
-  return status === 429 ? 'maxInFlightRequests' : 'retryConfiguration.maxRetryCount'
 }

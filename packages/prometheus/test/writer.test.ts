@@ -63,7 +63,10 @@ describe('requests', () => {
     let count = 0
     receiver.decide = () => ({ status: ++count % 3 === 0 ? 503 : 204 })
     const values = Array.from({ length: 300 }, (_, index) => record(`h${index % 7}`, index))
-    await stand.write(values, { maxBatchSizeInSamples: 10 })
+    await stand.write(values, {
+      maxBatchSizeInSamples: 10,
+      retryConfiguration: { initialRetryDelayMS: 1, maxRetryDelayMS: 2, maxRetryCount: Infinity },
+    })
     for (let host = 0; host < 7; host++) {
       const times = receiver.received
         .filter((_, number) => (number + 1) % 3 !== 0)
