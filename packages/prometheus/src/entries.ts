@@ -132,7 +132,7 @@ function entryOf(
 ): Entry {
   const [only] = samples
   if (samples.length === 1 && histograms.length === 0 && exemplars.length === 0 && only !== undefined) {
-    return new Entry(series, only.value, only.timestamp, only.startTimestamp ?? 0, only.stale, undefined)
+    return new Entry(series, only.value, only.timestamp, only.startTimestamp ?? 0, only.stale ?? false, undefined)
   }
   const first = only ?? histograms[0]
   return new Entry(series, Number.NaN, first?.timestamp ?? 0, 0, false, { samples, histograms, exemplars })
