@@ -3,6 +3,7 @@ import { clockCampaign } from './clock/campaign.ts'
 import { killCampaign } from './kill/campaign.ts'
 import { ownersCampaign } from './owners/campaign.ts'
 import { sigtermCampaign } from './sigterm/campaign.ts'
+import { soakCampaign } from './soak/campaign.ts'
 import { tornCampaign } from './torn/campaign.ts'
 
 /** Every campaign that `npm run campaign` knows. */
@@ -12,4 +13,5 @@ export const CAMPAIGNS: readonly Campaign[] = [
   tornCampaign,
   ownersCampaign,
   clockCampaign,
+  soakCampaign,
 ]

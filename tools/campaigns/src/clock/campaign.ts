@@ -11,7 +11,7 @@ import { settled } from '../ledger/settled.ts'
 import { MEMORY_PIPELINES, type MemoryPipelineUnderTest, openMemory } from '../pipelines/memory-servers.ts'
 import { FakeTime } from './fake-time.ts'
 import { jumpPlan, jumpProblems } from './plan.ts'
-import { brokenJumpRules, type JumpRecord, MAX_STALL_MS } from './rules.ts'
+import { brokenJumpRules, type JumpRecord, MAX_STALL_MS, stalled } from './rules.ts'
 
 const TIME_BEFORE_START_MS = 600_000
 const DRAIN_DEADLINE_MS = 10_000
@@ -91,6 +91,7 @@ class ClockRun {
     const slowest = (of: (jump: JumpRecord) => number | undefined): number =>
       Math.round(Math.max(0, ...this.#jumps.map((jump) => of(jump) ?? MAX_STALL_MS)))
     return Object.assign(report, {
+      stalled: stalled(this.#jumps),
       slowestCheckpointsMs: slowest(({ checkpointsAfterMs }) => checkpointsAfterMs),
       slowestStoreMs: slowest(({ storedAfterMs }) => storedAfterMs),
       skipped: this.#skipped ?? null,
@@ -119,6 +120,8 @@ class ClockRun {
       signal.throwIfAborted()
       producer.allow(Math.ceil(size.records / size.faults))
       await this.#jump(bySeconds, time, subject, pipeline, producer)
+      // What stands still now does so for an hour, or for ever.
+      if (stalled(this.#jumps) > 0) break
     }
     await producer.finish()
     this.#firstWriteAtNs = pipeline.gate.firstWriteAtNs
@@ -160,7 +163,6 @@ class ClockRun {
     ])
     const record = { number: this.#jumps.length + 1, bySeconds, landed, checkpointsAfterMs, storedAfterMs }
     this.#jumps.push(record)
-    const told = (ms: number | undefined): string => (ms === undefined ? 'never' : `${Math.round(ms)} ms`)
     this.#context.print(
       `jump ${record.number}/${this.#context.size.faults} by ${bySeconds / 3600} h: ` +
         `two checkpoints after ${told(checkpointsAfterMs)}, records stored after ${told(storedAfterMs)}`,
@@ -181,4 +183,8 @@ class ClockRun {
     }
     return undefined
   }
+}
+
+function told(ms: number | undefined): string {
+  return ms === undefined ? 'never' : `${Math.round(ms)} ms`
 }

@@ -13,6 +13,11 @@ export interface JumpRecord {
 /** A job whose durations are monotonic does both within a second; a busy machine takes longer. */
 export const MAX_STALL_MS = 8_000
 
+/** Jumps after which something stood still. */
+export function stalled(jumps: readonly JumpRecord[]): number {
+  return jumps.filter((jump) => jump.checkpointsAfterMs === undefined || jump.storedAfterMs === undefined).length
+}
+
 /** Every rule that was broken. */
 export function brokenJumpRules(jumps: readonly JumpRecord[]): readonly string[] {
   const broken: string[] = []

@@ -18,6 +18,7 @@ import { MemoryQueueSource } from '../memory/queue-source.ts'
 import { MemoryStoreSink } from '../memory/store-sink.ts'
 import { armFaults } from '../subject/faults.ts'
 import { Observer } from '../subject/observer.ts'
+import { noteVitals } from '../subject/vitals.ts'
 import { requireVariable, SABOTAGE_VARIABLE, SETTINGS_VARIABLE } from '../subject/settings.ts'
 import { DRAIN_DEADLINE_MS, JOB, type MemorySettings, RESTART_GRACE_MS } from './memory-settings.ts'
 
@@ -30,11 +31,18 @@ function records(): Stream<GeneratedRecord> {
   return shape === 'individual' ? stream(new MemoryQueueSource(client)) : stream(new MemoryGroupSource(client))
 }
 
+const sabotage = process.env[SABOTAGE_VARIABLE]
+const leaked: unknown[] = []
+
 let observer: Observer | undefined
 armFaults(() => observer)
+noteVitals()
 const job = records()
   .map((record) => {
     observer?.emitting()
+    // A sabotage: what nobody lets go of.
+    if (sabotage === 'leak')
+      leaked.push(Array.from({ length: 100 }, Math.random), setInterval(() => {}, 60_000).unref())
     return record
   })
   .sinkTo(new MemoryStoreSink(client, () => observer?.write(0)))
@@ -53,7 +61,7 @@ const job = records()
     drainDeadlineMs: DRAIN_DEADLINE_MS,
     restartGraceMs: RESTART_GRACE_MS,
     // A sabotage: durations by a clock that jumps.
-    ...(process.env[SABOTAGE_VARIABLE] === 'wall-clock' ? { clock: { ...systemClock, now: () => Date.now() } } : {}),
+    ...(sabotage === 'wall-clock' ? { clock: { ...systemClock, now: () => Date.now() } } : {}),
     logger: consoleLogger({ level: 'warn' }),
   })
 observer = new Observer(job, 'memory')

@@ -115,6 +115,7 @@ class SigtermRun {
     const struck = await strike(plan, subject, pipeline, this.#context.signal)
     const exit = await subject.exit
     const [coverage, arrivals, { produced }] = [await pipeline.coverage(), await pipeline.arrivals(), this.#books]
+    const { firstWriteAtNs } = pipeline.gate
     const record: SignalRecord = {
       ...struck,
       number: this.#signals.length + 1,
@@ -122,10 +123,14 @@ class SigtermRun {
       code: exit.code,
       endedBy: exit.signal,
       figures: subject.figures(),
-      firstWriteAtNs: pipeline.gate.firstWriteAtNs,
+      firstWriteAtNs,
       coverage,
       coveredButMissing: coveredButMissing(coverage, produced, arrivals),
-      storedUncovered: storedUncovered(coverage, produced, arrivals),
+      storedUncovered: storedUncovered(
+        coverage,
+        produced,
+        firstWriteAtNs === undefined ? [] : arrivals.filter(({ atNs }) => atNs >= firstWriteAtNs),
+      ),
     }
     this.#signals.push(record)
     const { number, kind, unsettled, tookMs } = record

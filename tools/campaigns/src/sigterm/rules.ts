@@ -14,7 +14,7 @@ export interface SignalRecord extends Struck {
   readonly coverage: Coverage
   /** Records that are covered and not stored, of all processes up to this one. */
   readonly coveredButMissing: number
-  /** Records that are stored and will be read again. */
+  /** Records that this process stored and that will be read again. */
   readonly storedUncovered: number
 }
 

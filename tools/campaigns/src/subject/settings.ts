@@ -4,6 +4,8 @@ export const SETTINGS_VARIABLE = 'SLUICE_CAMPAIGN_SUBJECT'
 export const FIGURES_VARIABLE = 'SLUICE_CAMPAIGN_FIGURES'
 /** `checkpoint:settled@3`: the subject kills itself at the third hit of this failpoint; with `=SIGTERM` behind it, it asks itself to end. */
 export const KILL_VARIABLE = 'SLUICE_CAMPAIGN_KILL'
+/** Where a subject notes what it holds, if it is to. */
+export const VITALS_VARIABLE = 'SLUICE_CAMPAIGN_VITALS'
 /** Name of the defect that the subject switches on. */
 export const SABOTAGE_VARIABLE = 'SLUICE_CAMPAIGN_SABOTAGE'
 
