@@ -46,6 +46,11 @@ export function emitTimeSeries(
   emit: (entry: Entry) => void,
 ): void {
   const { metricName, labels, samples = NOTHING, histograms = NOTHING, exemplars = NOTHING, metadata } = timeSeries
+  // The way of nearly all: nothing but samples, and nothing wrong with them.
+  if (histograms.length === 0 && exemplars.length === 0 && metadata === undefined && arePlain(samples, maxSize)) {
+    emit(entryOf(table.series(metricName, labels), samples, NOTHING, NOTHING))
+    return
+  }
   const { rules } = table
   const problems: string[] = []
   const orderedSamples = checkedSamples(samples, rules, problems)
@@ -130,7 +135,7 @@ function entryOf(
   histograms: readonly NativeHistogram[],
   exemplars: readonly Exemplar[],
 ): Entry {
-  const [only] = samples
+  const only = samples[0]
   if (samples.length === 1 && histograms.length === 0 && exemplars.length === 0 && only !== undefined) {
     return new Entry(series, only.value, only.timestamp, only.startTimestamp ?? 0, only.stale ?? false, undefined)
   }
@@ -179,6 +184,19 @@ function checkedHistograms(
     }
   }
   return validation === 'off' || problems.length > 0 ? histograms : histograms.toSorted(byTime)
+}
+
+/** Whether these make one entry just as they are. */
+function arePlain(samples: readonly Sample[], maxSize: number): boolean {
+  const { length } = samples
+  if (length === 0 || length > maxSize || !Array.isArray(samples)) return false
+  let last = Number.NEGATIVE_INFINITY
+  for (let index = 0; index < length; index++) {
+    const sample = samples[index]
+    if (!isEncodable(sample) || (sample as Sample).timestamp < last) return false
+    last = (sample as Sample).timestamp
+  }
+  return true
 }
 
 /** What has no place in the bytes is refused even where validation is off. */

@@ -1,51 +1,80 @@
-import type { Labels } from './model.ts'
 import type { Series } from './series.ts'
 
-const FIRST_SLOTS = 64
+const FIRST_SLOTS = 16
 
-/** An open-addressing hash table of series: what has the same hash is compared as a whole. */
+/** Hashes the first `count` numbers of a list. A bad one costs time, and nothing else. */
+export type IdHash = (ids: readonly number[], count: number) => number
+
+export const hashIds: IdHash = (ids, count) => {
+  let hash = count
+  for (let index = 0; index < count; index++) hash = Math.imul(hash ^ (ids[index] as number), 0x9e3779b1)
+  // The slot is taken from the low bits, which multiplication alone never reaches from above.
+  return hash ^ (hash >>> 15)
+}
+
+/**
+ * Finds series by the numbers of their values: an open-addressing hash table. What has the same hash is compared number by number, so
+ * that a sample never goes to a series with other labels.
+ */
 export class SeriesIndex {
   size = 0
+  readonly #hash: IdHash
   #mask = FIRST_SLOTS - 1
-  #highs = new Int32Array(FIRST_SLOTS)
-  #slots: (Series | undefined)[] = emptySlots(FIRST_SLOTS)
+  #hashes = new Int32Array(FIRST_SLOTS)
+  #ids: (readonly number[] | undefined)[] = empty(FIRST_SLOTS)
+  #series: (Series | undefined)[] = empty(FIRST_SLOTS)
 
-  find(high: number, low: number, metricName: string, labels: Labels | undefined, count: number): Series | undefined {
-    for (let slot = high & this.#mask; ; slot = (slot + 1) & this.#mask) {
-      const series = this.#slots[slot]
-      if (series === undefined) return undefined
-      if (this.#highs[slot] === high && series.low === low && series.isSpelled(metricName, labels, count)) return series
+  constructor(hash: IdHash) {
+    this.#hash = hash
+  }
+
+  find(ids: readonly number[], count: number): Series | undefined {
+    const hash = this.#hash(ids, count) | 0
+    const mask = this.#mask
+    for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
+      const known = this.#ids[slot]
+      if (known === undefined) return undefined
+      if (this.#hashes[slot] === hash && areEqual(known, ids, count)) return this.#series[slot]
     }
   }
 
-  add(series: Series): void {
+  add(ids: readonly number[], series: Series): void {
     // Half full at most: chains stay short.
-    if (this.size * 2 >= this.#slots.length) this.#grow()
-    this.#put(series)
+    if (this.size * 2 >= this.#ids.length) this.#grow()
+    this.#put(ids, series, this.#hash(ids, ids.length) | 0)
     this.size++
   }
 
   *[Symbol.iterator](): Generator<Series> {
-    for (const series of this.#slots) if (series !== undefined) yield series
+    for (const series of this.#series) if (series !== undefined) yield series
   }
 
   #grow(): void {
-    const before = this.#slots
-    const length = before.length * 2
+    const before = { ids: this.#ids, series: this.#series, hashes: this.#hashes }
+    const length = before.ids.length * 2
     this.#mask = length - 1
-    this.#highs = new Int32Array(length)
-    this.#slots = emptySlots(length)
-    for (const series of before) if (series !== undefined) this.#put(series)
+    this.#hashes = new Int32Array(length)
+    this.#ids = empty(length)
+    this.#series = empty(length)
+    for (const [slot, ids] of before.ids.entries()) {
+      if (ids !== undefined) this.#put(ids, before.series[slot] as Series, before.hashes[slot] as number)
+    }
   }
 
-  #put(series: Series): void {
-    let slot = series.high & this.#mask
-    while (this.#slots[slot] !== undefined) slot = (slot + 1) & this.#mask
-    this.#slots[slot] = series
-    this.#highs[slot] = series.high
+  #put(ids: readonly number[], series: Series, hash: number): void {
+    let slot = hash & this.#mask
+    while (this.#ids[slot] !== undefined) slot = (slot + 1) & this.#mask
+    this.#ids[slot] = ids
+    this.#series[slot] = series
+    this.#hashes[slot] = hash
   }
 }
 
-function emptySlots(length: number): (Series | undefined)[] {
+function areEqual(known: readonly number[], ids: readonly number[], count: number): boolean {
+  for (let index = 0; index < count; index++) if (known[index] !== ids[index]) return false
+  return true
+}
+
+function empty<T>(length: number): (T | undefined)[] {
   return Array.from<undefined>({ length })
 }

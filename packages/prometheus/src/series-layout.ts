@@ -35,15 +35,14 @@ export class SeriesLayout {
   readonly nameFields: readonly Buffer[]
   /** What is wrong with the names, under the rules of the table. */
   readonly problems: readonly string[]
-  /** Where remote write 1.0 does not allow a name that 2.0 does. */
+  /** Sorted, and with the metric name beside the labels: what other ways of giving the same series lead to. */
+  readonly isCanonical: boolean
+  /** Whether remote write 1.0 allows the names. */
   readonly isLegacy: boolean
   /** The position of the label `__name__`, if the metric name is one of the labels. */
   readonly namePosition: number
-  /** For each position of the layout with the same names that came first, the position here; undefined in that one itself. */
-  readonly permutation: Int32Array | undefined
-  readonly primary: SeriesLayout
 
-  constructor(hasName: boolean, names: readonly string[], { validation, protocol }: SeriesRules, first?: SeriesLayout) {
+  constructor(hasName: boolean, names: readonly string[], { validation, protocol }: SeriesRules) {
     this.hasName = hasName
     this.names = names
     const given = names.map((_, position) => position)
@@ -52,22 +51,14 @@ export class SeriesLayout {
     this.order = validation === 'off' ? Int32Array.from(given) : this.sorted
     this.nameFields = Array.from(this.order, (position) => nameField(this.nameAt(position)))
     this.namePosition = names.indexOf(METRIC_NAME_LABEL)
+    this.isCanonical =
+      hasName && names.every((name, index) => index === 0 || compareUtf8(names[index - 1] as string, name) < 0)
     this.isLegacy = names.every((name) => LEGACY_LABEL_NAME.test(name))
     this.problems = validation === 'off' ? [] : [...this.#problems(validation === 'strict', protocol)]
-    this.primary = first ?? this
-    this.permutation = first === undefined ? undefined : Int32Array.from(first.names, (name) => names.indexOf(name))
   }
 
   nameAt(position: number): string {
     return position === METRIC_NAME ? METRIC_NAME_LABEL : (this.names[position] as string)
-  }
-
-  /** Equal for layouts of the same names, in whatever order they come. */
-  get canonicalKey(): string {
-    return layoutKey(
-      this.hasName,
-      Array.from(this.sorted, (position) => this.nameAt(position)),
-    )
   }
 
   *#problems(isStrict: boolean, protocol: WireProtocol): Generator<string> {
@@ -100,13 +91,6 @@ export class SeriesLayout {
 /** Whether remote write 1.0 allows the metric name. */
 export function isLegacyMetricName(name: string): boolean {
   return LEGACY_METRIC_NAME.test(name)
-}
-
-/** Unambiguous for any names. */
-export function layoutKey(hasName: boolean, names: readonly string[]): string {
-  let key = hasName ? '+' : '-'
-  for (const name of names) key += `${name.length}:${name}`
-  return key
 }
 
 function nameField(name: string): Buffer {

@@ -1,48 +1,50 @@
-import { hashLabels, type LabelHash, lanes } from './label-hash.ts'
 import type { Label, Labels, MetricMetadata } from './model.ts'
-import { describe, InvalidSeriesError, quote } from './problems.ts'
-import { SeriesIndex } from './series-index.ts'
-import { isLegacyMetricName, layoutKey, SeriesLayout, type SeriesRules } from './series-layout.ts'
+import { InvalidSeriesError } from './problems.ts'
+import { hashIds, type IdHash } from './series-index.ts'
+import { METRIC_NAME, type SeriesLayout, type SeriesRules } from './series-layout.ts'
+import { NameNode, settle } from './series-names.ts'
 import { Series } from './series.ts'
 import { isLabelList } from './time-series.ts'
+import { isMetricName, labelProblems, labelTypeProblems, valuesOf } from './validate-labels.ts'
 
-/** Sets of label names; a stream with more makes them up, and is not worth remembering. */
-const MAX_LAYOUTS = 4096
+/** Values that are remembered for each series, at most. */
+const VALUES_PER_SERIES = 4
+/** Of the trees of names: a stream with more makes them up, and is not worth remembering. */
+const MAX_NAMES = 65_536
 
 export interface SeriesTableOptions extends SeriesRules {
-  /** Series that are remembered, at most: those that were looked up last. At least 2. @default 100000 */
+  /** Series that are remembered, at most; when there are more, all are forgotten and looked at anew. @default 100000 */
   readonly maxSeries?: number
 }
 
 /**
  * The series that were sent lately, found by their labels. The first look-up of a series validates and sorts its labels; the others
- * compare them, and cost a fraction of it.
- *
- * It remembers the series in two generations: when the younger is full, what is only in the elder is forgotten.
+ * turn the values into numbers and compare those, at a fraction of the cost.
  */
 export class SeriesTable {
   readonly rules: SeriesRules
-  readonly #generationSize: number
-  readonly #hash: LabelHash
-  readonly #seed = (Math.random() * 0x1_0000_0000) | 0
-  #young = new SeriesIndex()
-  #old = new SeriesIndex()
-  #generation = 1
-  #layouts = new Map<string, SeriesLayout>()
-  /** The first layout of each set of names, whatever their order. */
-  #primaries = new Map<string, SeriesLayout>()
-  #lastLayout: SeriesLayout | undefined
+  readonly #maxSeries: number
+  readonly #hash: IdHash
+  /** Numbers of values, and of metric names. */
+  #ids = new Map<string, number>()
+  #named = new NameNode(true, [])
+  #nameless = new NameNode(false, [])
+  #spellings = 0
+  #names = 0
+  #isForgetting = false
+  /** The numbers of the labels under way; used again, since making a list costs more than filling it. */
+  readonly #scratch: number[] = []
 
   /** @param hash - another hash, for tests of collisions. */
-  constructor({ maxSeries = 100_000, ...rules }: SeriesTableOptions, hash: LabelHash = hashLabels) {
+  constructor({ maxSeries = 100_000, ...rules }: SeriesTableOptions, hash: IdHash = hashIds) {
     this.rules = rules
-    this.#generationSize = Math.max(1, Math.floor(maxSeries / 2))
+    this.#maxSeries = maxSeries
     this.#hash = hash
   }
 
-  /** Series that it remembers, those counted twice that were looked up in both generations. */
+  /** Series that it remembers. A series that was given in two ways, such as with labels in another order, counts twice. */
   get size(): number {
-    return this.#young.size + this.#old.size
+    return this.#spellings
   }
 
   /**
@@ -59,176 +61,112 @@ export class SeriesTable {
 
   /** The object that stands for the series now: another one if the table has forgotten this one since. */
   current(series: Series): Series {
-    return series.isEvicted ? this.series(series.metricName, series.spelled, series.metadata) : series
+    return series.isEvicted ? this.series(series.spelledName, series.spelled, series.metadata) : series
   }
 
   #find(metricName: string, labels: Labels | undefined): Series {
-    const count = this.#hash(metricName, labels, this.#seed)
-    if (count < 0) throw new InvalidSeriesError(metricName, labelTypeProblems(metricName, labels))
-    const high = lanes[0] as number
-    const low = lanes[1] as number
-    const found = this.#young.find(high, low, metricName, labels, count)
-    if (found !== undefined) return found
-    const elder = this.#old.find(high, low, metricName, labels, count)
-    if (elder !== undefined) {
-      this.#remember(elder)
-      return elder
+    const scratch = this.#scratch
+    const ids = this.#ids
+    if (typeof metricName !== 'string') this.#refuseTypes(metricName, labels)
+    scratch[0] = ids.get(metricName) ?? this.#newId(metricName)
+    let node = metricName === '' ? this.#nameless : this.#named
+    let count = 1
+    if (labels === undefined) {
+      // A metric name is a series.
+    } else if (typeof labels !== 'object' || labels === null) this.#refuseTypes(metricName, labels)
+    else if (isLabelList(labels)) {
+      for (let index = 0; index < labels.length; index++) {
+        const label = labels[index] as Label | null | undefined
+        const name = label?.name
+        const value = label?.value
+        if (typeof name !== 'string' || typeof value !== 'string') this.#refuseTypes(metricName, labels)
+        else {
+          scratch[count++] = ids.get(value) ?? this.#newId(value)
+          node = node.next(name)
+        }
+      }
+    } else {
+      for (const name in labels) {
+        const value = labels[name]
+        if (typeof value !== 'string') this.#refuseTypes(metricName, labels)
+        else {
+          scratch[count++] = ids.get(value) ?? this.#newId(value)
+          node = node.next(name)
+        }
+      }
     }
-    return this.#miss(metricName, labels, high, low)
+    return node.index?.find(scratch, count) ?? this.#miss(node, metricName, labels, scratch.slice(0, count))
   }
 
-  #miss(metricName: string, labels: Labels | undefined, high: number, low: number): Series {
-    const { validation } = this.rules
-    const { names, values } = spelling(labels)
-    const hasName = metricName !== ''
-    const layout = this.#layoutOf(hasName, names)
-    let hasEmpty = false
-    if (validation !== 'off') {
-      let isBad = layout.problems.length > 0 || !this.#isMetricName(hasName ? metricName : values[layout.namePosition])
-      for (const value of values) {
-        if (value === '') hasEmpty = true
-        else if (!value.isWellFormed()) isBad = true
-      }
-      if (isBad || (hasEmpty && validation === 'strict')) {
-        throw new InvalidSeriesError(metricName, [...this.#problems(layout, metricName, values)])
+  #miss(node: NameNode, metricName: string, labels: Labels | undefined, ids: readonly number[]): Series {
+    if (this.#isFull() && !this.#isForgetting) {
+      this.#isForgetting = true
+      try {
+        this.#forget()
+        return this.#find(metricName, labels)
+      } finally {
+        this.#isForgetting = false
       }
     }
-    // Each of these leads to the one spelling under which the table has the series.
-    if (!hasName && layout.namePosition >= 0) {
-      const rest = labelsOf(names, values).filter((_, position) => position !== layout.namePosition)
-      const name = values[layout.namePosition] as string
-      if (name !== '') return this.#find(name, rest)
-    }
-    if (hasEmpty) {
-      const kept = labelsOf(names, values).filter(({ value }) => value !== '')
-      return this.#find(metricName, kept)
-    }
-    if (layout.permutation !== undefined && validation !== 'off') {
-      const given = labelsOf(names, values)
-      return this.#find(
-        metricName,
-        Array.from(layout.permutation, (position) => given[position] as Label),
-      )
-    }
-    const series = new Series(layout, metricName, values, high, low)
-    this.#remember(series)
+    if (node.layout === undefined) this.#names += node.path.length
+    const { layout, index } = settle(node, this.rules, this.#hash)
+    const series = this.#make(layout, metricName, valuesOf(labels))
+    index.add(ids, series)
+    this.#spellings++
     return series
   }
 
-  #remember(series: Series): void {
-    if (this.#young.size >= this.#generationSize) this.#turn()
-    series.generation = this.#generation
-    series.isEvicted = false
-    this.#young.add(series)
-  }
-
-  /** The young become the old, and those of the old that were not looked up since are forgotten. */
-  #turn(): void {
-    for (const series of this.#old) if (series.generation < this.#generation) series.isEvicted = true
-    this.#old = this.#young
-    this.#young = new SeriesIndex()
-    this.#generation++
-  }
-
-  #layoutOf(hasName: boolean, names: readonly string[]): SeriesLayout {
-    const last = this.#lastLayout
-    if (last !== undefined && last.hasName === hasName && areEqual(last.names, names)) return last
-    const key = layoutKey(hasName, names)
-    let layout = this.#layouts.get(key)
-    if (layout === undefined) {
-      layout = this.#newLayout(hasName, names)
-      this.#layouts.set(key, layout)
+  #make(layout: SeriesLayout, metricName: string, values: string[]): Series {
+    const { validation } = this.rules
+    const { namePosition, hasName } = layout
+    const name = hasName ? metricName : (values[namePosition] ?? '')
+    if (validation === 'off') return new Series(layout, name, values)
+    let hasEmpty = false
+    let isBad = layout.problems.length > 0 || !isMetricName(name, this.rules)
+    for (let index = 0; index < values.length; index++) {
+      const value = values[index] as string
+      if (value === '') hasEmpty = true
+      else if (!value.isWellFormed()) isBad = true
     }
-    this.#lastLayout = layout
-    return layout
-  }
-
-  #newLayout(hasName: boolean, names: readonly string[]): SeriesLayout {
-    if (this.#layouts.size >= MAX_LAYOUTS) {
-      this.#layouts = new Map()
-      this.#primaries = new Map()
-      // Which spelling is the first is forgotten too, and with it under which the series are found.
-      this.#turn()
-      this.#turn()
+    if (isBad || (hasEmpty && validation === 'strict')) {
+      throw new InvalidSeriesError(metricName, labelProblems(layout, metricName, values, this.rules))
     }
-    const layout = new SeriesLayout(hasName, names, this.rules)
-    const { canonicalKey } = layout
-    const first = this.#primaries.get(canonicalKey)
-    if (first !== undefined) return new SeriesLayout(hasName, names, this.rules, first)
-    this.#primaries.set(canonicalKey, layout)
-    return layout
-  }
-
-  #isMetricName(name: string | undefined): boolean {
-    if (name === undefined || name === '') return false
-    return this.rules.protocol === '1.0' ? isLegacyMetricName(name) : name.isWellFormed()
-  }
-
-  *#problems(layout: SeriesLayout, metricName: string, values: readonly string[]): Generator<string> {
-    const hasName = metricName !== ''
-    const name = hasName ? metricName : values[layout.namePosition]
-    if (name !== undefined && !this.#isMetricName(name)) {
-      yield name === ''
-        ? "a metric name must not be empty, got ''"
-        : this.rules.protocol === '1.0'
-          ? `remote write 1.0 wants metric names of letters, digits, '_' and ':' that do not begin with a digit, got ${quote(name)}`
-          : `a metric name must be well-formed Unicode, got ${quote(name)}`
+    if (layout.isCanonical && !hasEmpty) return new Series(layout, name, values)
+    // The one way of giving the series under which it is known; the way in which it was given leads to it from now on.
+    const canonical: Label[] = []
+    for (const position of layout.sorted) {
+      if (position === METRIC_NAME || position === namePosition || values[position] === '') continue
+      canonical.push({ name: layout.nameAt(position), value: values[position] as string })
     }
-    yield* layout.problems
-    for (const [index, value] of values.entries()) {
-      const label = `label ${quote(layout.nameAt(index))}`
-      if (index === layout.namePosition && !hasName) continue
-      if (value === '' && this.rules.validation === 'strict') yield `${label}: a value must not be empty, got ''`
-      if (!value.isWellFormed()) yield `${label}: a value must be well-formed Unicode, got ${quote(value)}`
-    }
+    return this.#find(name, canonical)
   }
-}
 
-function spelling(labels: Labels | undefined): { names: string[]; values: string[] } {
-  const names: string[] = []
-  const values: string[] = []
-  if (labels === undefined) return { names, values }
-  if (isLabelList(labels)) {
-    for (const { name, value } of labels) {
-      names.push(name)
-      values.push(value)
-    }
-  } else {
-    for (const name in labels) {
-      names.push(name)
-      values.push(labels[name] as string)
-    }
+  #isFull(): boolean {
+    return (
+      this.#spellings >= this.#maxSeries ||
+      this.#ids.size > this.#maxSeries * VALUES_PER_SERIES ||
+      this.#names > MAX_NAMES
+    )
   }
-  return { names, values }
-}
 
-function labelsOf(names: readonly string[], values: readonly string[]): Label[] {
-  return names.map((name, position) => ({ name, value: values[position] as string }))
-}
-
-function areEqual(a: readonly string[], b: readonly string[]): boolean {
-  const { length } = a
-  if (length !== b.length) return false
-  for (let index = 0; index < length; index++) if (a[index] !== b[index]) return false
-  return true
-}
-
-/** What is not a string, or not labels at all. */
-function labelTypeProblems(metricName: unknown, labels: unknown): string[] {
-  const problems: string[] = []
-  if (typeof metricName !== 'string') problems.push(`a metric name must be a string, got ${describe(metricName)}`)
-  if (labels === undefined) return problems
-  if (typeof labels !== 'object' || labels === null) {
-    return [...problems, `labels must be an object or a list, got ${describe(labels)}`]
-  }
-  const pairs: readonly (readonly [unknown, unknown])[] = Array.isArray(labels)
-    ? labels.map((label: Partial<Label> | null | undefined) => [label?.name, label?.value])
-    : Object.entries(labels)
-  for (const [index, [name, value]] of pairs.entries()) {
-    if (typeof name !== 'string') problems.push(`label ${index}: a name must be a string, got ${describe(name)}`)
-    if (typeof value !== 'string') {
-      problems.push(`label ${describe(name ?? index)}: a value must be a string, got ${describe(value)}`)
+  #forget(): void {
+    for (const root of [this.#named, this.#nameless]) {
+      for (const node of root) for (const series of node.index ?? []) series.isEvicted = true
     }
+    this.#ids = new Map()
+    this.#named = new NameNode(true, [])
+    this.#nameless = new NameNode(false, [])
+    this.#spellings = 0
+    this.#names = 0
   }
-  return problems
+
+  #newId(value: string): number {
+    const id = this.#ids.size
+    this.#ids.set(value, id)
+    return id
+  }
+
+  #refuseTypes(metricName: unknown, labels: unknown): never {
+    throw new InvalidSeriesError(metricName, labelTypeProblems(metricName, labels))
+  }
 }

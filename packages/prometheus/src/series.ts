@@ -1,9 +1,8 @@
 import { orderKeyOf } from '@sluice/core'
 import type { WireSymbol } from './encode-symbols.ts'
-import type { Exemplar, Label, Labels, MetricMetadata, NativeHistogram, Sample } from './model.ts'
+import type { Exemplar, Label, MetricMetadata, NativeHistogram, Sample } from './model.ts'
 import type { WireProtocol } from './options.ts'
-import { isLegacyMetricName, layoutKey, METRIC_NAME, type SeriesLayout } from './series-layout.ts'
-import { isLabelList } from './time-series.ts'
+import { isLegacyMetricName, METRIC_NAME, type SeriesLayout } from './series-layout.ts'
 import { uint32Bytes, writeString, writeUint32 } from './wire-buffer.ts'
 import { maxUtf8Bytes } from './utf8.ts'
 
@@ -25,12 +24,6 @@ export class Series {
   readonly values: readonly string[]
   /** @internal */
   readonly layout: SeriesLayout
-  /** @internal */
-  readonly high: number
-  /** @internal */
-  readonly low: number
-  /** The generation of the table that it is in. @internal */
-  generation = 0
   /** The table has forgotten it, and may have another one for the same labels. @internal */
   isEvicted = false
   /** Where an encoder has its group; means nothing unless that group is the series' own. @internal */
@@ -43,12 +36,10 @@ export class Series {
   #orderKey: number | undefined
 
   /** @internal */
-  constructor(layout: SeriesLayout, metricName: string, values: readonly string[], high: number, low: number) {
+  constructor(layout: SeriesLayout, metricName: string, values: readonly string[]) {
     this.layout = layout
     this.metricName = metricName
     this.values = values
-    this.high = high
-    this.low = low
   }
 
   /** The labels as they are sent, `__name__` among them. */
@@ -57,6 +48,11 @@ export class Series {
       name: this.layout.nameAt(position),
       value: this.valueAt(position),
     }))
+  }
+
+  /** @internal */
+  get spelledName(): string | undefined {
+    return this.layout.hasName ? this.metricName : undefined
   }
 
   /** The labels under which the table has it. @internal */
@@ -83,39 +79,20 @@ export class Series {
 
   /** Equal for equal labels only. @internal */
   get canonicalId(): string {
-    const parts: string[] = []
+    let id = ''
     for (const position of this.layout.sorted) {
       // A label without a value is no label.
       const value = this.valueAt(position)
-      if (value !== '') parts.push(this.layout.nameAt(position), value)
+      if (value === '') continue
+      const name = this.layout.nameAt(position)
+      id += `${name.length}:${name}${value.length}:${value}`
     }
-    return layoutKey(true, parts)
+    return id
   }
 
   /** @internal */
   valueAt(position: number): string {
     return position === METRIC_NAME ? this.metricName : (this.values[position] as string)
-  }
-
-  /** Whether these are its labels, in the order in which it has them. @internal */
-  isSpelled(metricName: string, labels: Labels | undefined, count: number): boolean {
-    const { values } = this
-    const { names } = this.layout
-    if (metricName !== this.metricName || count !== values.length) return false
-    if (labels === undefined) return true
-    if (isLabelList(labels)) {
-      for (let index = 0; index < count; index++) {
-        const { name, value } = labels[index] as Label
-        if (name !== names[index] || value !== values[index]) return false
-      }
-      return true
-    }
-    let index = 0
-    for (const name in labels) {
-      if (name !== names[index] || labels[name] !== values[index]) return false
-      index++
-    }
-    return true
   }
 
   #encodeBlock(): Buffer {

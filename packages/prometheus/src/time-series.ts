@@ -1,11 +1,33 @@
-import type { Exemplar, Label, Labels, MetricMetadata, NativeHistogram, PrometheusTimeSeries, Sample } from './model.ts'
+import type {
+  Exemplar,
+  Label,
+  Labels,
+  MetricMetadata,
+  NativeHistogram,
+  PrometheusTimeSeries as TimeSeries,
+  Sample,
+} from './model.ts'
+
+/** See {@link TimeSeries}. */
+export type PrometheusTimeSeries = TimeSeries
+
+/** Makes builders of series. */
+export const PrometheusTimeSeries: {
+  /** A builder that begins with nothing. */
+  builder(): PrometheusTimeSeriesBuilder
+  /** A builder that begins with a copy of a series. */
+  builderFrom(timeSeries: TimeSeries): PrometheusTimeSeriesBuilder
+} = {
+  builder: () => new PrometheusTimeSeriesBuilder(),
+  builderFrom: (timeSeries) => new PrometheusTimeSeriesBuilder(timeSeries),
+}
 
 /**
- * Builds a {@link PrometheusTimeSeries} step by step.
+ * Builds a series step by step. Nothing is validated before it is sent.
  *
  * @example
  * ```ts
- * const series = timeSeriesBuilder()
+ * const series = PrometheusTimeSeries.builder()
  *   .withMetricName('CPU')
  *   .addLabel('InstanceID', 'i-1')
  *   .addSample(0.5, Date.now())
@@ -21,7 +43,7 @@ export class PrometheusTimeSeriesBuilder {
   readonly #exemplars: Exemplar[]
 
   /** @param from - what to begin with; it is copied. */
-  constructor(from: PrometheusTimeSeries = {}) {
+  constructor(from: TimeSeries = {}) {
     this.#metricName = from.metricName
     this.#metadata = from.metadata
     this.#labels = labelList(from.labels)
@@ -62,7 +84,7 @@ export class PrometheusTimeSeriesBuilder {
   }
 
   /** The series as it is now; the builder may go on. */
-  build(): PrometheusTimeSeries {
+  build(): TimeSeries {
     return {
       ...(this.#metricName === undefined ? {} : { metricName: this.#metricName }),
       labels: [...this.#labels],
