@@ -83,14 +83,13 @@ export async function releaseSplits(
 function stop({ tracker, members }: SplitReleasePlan, splitIds: readonly string[], how: ReleaseHow): readonly Owned[] {
   const owned: Owned[] = []
   for (const member of members) {
-    const ids = splitIds.filter(
+    const ids = [...new Set(splitIds)].filter(
       (splitId) => member.reader.splitState(splitId) !== undefined && !tracker.splits.leaving.has(splitId),
     )
     if (ids.length === 0) continue
     member.subtask.reportEmitted()
     member.reader.stopSplits(ids)
     for (const splitId of ids) {
-      if (tracker.splits.leaving.has(splitId)) continue
       const leaving = new Leaving(how === 'lost')
       tracker.splits.leaving.set(splitId, leaving)
       tracker.stopSplit(splitId)

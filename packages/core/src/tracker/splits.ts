@@ -83,7 +83,7 @@ export class SplitTable {
   expectRepeats(splitId: string, count: number): void {
     const split = this.of(splitId)
     split.suspects = split.emitted + count
-    this.#hasSuspects ||= count > 0
+    this.#hasSuspects ||= split.suspects > 0
   }
 
   /** What is emitted from now on, and what is in hand, is new. */

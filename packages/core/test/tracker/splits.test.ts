@@ -73,7 +73,9 @@ describe('runs', () => {
         for (let at = 0; at < 3; at++) expected.push(`${tracked.batch.splitId}:${index + at}`)
       }
     }
-    expect(expected.map((_, token) => tracker.origin(token)?.raw)).toEqual(expected.map((place) => ({ position: place })))
+    expect(expected.map((_, token) => tracker.origin(token)?.raw)).toEqual(
+      expected.map((place) => ({ position: place })),
+    )
     expect(tracker.unsettledBySplit()).toEqual(
       new Map([
         ['a', 9],
