@@ -16,6 +16,10 @@ function samples(count: number, of: (index: number) => Partial<Vitals>): readonl
   }))
 }
 
+function swelling(index: number): Partial<Vitals> {
+  return { residentBytes: (100 + index / 20) * MIB }
+}
+
 describe('what a process holds', () => {
   test('is flat although it grew while it became warm', () => {
     const warming = samples(100, (index) => ({ heapBytes: Math.min(index, 25) * MIB, resources: Math.min(index, 20) }))
@@ -37,9 +41,8 @@ describe('what a process holds', () => {
   })
 
   test('grows outside of the heap: judged where it was watched for long', () => {
-    const of = (index: number) => ({ residentBytes: (100 + index / 20) * MIB })
-    expect(brokenSoakRules(growth(samples(100, of)))).toEqual([])
-    expect(brokenSoakRules(growth(samples(2000, of)))).toEqual([
+    expect(brokenSoakRules(growth(samples(100, swelling)))).toEqual([])
+    expect(brokenSoakRules(growth(samples(2000, swelling)))).toEqual([
       expect.stringContaining('the resident memory grew by 3.00 MiB a minute'),
     ])
   })
