@@ -1,4 +1,6 @@
-import { type JobStatus, SluiceError } from '@sluice/core'
+import { type Clock, type JobStatus, type Logger, SluiceError, systemClock } from '@sluice/core'
+import { RemoteWriteClient } from './client.ts'
+import type { RemoteWriteClientOptions } from './client-options.ts'
 import type { PrometheusTimeSeries } from './model.ts'
 
 /** What is used of a {@link RemoteWriteClient}. */
@@ -34,4 +36,58 @@ export async function writeConfirmed(client: SeriesClient, series: readonly Prom
 
 function lostIn({ sinks }: Pick<JobStatus, 'sinks'>): number {
   return Object.values(sinks).reduce((sum, { dropped, deadLettered }) => sum + dropped + deadLettered, 0)
+}
+
+/** Longer delays do not fit into a timer of Node.js. */
+export const MAX_DELAY_MS = 0x7fff_ffff
+
+/** A process that has nothing else to do must not live on for its metrics. */
+export const backgroundClock: Clock = {
+  ...systemClock,
+  after(delayMs, callback) {
+    const timeout = setTimeout(callback, Math.min(Math.max(delayMs, 0), MAX_DELAY_MS))
+    timeout.unref()
+    return { cancel: () => clearTimeout(timeout) }
+  },
+}
+
+/** Where series are written to: a client that was given, or one that is made, and made anew when it has failed. */
+export class PushTarget {
+  readonly #given: SeriesClient | undefined
+  readonly #make: () => RemoteWriteClient
+  #made: RemoteWriteClient | undefined
+
+  /** @throws SluiceError `SLUICE_OPTIONS_INVALID` when a client cannot be made. */
+  constructor(
+    given: SeriesClient | undefined,
+    options: RemoteWriteClientOptions | undefined,
+    { clock, logger }: { readonly clock: Clock; readonly logger: Logger },
+  ) {
+    this.#given = given
+    this.#make = () => new RemoteWriteClient({ clock, logger, ...options } as RemoteWriteClientOptions)
+    if (given === undefined) this.#made = this.#make()
+  }
+
+  /** @throws SluiceError as {@link writeConfirmed}. */
+  async write(series: readonly PrometheusTimeSeries[]): Promise<void> {
+    if (series.length === 0) return
+    const client: SeriesClient = this.#given ?? (this.#made ??= this.#make())
+    try {
+      await writeConfirmed(client, series)
+    } catch (error) {
+      // One that has ended takes nothing any more; the next series are for another.
+      if (this.#made !== undefined && this.#made.status().state === 'failed') this.#made = undefined
+      throw error
+    }
+  }
+
+  /** Closes what was made. @throws SluiceError what ended it. */
+  async close(): Promise<void> {
+    await this.#made?.close()
+  }
+
+  /** Ends what was made at once. Never rejects. */
+  async abort(): Promise<void> {
+    await this.#made?.abort()
+  }
 }

@@ -24,7 +24,7 @@ export interface MetricsRegistry {
 /** What a collection became. */
 export interface Collected {
   readonly series: PrometheusTimeSeries[]
-  /** Names of metrics with values that have a label no receiver takes. */
+  /** Names of metrics with values that have a label no receiver takes, or that another metric has already. */
   readonly invalid: readonly string[]
 }
 
@@ -56,16 +56,16 @@ export function toSeries(
       }
       const exemplar = exemplarOf(each)
       const metricName = textAt(each, 'metricName') ?? name
-      series.push(
-        pushed.observe({
-          metricName,
-          labels: pairs,
-          timestamp,
-          value: each.value,
-          metadata,
-          ...(exemplar === undefined ? {} : { exemplar }),
-        }),
-      )
+      const observed = pushed.observe({
+        metricName,
+        labels: pairs,
+        timestamp,
+        value: each.value,
+        metadata,
+        ...(exemplar === undefined ? {} : { exemplar }),
+      })
+      if (observed === undefined) invalid.add(name)
+      else series.push(observed)
     }
   }
   return { series, invalid: [...invalid] }

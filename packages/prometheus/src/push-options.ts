@@ -1,7 +1,7 @@
-import { type Clock, type Logger, OptionsCheck, systemClock } from '@sluice/core'
-import { RemoteWriteClient } from './client.ts'
+import { type Clock, type Logger, OptionsCheck, silentLogger } from '@sluice/core'
+import type { RemoteWriteClient } from './client.ts'
 import type { RemoteWriteClientOptions } from './client-options.ts'
-import type { SeriesClient } from './push-client.ts'
+import { backgroundClock, MAX_DELAY_MS, PushTarget } from './push-client.ts'
 import { LABEL_NAME, type MetricsRegistry } from './push-collection.ts'
 import type { LabelPair } from './push-series.ts'
 
@@ -29,27 +29,15 @@ export interface PushRegistryOptions {
 
 /** What a push works with. */
 export interface PushPlan {
-  readonly client: SeriesClient | undefined
-  readonly makeClient: () => RemoteWriteClient
+  readonly target: PushTarget
   readonly intervalMs: number
   readonly collectTimeoutMs: number
   readonly labels: readonly LabelPair[]
   readonly staleMarkersOnClose: boolean
   readonly closeDeadlineMs: number
   readonly clock: Clock
+  readonly logger: Logger
 }
-
-/** A process that has nothing else to do must not live on for its metrics. */
-const backgroundClock: Clock = {
-  ...systemClock,
-  after(delayMs, callback) {
-    const timeout = setTimeout(callback, Math.min(Math.max(delayMs, 0), MAX_DELAY_MS))
-    timeout.unref()
-    return { cancel: () => clearTimeout(timeout) }
-  },
-}
-
-const MAX_DELAY_MS = 0x7fff_ffff
 
 /** @throws SluiceError `SLUICE_OPTIONS_INVALID` with every problem. */
 export function pushPlan(registry: MetricsRegistry, options: PushRegistryOptions): PushPlan {
@@ -64,7 +52,13 @@ export function pushPlan(registry: MetricsRegistry, options: PushRegistryOptions
     'logger',
     'clock',
   ])
-  const { client, remoteWrite, labels, clock = backgroundClock, logger }: PushRegistryOptions = Object(options)
+  const {
+    client,
+    remoteWrite,
+    labels,
+    clock = backgroundClock,
+    logger = silentLogger,
+  }: PushRegistryOptions = Object(options)
   if (typeof Reflect.get(Object(registry), 'getMetricsAsJSON') !== 'function') {
     check.problem('the registry must be a Registry of prom-client')
   }
@@ -78,21 +72,15 @@ export function pushPlan(registry: MetricsRegistry, options: PushRegistryOptions
   check.boolean('staleMarkersOnClose')
   const pairs = checkedLabels(check, labels)
   check.throwIfAny()
-  const makeClient = (): RemoteWriteClient =>
-    new RemoteWriteClient({
-      clock,
-      ...(logger === undefined ? {} : { logger }),
-      ...remoteWrite,
-    } as RemoteWriteClientOptions)
   return {
-    client,
-    makeClient,
+    target: new PushTarget(client, remoteWrite, { clock, logger }),
     intervalMs: options.intervalMs ?? 15_000,
     collectTimeoutMs: options.collectTimeoutMs ?? 10_000,
     labels: pairs,
     staleMarkersOnClose: options.staleMarkersOnClose ?? false,
     closeDeadlineMs: options.closeDeadlineMs ?? 10_000,
     clock,
+    logger,
   }
 }
 

@@ -1,7 +1,4 @@
-import { deadline, type Logger, messageOf, silentLogger, SluiceError, type Timer } from '@sluice/core'
-import type { RemoteWriteClient } from './client.ts'
-import type { PrometheusTimeSeries } from './model.ts'
-import { type SeriesClient, writeConfirmed } from './push-client.ts'
+import { deadline, messageOf, SluiceError, type Timer } from '@sluice/core'
 import { type CollectedMetric, type MetricsRegistry, toSeries } from './push-collection.ts'
 import { type PushPlan, pushPlan, type PushRegistryOptions } from './push-options.ts'
 import { PushedSeries } from './push-series.ts'
@@ -43,18 +40,15 @@ export interface PushStatus {
  * ```
  */
 export function pushRegistry(registry: MetricsRegistry, options: PushRegistryOptions): RegistryPush {
-  return new RegistryPush(registry, pushPlan(registry, options), options.logger ?? silentLogger)
+  return new RegistryPush(registry, pushPlan(registry, options))
 }
 
 /** A registry that is being pushed, see {@link pushRegistry}. */
 export class RegistryPush implements AsyncDisposable {
   readonly #registry: MetricsRegistry
   readonly #plan: PushPlan
-  readonly #logger: Logger
   readonly #series = new PushedSeries()
   readonly #startedAtMs: number
-  /** Of those that the push makes itself. */
-  #made: RemoteWriteClient | undefined
   #timer: Timer | undefined
   #running: Promise<void> | undefined
   #closing: Promise<void> | undefined
@@ -68,13 +62,10 @@ export class RegistryPush implements AsyncDisposable {
   #reportedInvalid = ''
 
   /** @internal use {@link pushRegistry} */
-  constructor(registry: MetricsRegistry, plan: PushPlan, logger: Logger) {
+  constructor(registry: MetricsRegistry, plan: PushPlan) {
     this.#registry = registry
     this.#plan = plan
-    this.#logger = logger
     this.#startedAtMs = plan.clock.now()
-    // What is wrong with its options is told to whoever calls.
-    if (plan.client === undefined) this.#made = plan.makeClient()
     this.#begin()
     this.#schedule()
   }
@@ -132,7 +123,7 @@ export class RegistryPush implements AsyncDisposable {
       this.#series.begin()
       const { series, invalid } = toSeries(metrics, this.#series, labels, timestamp)
       this.#reportInvalid(invalid)
-      await this.#write([...series, ...this.#series.endMissing(timestamp)])
+      await this.#plan.target.write([...series, ...this.#series.endMissing(timestamp)])
       this.#succeeded(timestamp)
     } catch (error) {
       this.#fail(error, 'A collection was not written')
@@ -157,18 +148,6 @@ export class RegistryPush implements AsyncDisposable {
     }
   }
 
-  async #write(series: readonly PrometheusTimeSeries[]): Promise<void> {
-    const { client: given, makeClient } = this.#plan
-    const client: SeriesClient = given ?? (this.#made ??= makeClient())
-    try {
-      await writeConfirmed(client, series)
-    } catch (error) {
-      // One that has ended takes nothing any more; the next collection makes another.
-      if (this.#made !== undefined && this.#made.status().state === 'failed') this.#made = undefined
-      throw error
-    }
-  }
-
   async #close(): Promise<void> {
     this.#timer?.cancel()
     const { clock, closeDeadlineMs } = this.#plan
@@ -182,7 +161,7 @@ export class RegistryPush implements AsyncDisposable {
       `not closed within ${closeDeadlineMs} ms (closeDeadlineMs)`,
     )
     this.#fail(error, 'The last collection was given up')
-    await this.#made?.abort()
+    await this.#plan.target.abort()
   }
 
   /** Never rejects. */
@@ -190,8 +169,8 @@ export class RegistryPush implements AsyncDisposable {
     await this.#running
     await this.#collectAndWrite()
     try {
-      if (this.#plan.staleMarkersOnClose) await this.#write(this.#series.endAll(this.#nextTimestamp()))
-      await this.#made?.close()
+      if (this.#plan.staleMarkersOnClose) await this.#plan.target.write(this.#series.endAll(this.#nextTimestamp()))
+      await this.#plan.target.close()
     } catch (error) {
       this.#fail(error, 'The push was not closed well')
     }
@@ -207,7 +186,7 @@ export class RegistryPush implements AsyncDisposable {
     this.#written++
     this.#lastWrittenAtMs = timestamp
     this.#lastError = undefined
-    if (this.#failedInARow > 0) this.#logger.info({ failed: this.#failedInARow }, 'Collections are written again.')
+    if (this.#failedInARow > 0) this.#plan.logger.info({ failed: this.#failedInARow }, 'Collections are written again.')
     this.#failedInARow = 0
   }
 
@@ -217,7 +196,7 @@ export class RegistryPush implements AsyncDisposable {
     this.#failedInARow++
     this.#lastError = messageOf(error)
     if ((this.#failedInARow & (this.#failedInARow - 1)) !== 0) return
-    this.#logger.warn({ failed: this.#failedInARow, skipped: this.#skipped }, `${what}: ${this.#lastError}`)
+    this.#plan.logger.warn({ failed: this.#failedInARow, skipped: this.#skipped }, `${what}: ${this.#lastError}`)
   }
 
   #reportInvalid(names: readonly string[]): void {
@@ -225,6 +204,9 @@ export class RegistryPush implements AsyncDisposable {
     if (text === this.#reportedInvalid) return
     this.#reportedInvalid = text
     if (text !== '')
-      this.#logger.warn({ metrics: names }, `Values with labels that no receiver takes are left out: ${text}`)
+      this.#plan.logger.warn(
+        { metrics: names },
+        `Values with labels that no receiver takes, or that another metric has too, are left out: ${text}`,
+      )
   }
 }

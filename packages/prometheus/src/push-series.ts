@@ -41,10 +41,11 @@ export class PushedSeries {
     this.#round++
   }
 
-  /** The series with this one value. */
-  observe(observation: Observation): PrometheusTimeSeries {
+  /** The series with this one value; undefined when the collection has a value of this series already. */
+  observe(observation: Observation): PrometheusTimeSeries | undefined {
     const { value, histogram, exemplar, startTimestamp, metadata, timestamp } = observation
     const known = this.#find(observation)
+    if (known.round === this.#round) return undefined
     known.round = this.#round
     known.lastTimestamp = Math.max(known.lastTimestamp, timestamp)
     // An exemplar is sent once, not until the next one comes.
@@ -92,7 +93,7 @@ export class PushedSeries {
         labels: sorted.map(([name, value]) => ({ name, value })),
         hasHistogram: histogram !== undefined,
         lastTimestamp: timestamp,
-        round: this.#round,
+        round: this.#round - 1,
         exemplarTimestamp: undefined,
       }
       this.#known.set(key, known)

@@ -120,8 +120,11 @@ describe('what is collected', () => {
     expect(Number.isInteger(client.writes[0]?.[0]?.exemplars?.[0]?.timestamp)).toBe(true)
   })
 
-  test('a value whose label no receiver takes is left out and told once; all others are written', async () => {
+  test('a value whose label no receiver takes, or whose series is there already, is left out and told once; all others are written', async () => {
     counter('good').inc()
+    const histogram = new Histogram({ name: 'x', help: 'x', buckets: [1], registers: [registry] })
+    histogram.observe(1)
+    counter('x_count').inc(9)
     const bad = { name: 'bad', help: '', type: 'gauge', values: [{ value: 1, labels: { 'a-b': 'x' } }] }
     push = pushRegistry(
       { getMetricsAsJSON: async () => [bad, ...(await registry.getMetricsAsJSON())] },
@@ -132,9 +135,19 @@ describe('what is collected', () => {
       },
     )
     await clock.advance(INTERVAL)
-    expect(client.samples(1)).toStrictEqual([['good', {}, 1, START + INTERVAL]])
+    expect(client.samples(1).map(([name, , value]) => [name, value])).toStrictEqual([
+      ['good', 1],
+      ['x_bucket', 1],
+      ['x_bucket', 1],
+      ['x_sum', 1],
+      ['x_count', 1],
+    ])
     expect(logged).toStrictEqual([
-      { level: 'warn', message: 'Values with labels that no receiver takes are left out: bad' },
+      {
+        level: 'warn',
+        message:
+          'Values with labels that no receiver takes, or that another metric has too, are left out: bad, x_count',
+      },
     ])
   })
 
