@@ -364,4 +364,121 @@ describe('the checkpoint coordinator', () => {
       expect(events).toEqual(['barrier 1', 'hasten'])
     })
   })
+
+  describe('while splits are given back', () => {
+    test('gives up the open one, and begins the next when all releases have ended', async () => {
+      const { clock, coordinator, events, emit, settle } = bench()
+      coordinator.start()
+      emit(1)
+      await clock.advance(1000)
+      expect(coordinator.openBarrier).toBe(1)
+      const first = coordinator.hold(true)
+      const second = coordinator.hold(false)
+      settle(0, 1)
+      await clock.advance(3000)
+      expect(events).toEqual(['barrier 1', 'hasten'])
+      first()
+      await clock.advance(3000)
+      expect(coordinator.openBarrier).toBeUndefined()
+      second()
+      await clock.advance(0)
+      expect(events.slice(2)).toEqual(['barrier 2', 'hasten', 'store 2', 'ack 2'])
+      expect(coordinator.status()).toMatchObject({ completed: 1, failed: 0 })
+      await coordinator.stop()
+      expect(clock.pendingTimers).toBe(0)
+    })
+
+    test('lets the open one go on when nothing in hand is returned, and stores what is settled', async () => {
+      const { clock, coordinator, events, emit, settle } = bench()
+      coordinator.start()
+      emit(1)
+      await clock.advance(1000)
+      const letGo = coordinator.hold(false)
+      settle(0, 1)
+      await clock.flush()
+      expect(events.slice(2)).toEqual(['store 1', 'ack 1'])
+      letGo()
+      await clock.advance(0)
+      expect(events).toHaveLength(4)
+      await coordinator.stop()
+    })
+
+    test('begins none that is asked for, nor one whose interval is over', async () => {
+      const { clock, coordinator, events } = bench()
+      coordinator.start()
+      const letGo = coordinator.hold(true)
+      coordinator.request('a test')
+      await clock.advance(2500)
+      expect(events).toEqual([])
+      letGo()
+      await clock.advance(0)
+      expect(events).toEqual(['barrier 1', 'hasten', 'store 1', 'ack 1'])
+      await coordinator.stop()
+    })
+
+    test('takes no final one; then one, and no other after it', async () => {
+      const { clock, coordinator, events, emit, settle } = bench()
+      coordinator.start()
+      emit(1)
+      const letGo = coordinator.hold(true)
+      coordinator.request('a test')
+      let done = false
+      const final = coordinator.takeFinal().then(() => (done = true))
+      await clock.advance(100)
+      expect([done, events.length]).toEqual([false, 0])
+      letGo()
+      await clock.advance(0)
+      expect(events).toEqual(['barrier 1', 'hasten'])
+      settle(0, 1)
+      await final
+      await clock.advance(100_000)
+      expect(events).toEqual(['barrier 1', 'hasten', 'store 1', 'ack 1'])
+      await coordinator.stop()
+    })
+
+    test('takes the final one again when it is given up', async () => {
+      const { clock, coordinator, events, emit, settle } = bench()
+      emit(2)
+      const final = coordinator.takeFinal()
+      await clock.flush()
+      const letGo = coordinator.hold(true)
+      settle(0, 2)
+      await clock.flush()
+      expect(events).toEqual(['barrier 1', 'hasten'])
+      letGo()
+      await final
+      expect(events.slice(2)).toEqual(['barrier 2', 'hasten', 'store 2', 'ack 2'])
+      await coordinator.stop()
+    })
+
+    test('a stop ends the wait for a final one', async () => {
+      const { coordinator, events } = bench()
+      coordinator.hold(true)
+      const final = coordinator.takeFinal()
+      await coordinator.stop()
+      await final
+      expect(events).toEqual([])
+    })
+  })
+
+  test('the final one fails with the source when it did not take the last acknowledgement', async () => {
+    let fails = true
+    const { coordinator } = bench({
+      acknowledge: () => (fails ? Promise.reject(new Error('no quorum')) : Promise.resolve()),
+    })
+    await expect(coordinator.takeFinal()).rejects.toMatchObject({ code: 'SLUICE_SOURCE_FAILED', restartable: true })
+    fails = false
+    await coordinator.takeFinal()
+    await coordinator.stop()
+  })
+
+  test('an acknowledgement without an answer ends at the timeout', async () => {
+    const { clock, coordinator } = bench({ timeoutMs: 5000, acknowledge: () => new Promise(() => {}) })
+    const final = coordinator.takeFinal().catch((error: unknown) => String(error))
+    await clock.advance(4999)
+    await clock.advance(1)
+    expect(await final).toContain('no answer within 5000 ms (checkpoints.timeoutMs)')
+    await coordinator.stop()
+    expect(clock.pendingTimers).toBe(0)
+  })
 })
