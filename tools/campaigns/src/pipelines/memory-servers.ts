@@ -18,7 +18,7 @@ export interface MemoryPipeline extends PipelineDefinition {
 }
 
 /** A log of splits; the subject's checkpoints keep the positions. */
-export const memoryPrefix: MemoryPipeline = {
+const memoryPrefix: MemoryPipeline = {
   name: 'memory-prefix',
   summary: 'a log in memory, map, a store in memory; file checkpoints keep the positions',
   positionAuthority: 'checkpoint',
@@ -26,7 +26,7 @@ export const memoryPrefix: MemoryPipeline = {
 }
 
 /** A queue; each message is deleted when a checkpoint covers it. */
-export const memoryIndividual: MemoryPipeline = {
+const memoryIndividual: MemoryPipeline = {
   name: 'memory-individual',
   summary: 'a queue in memory, map, a store in memory; messages are deleted one by one',
   positionAuthority: 'external',
@@ -34,7 +34,7 @@ export const memoryIndividual: MemoryPipeline = {
 }
 
 /** A log whose group keeps the positions. */
-export const memoryExternal: MemoryPipeline = {
+const memoryExternal: MemoryPipeline = {
   name: 'memory-external',
   summary: 'a log in memory with a group, map, a store in memory; the group keeps the positions',
   positionAuthority: 'external',
