@@ -50,9 +50,19 @@ export class RequestSender {
     this.#negotiation = new Negotiation(plan.options.protocol)
   }
 
-  /** One try, or two where the first finds out that the destination does not take 2.0. Never rejects. */
-  async send(entries: readonly Entry[], destination: string, signal: AbortSignal): Promise<WriteVerdict> {
+  /**
+   * One try, or two where the first finds out that the destination does not take its version. Never rejects.
+   *
+   * @param isIsolating - the request is a part of one that was refused in both versions: it is not asked in both again.
+   */
+  async send(
+    entries: readonly Entry[],
+    destination: string,
+    signal: AbortSignal,
+    isIsolating: boolean,
+  ): Promise<WriteVerdict> {
     const { protocol, settled } = this.#negotiation.of(destination)
+    if (!settled && isIsolating) return await this.#part(entries, destination, signal)
     const first = await this.#once(entries, protocol, destination, signal)
     if (protocol === '1.0' || !this.#negotiation.mayFallBack) return first
     if (first.kind === 'written') {
@@ -63,13 +73,24 @@ export class RequestSender {
     // Receivers of 1.x may answer 400 where 415 is meant.
     if (!unread && (settled || first.status !== 400)) return first
     const second = await this.#once(entries, '1.0', destination, signal)
-    if (second.kind === 'written' || (unread && second.kind !== 'unsupported')) {
-      if (this.#negotiation.settle(destination, '1.0')) {
-        this.#plan.metrics.counters.numProtocolFallbacks.value++
-        this.#plan.log.fellBack(first.reason, destination)
-      }
+    if (second.kind === 'unsupported') {
+      if (unread) return second
+      this.#negotiation.settle(destination, '2.0')
+      return first
+    }
+    if ((second.kind === 'written' || unread) && this.#negotiation.settle(destination, '1.0')) {
+      this.#plan.metrics.counters.numProtocolFallbacks.value++
+      this.#plan.log.fellBack(first.reason, destination)
     }
     return first.kind === 'unconfirmed' ? { ...second, uncertain: true } : second
+  }
+
+  /** In 1.0, which nearly every receiver takes; what it says of a part decides nothing. */
+  async #part(entries: readonly Entry[], destination: string, signal: AbortSignal): Promise<WriteVerdict> {
+    const verdict = await this.#once(entries, '1.0', destination, signal)
+    if (verdict.kind !== 'unsupported') return verdict
+    this.#negotiation.settle(destination, '2.0')
+    return await this.#once(entries, '2.0', destination, signal)
   }
 
   /** Sends an empty request; true when it was taken. */

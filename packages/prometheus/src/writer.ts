@@ -95,13 +95,18 @@ export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
       const before = this.#resume(batch, context)
       if (before !== undefined) return await before
     }
-    const verdict = await this.#send(entries, destination, context.signal)
+    const verdict = await this.#send(entries, destination, context.signal, batch.trigger === 'isolate')
     if (verdict.kind === 'written') return ALL_WRITTEN
     return await this.#failed({ batch, context, verdict })
   }
 
-  async #send(entries: readonly Entry[], destination: string, signal: AbortSignal): Promise<WriteVerdict> {
-    const verdict = await this.#sender.send(entries, destination, signal)
+  async #send(
+    entries: readonly Entry[],
+    destination: string,
+    signal: AbortSignal,
+    isIsolating: boolean,
+  ): Promise<WriteVerdict> {
+    const verdict = await this.#sender.send(entries, destination, signal, isIsolating)
     if (verdict.kind === 'written') this.#rule.written(destination)
     return verdict
   }
@@ -258,7 +263,7 @@ export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
     const until = clock.now() + this.limits.requestTimeoutMs / 2
     const ended = await sendParts(
       parts,
-      ({ from, to }) => this.#send([sliceEntry(entry, from, to)], batch.destination, context.signal),
+      ({ from, to }) => this.#send([sliceEntry(entry, from, to)], batch.destination, context.signal, true),
       () => clock.now() < until,
     )
     if (ended === 'later') {

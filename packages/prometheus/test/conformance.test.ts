@@ -62,54 +62,61 @@ function toAnswer(answer: StoreAnswer): FakeAnswer {
 function receiverOf({ store }: SinkStage): FakeDispatcher {
   return new FakeDispatcher(async ({ headers, body }) => {
     const entries = decode(body, headers['content-type']).flatMap(toEntries)
-    return toAnswer(await store.receive(entries, headers['x-scope-orgid'] ?? ''))
+    const answer = toAnswer(await store.receive(entries, headers['x-scope-orgid'] ?? ''))
+    if (!('status' in answer) || answer.status !== 204) return answer
+    return { ...answer, headers: { 'x-prometheus-remote-write-samples-written': String(entries.length) } }
   })
 }
 
-describeSink<SinkRecord>(
-  { describe, test, afterAll },
-  {
-    name: 'PrometheusSink',
-    abilities: {
-      answers: 'request',
-      repeats: 'idempotent',
-      orderKey: 'own',
-      destinations: true,
-      entryRetries: false,
-      namedRefusals: false,
-      wholeRefusals: true,
-      conflicts: true,
-      tooLarge: true,
-      throttling: 'retryAfter',
-      callerFaults: true,
-      conversionRefusals: true,
-      fanOut: true,
-      explain: true,
+const PROTOCOLS = ['1.0', '2.0', 'auto'] as const
+
+PROTOCOLS.forEach((protocol) =>
+  describeSink<SinkRecord>(
+    { describe, test, afterAll },
+    {
+      name: `PrometheusSink, remote write ${protocol}`,
+      abilities: {
+        answers: 'request',
+        repeats: 'idempotent',
+        orderKey: 'own',
+        destinations: true,
+        entryRetries: false,
+        namedRefusals: false,
+        wholeRefusals: true,
+        conflicts: true,
+        tooLarge: true,
+        throttling: 'retryAfter',
+        callerFaults: true,
+        conversionRefusals: true,
+        fanOut: true,
+        explain: true,
+      },
+      valueFor: (record) => record,
+      create: (stage) => {
+        const { maxBatchSize, retry, ...limits } = stage.limits
+        return new PrometheusSink<SinkRecord>({
+          ...limits,
+          protocol,
+          prometheusRemoteWriteUrl: 'http://receiver/api/v1/write',
+          maxBatchSizeInSamples: maxBatchSize,
+          // Of these the kit wants fewer than the sink's own.
+          socketTimeoutMs: 1,
+          retryConfiguration: {
+            initialRetryDelayMS: retry.initialDelayMs,
+            maxRetryDelayMS: retry.maxDelayMs,
+            maxRetryCount: retry.maxAttempts,
+          },
+          errorHandlingBehaviorConfiguration: { onPrometheusNonRetriableError: 'FAIL' },
+          elementConverter: toSeries,
+          tenant: ({ destination }) => destination,
+          dispatcher: receiverOf(stage),
+        })
+      },
+      decodeExplained: (entry) => {
+        const [decoded] = toEntries(entry as SentSeries)
+        if (decoded === undefined) throw new Error('an entry without samples')
+        return decoded
+      },
     },
-    valueFor: (record) => record,
-    create: (stage) => {
-      const { maxBatchSize, retry, ...limits } = stage.limits
-      return new PrometheusSink<SinkRecord>({
-        ...limits,
-        prometheusRemoteWriteUrl: 'http://receiver/api/v1/write',
-        maxBatchSizeInSamples: maxBatchSize,
-        // Of these the kit wants fewer than the sink's own.
-        socketTimeoutMs: 1,
-        retryConfiguration: {
-          initialRetryDelayMS: retry.initialDelayMs,
-          maxRetryDelayMS: retry.maxDelayMs,
-          maxRetryCount: retry.maxAttempts,
-        },
-        errorHandlingBehaviorConfiguration: { onPrometheusNonRetriableError: 'FAIL' },
-        elementConverter: toSeries,
-        tenant: ({ destination }) => destination,
-        dispatcher: receiverOf(stage),
-      })
-    },
-    decodeExplained: (entry) => {
-      const [decoded] = toEntries(entry as SentSeries)
-      if (decoded === undefined) throw new Error('an entry without samples')
-      return decoded
-    },
-  },
+  ),
 )

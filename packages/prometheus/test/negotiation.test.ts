@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Command, Received } from './receiver.ts'
-import { linesOf, record, records, WriterStand } from './writer-stand.ts'
+import { holds, linesOf, record, records, WriterStand } from './writer-stand.ts'
 
 let stand: WriterStand
 
@@ -111,6 +111,16 @@ describe('protocol auto', () => {
     await stand.write([record('a', 5)])
     expect(stand.receiver.received.at(-1)?.headers['x-prometheus-remote-write-version']).toBe('2.0.0')
     expect(stand.harness.metric('numProtocolFallbacks')).toBe(0)
+  })
+
+  test('a refused series of a receiver that takes 2.0 only is no reason to fall back either', async () => {
+    stand.receiver.decide = (request) => {
+      if (!isV2(request)) return { status: 415 }
+      return holds(request, 'b') ? { status: 400 } : confirmed(request)
+    }
+    await stand.write(records('a', 'b', 'c'), auto)
+    expect(stand.writer.status()).toMatchObject({ written: 2, dropped: 1 })
+    expect(versions()).toMatch(/^2.0.0 0.1.0( 2.0.0)+$/)
   })
 
   test('errors that may pass say nothing of the version', async () => {

@@ -158,6 +158,19 @@ describe('retries', () => {
     expect(harness.metric('numSamplesRetryLimitDropped')).toBe(0)
   })
 
+  test('a try that ends with its whole time counts as one without an answer', async () => {
+    await stand.write(records('a'), {
+      requestSigner: () => new Promise(() => undefined),
+      connectTimeoutMs: 5,
+      socketTimeoutMs: 5,
+      requestTimeoutMs: 30,
+      retryConfiguration: { initialRetryDelayMS: 1, maxRetryDelayMS: 2, maxRetryCount: 2 },
+    })
+    expect(harness.failures).toMatchObject([{ code: 'SLUICE_SINK_FAILED', restartable: true }])
+    expect(harness.failures[0]?.message).toContain('3 tries')
+    expect(stand.writer.status()).toMatchObject({ inHand: 1 })
+  })
+
   test('a signer that fails is repeated, then ends the attempt, whatever the policies', async () => {
     await stand.write(records('a'), {
       requestSigner: () => {
