@@ -19,7 +19,7 @@ export interface SeriesClient {
  *
  * @throws SluiceError `SLUICE_SINK_FAILED` when something was lost, and what ended the client.
  */
-export async function writeConfirmed(client: SeriesClient, series: readonly PrometheusTimeSeries[]): Promise<void> {
+async function writeConfirmed(client: SeriesClient, series: readonly PrometheusTimeSeries[]): Promise<void> {
   const before = client.status()
   await client.write(series)
   await client.flush()
@@ -68,7 +68,7 @@ export class PushTarget {
     if (given === undefined) this.#made = this.#make()
   }
 
-  /** @throws SluiceError as {@link writeConfirmed}. */
+  /** @throws SluiceError `SLUICE_SINK_FAILED` when not all of it was written, and what ended the client. */
   async write(series: readonly PrometheusTimeSeries[]): Promise<void> {
     if (series.length === 0) return
     const client: SeriesClient = this.#given ?? (this.#made ??= this.#make())
@@ -81,7 +81,11 @@ export class PushTarget {
     }
   }
 
-  /** Closes what was made. @throws SluiceError what ended it. */
+  /**
+   * Closes what was made.
+   *
+   * @throws SluiceError what ended it.
+   */
   async close(): Promise<void> {
     await this.#made?.close()
   }
