@@ -24,6 +24,9 @@ export interface SigningCredentials {
 /** Temporary credentials are renewed so long before they end. */
 const RENEW_BEFORE_MS = 5 * 60_000
 
+/** A provider that has not answered for so long is asked again; the deadline of the request has long ended its own wait. */
+const GIVE_UP_AFTER_MS = 60_000
+
 interface Held {
   readonly credentials: SigningCredentials
   readonly expiresAtMs: number
@@ -38,6 +41,7 @@ export class CredentialsSource {
   readonly #wallNow: () => number
   #held: Held | undefined
   #asking: Promise<Held> | undefined
+  #askedAtMs = 0
 
   constructor(provider: AwsCredentialsProvider, wallNow: () => number) {
     this.#provider = provider
@@ -49,14 +53,22 @@ export class CredentialsSource {
     const held = this.#held
     if (held !== undefined && this.#wallNow() < held.expiresAtMs - RENEW_BEFORE_MS) return held.credentials
     try {
-      this.#asking ??= this.#ask()
-      return (await this.#asking).credentials
+      return (await this.#shared()).credentials
     } catch (error) {
       if (held !== undefined && this.#wallNow() < held.expiresAtMs) return held.credentials
       throw error
-    } finally {
-      this.#asking = undefined
     }
+  }
+
+  #shared(): Promise<Held> {
+    const now = this.#wallNow()
+    if (this.#asking !== undefined && Math.abs(now - this.#askedAtMs) < GIVE_UP_AFTER_MS) return this.#asking
+    const asking = this.#ask().finally(() => {
+      if (this.#asking === asking) this.#asking = undefined
+    })
+    this.#asking = asking
+    this.#askedAtMs = now
+    return asking
   }
 
   async #ask(): Promise<Held> {

@@ -4,7 +4,7 @@ import * as fc from 'fast-check'
 import { execFile } from 'node:child_process'
 import { createHash, createHmac, type Hash } from 'node:crypto'
 import { promisify } from 'node:util'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { ampSigner, type AmpSignerOptions, type AwsCredentials } from '../src/amp.ts'
 import { classifyError } from '../src/classify.ts'
 import { Transport } from '../src/transport.ts'
@@ -272,6 +272,23 @@ describe('credentials of ampSigner', () => {
     expect(asked).toBe(2)
     now = NOW + 3_600_000
     await expect(once()).rejects.toThrow('the provider of credentials failed: no answer')
+  })
+
+  test('a provider that does not answer is asked again after a minute', async () => {
+    let now = NOW
+    let asked = 0
+    const signer = ampSigner({
+      region: 'us-east-1',
+      clock: { wallNow: () => now },
+      credentials: () => (asked++ === 0 ? new Promise(() => undefined) : CREDENTIALS),
+    })
+    let settled = 0
+    const once = async () => Promise.resolve(signer({}, BODY, new URL(URL_OF_WORKSPACE))).finally(() => settled++)
+    void once()
+    await vi.waitFor(() => expect(asked).toBe(1))
+    now += 60_000
+    await once()
+    expect([asked, settled]).toStrictEqual([2, 1])
   })
 
   test('the signer that has none makes a failed attempt without a secret in it', async () => {
