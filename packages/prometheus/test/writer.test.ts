@@ -159,8 +159,12 @@ describe('retries', () => {
   })
 
   test('a try that ends with its whole time counts as one without an answer', async () => {
+    let tries = 0
     await stand.write(records('a'), {
-      requestSigner: () => new Promise(() => undefined),
+      requestSigner: () => {
+        tries++
+        return new Promise(() => undefined)
+      },
       connectTimeoutMs: 5,
       socketTimeoutMs: 5,
       requestTimeoutMs: 30,
@@ -168,6 +172,7 @@ describe('retries', () => {
     })
     expect(harness.failures).toMatchObject([{ code: 'SLUICE_SINK_FAILED', restartable: true }])
     expect(harness.failures[0]?.message).toContain('3 tries')
+    expect(tries).toBe(3)
     expect(stand.writer.status()).toMatchObject({ inHand: 1 })
   })
 
