@@ -23,7 +23,7 @@ export default defineConfig({
     passWithNoTests: true,
     reporters: [notes, 'default', 'json'],
     outputFile: { json: 'test-results.json' },
-    testTimeout: 20_000,
+    testTimeout: 60_000,
     hookTimeout: 60_000,
     maxWorkers: 2,
   },

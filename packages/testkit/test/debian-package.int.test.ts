@@ -68,7 +68,8 @@ test('what cannot be had says why, skips, and fails where it is required', async
   vi.stubEnv('PATH', folder.path)
   vi.stubEnv('SLUICE_CACHE', folder.path)
   vi.stubEnv('SLUICE_REQUIRE', '')
-  const why = 'prometheus is not on the PATH, and neither apt-get nor dpkg is there to fetch it'
+  const why =
+    'prometheus is not on the PATH, and neither apt-get nor dpkg is there to fetch the Debian package prometheus'
   expect(await debianPackage('prometheus')).toEqual({ missing: why })
   expect(await debianPackageOrSkip('prometheus', 'prometheus')).toBe(true)
   expect(write.mock.calls).toEqual([[expect.stringContaining(`SKIPPED, needs prometheus: ${why}`)]])
