@@ -21,13 +21,13 @@ export class EntryGroups {
   /** Of each group its series. */
   readonly series: Series[] = []
   /** Of each group the first entry. */
-  heads = new Int32Array(512)
+  heads: Int32Array<ArrayBuffer> = new Int32Array(512)
   /** Of each entry the next one of its group, or {@link NONE}. */
-  next = new Int32Array(512)
+  next: Int32Array<ArrayBuffer> = new Int32Array(512)
   /** Of each group the bytes of its samples, where it is plain. */
-  bytes = new Int32Array(512)
+  bytes: Int32Array<ArrayBuffer> = new Int32Array(512)
   /** Of each group 1 where its entries hold something else than samples in order. */
-  isSpecial = new Uint8Array(512)
+  isSpecial: Uint8Array<ArrayBuffer> = new Uint8Array(512)
   #tails = new Int32Array(512)
   #times = new Float64Array(512)
   readonly #sorts: boolean

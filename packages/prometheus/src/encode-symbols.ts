@@ -16,7 +16,7 @@ export interface WireSymbol {
 /** The symbols of one request after another: each text is in it once, and '' is the first. */
 export class SymbolTable {
   /** The field `symbols` of the request under way. */
-  readonly out = new WireBuffer()
+  readonly out: WireBuffer = new WireBuffer()
   #known = new Map<string, WireSymbol>()
   /** Stands for all that are in `#known`: what was cached under another one is looked up anew. */
   #token: object = {}
