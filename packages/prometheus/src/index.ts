@@ -13,7 +13,6 @@ export type {
   MetricType,
   NativeHistogram,
   PrometheusRecord,
-  PrometheusTimeSeries,
   Sample,
   ValidationPolicy,
 } from './model.ts'
@@ -32,4 +31,4 @@ export type { CollectedMetric, CollectedValue, MetricsRegistry } from './push-co
 export type { PushRegistryOptions } from './push-options.ts'
 export { pushRegistry, type PushStatus, type RegistryPush } from './push-registry.ts'
 export { PrometheusSink } from './sink.ts'
-export { PrometheusTimeSeriesBuilder } from './time-series.ts'
+export { PrometheusTimeSeries, PrometheusTimeSeriesBuilder } from './time-series.ts'

@@ -98,7 +98,7 @@ export interface FloatHistogram extends HistogramShape {
   readonly count: number
   /** @default 0 */
   readonly zeroCount?: number
-  /** Of each bucket the count. @default none */
+  /** Of each bucket the count. Here the payload of a NaN is not kept. @default none */
   readonly negativeCounts?: readonly number[]
   /** Of each bucket the count. @default none */
   readonly positiveCounts?: readonly number[]

@@ -1,0 +1,1 @@
+export { type DecodedRequest, type DecodedTimeSeries, decodeRemoteWrite } from './decode.ts'
