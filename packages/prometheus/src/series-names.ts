@@ -1,6 +1,11 @@
 import { type IdHash, SeriesIndex } from './series-index.ts'
 import { SeriesLayout, type SeriesRules } from './series-layout.ts'
 
+/** Counts the nodes of trees. */
+export interface NodeCount {
+  nodes: number
+}
+
 /** One name after others: a path of nodes is a list of label names, in the order in which somebody gives them. */
 export class NameNode {
   /** Of the path that ends here, once it was met. */
@@ -13,10 +18,13 @@ export class NameNode {
   /** The child that was asked for last: streams repeat themselves. */
   #lastName = ''
   #last: NameNode | undefined
+  readonly #count: NodeCount
 
-  constructor(hasName: boolean, path: readonly string[]) {
+  constructor(hasName: boolean, path: readonly string[], count: NodeCount) {
     this.hasName = hasName
     this.path = path
+    this.#count = count
+    count.nodes++
   }
 
   next(name: string): NameNode {
@@ -33,7 +41,7 @@ export class NameNode {
     this.#children ??= new Map()
     let child = this.#children.get(name)
     if (child === undefined) {
-      child = new NameNode(this.hasName, [...this.path, name])
+      child = new NameNode(this.hasName, [...this.path, name], this.#count)
       this.#children.set(name, child)
     }
     this.#lastName = name

@@ -2,7 +2,7 @@ import type { Label, Labels, MetricMetadata } from './model.ts'
 import { InvalidSeriesError } from './problems.ts'
 import { hashIds, type IdHash } from './series-index.ts'
 import { METRIC_NAME, type SeriesLayout, type SeriesRules } from './series-layout.ts'
-import { NameNode, settle } from './series-names.ts'
+import { NameNode, type NodeCount, settle } from './series-names.ts'
 import { Series } from './series.ts'
 import { isLabelList } from './time-series.ts'
 import { isMetricName, labelProblems, labelTypeProblems, valuesOf } from './validate-labels.ts'
@@ -27,10 +27,10 @@ export class SeriesTable {
   readonly #hash: IdHash
   /** Numbers of values, and of metric names. */
   #ids = new Map<string, number>()
-  #named = new NameNode(true, [])
-  #nameless = new NameNode(false, [])
+  #names: NodeCount = { nodes: 0 }
+  #named = new NameNode(true, [], this.#names)
+  #nameless = new NameNode(false, [], this.#names)
   #spellings = 0
-  #names = 0
   #isForgetting = false
   /** The numbers of the labels under way; used again, since making a list costs more than filling it. */
   readonly #scratch: number[] = []
@@ -108,7 +108,6 @@ export class SeriesTable {
         this.#isForgetting = false
       }
     }
-    if (node.layout === undefined) this.#names += node.path.length
     const { layout, index } = settle(node, this.rules, this.#hash)
     const series = this.#make(layout, metricName, valuesOf(labels))
     index.add(ids, series)
@@ -145,7 +144,7 @@ export class SeriesTable {
     return (
       this.#spellings >= this.#maxSeries ||
       this.#ids.size > this.#maxSeries * VALUES_PER_SERIES ||
-      this.#names > MAX_NAMES
+      this.#names.nodes > MAX_NAMES
     )
   }
 
@@ -154,10 +153,10 @@ export class SeriesTable {
       for (const node of root) for (const series of node.index ?? []) series.isEvicted = true
     }
     this.#ids = new Map()
-    this.#named = new NameNode(true, [])
-    this.#nameless = new NameNode(false, [])
+    this.#names = { nodes: 0 }
+    this.#named = new NameNode(true, [], this.#names)
+    this.#nameless = new NameNode(false, [], this.#names)
     this.#spellings = 0
-    this.#names = 0
   }
 
   #newId(value: string): number {
@@ -167,6 +166,8 @@ export class SeriesTable {
   }
 
   #refuseTypes(metricName: unknown, labels: unknown): never {
+    // What came before the problem was remembered.
+    if (this.#isFull()) this.#forget()
     throw new InvalidSeriesError(metricName, labelTypeProblems(metricName, labels))
   }
 }
