@@ -67,6 +67,7 @@ export class CheckpointCoordinator {
   #lastEndedAt = Number.NEGATIVE_INFINITY
   /** Tokens below are covered by a stored checkpoint. */
   #coveredUpTo = 0
+  #acknowledgedUpTo = 0
   #last: CheckpointStatus['last']
   #completedAt: number
   #storeFailure: SluiceError | undefined
@@ -91,6 +92,11 @@ export class CheckpointCoordinator {
 
   get coveredUpTo(): number {
     return this.#coveredUpTo
+  }
+
+  /** Tokens below are acknowledged to the source: where the service keeps the positions, only those are not read again. */
+  get acknowledgedUpTo(): number {
+    return this.#acknowledgedUpTo
   }
 
   /** The barrier of the open checkpoint: what was emitted before it is waited for. */
@@ -300,6 +306,7 @@ export class CheckpointCoordinator {
         await this.#acknowledge(id, barrier)
         failpoint('checkpoint:acknowledged')
         this.#notAcknowledged = undefined
+        this.#acknowledgedUpTo = barrier
       } catch (error) {
         this.#notAcknowledged = error
         this.#plan.metrics.counter(JOB_METRICS.numAcknowledgementsFailed).value++

@@ -176,7 +176,9 @@ export class Attempt {
   }
 
   #repeatIfKilledNow(): number {
-    return this.#tracker.next - (this.#coordinator?.coveredUpTo ?? 0)
+    const { positionAuthority } = this.#plan.source
+    const kept = positionAuthority === 'external' ? this.#coordinator?.acknowledgedUpTo : this.#coordinator?.coveredUpTo
+    return this.#tracker.next - (kept ?? 0)
   }
 
   readonly #fail = (error: SluiceError): void => {
