@@ -18,8 +18,23 @@ byte positions[SPLITS]; /* of the open checkpoint */
 /* Under way: one at most, if coordinator and Attempt.#end do what they should. */
 chan stores = [2] of { byte, byte, byte };
 
+#ifdef RELEASING
+bit leaving;             /* split 0 is stopped and given back: its position is not yet the enumerator's */
+byte first_back = 255;   /* where the first of its inputs lies that were returned */
+bit released[TOKENS];    /* the split was given back while the input was in hand */
+#define RELEASED(input) released[input]
+#define IS_LEAVING leaving
+#else
+#define IS_LEAVING false
+#endif
+#ifdef CHECKPOINT_DURING_RELEASE
+#define HELD false
+#else
+#define HELD IS_LEAVING
+#endif
+
 #define EXPECTED(record) ((record) > 0 || first_read == 0)
-#define FETCHABLE (fetched[0] < LENGTH(0) || fetched[1] < LENGTH(1))
+#define FETCHABLE ((!IS_LEAVING && fetched[0] < LENGTH(0)) || fetched[1] < LENGTH(1))
 #define FETCHED_NOT_EMITTED (fetched[0] > emitted[0] || fetched[1] > emitted[1])
 #define ALL_EMITTED (emitted[0] == LENGTH(0) && emitted[1] == LENGTH(1))
 #define MAY_COMPLETE (len(stores) < 2)
@@ -48,7 +63,81 @@ inline snapshot() {
 #endif
 }
 
+#ifdef RELEASING
+inline forget_input(input) {
+  d_step {
+    if
+    :: count[input] == 0 -> record_of[input] = 0; released[input] = 0; returned[input] = 0
+    :: else
+    fi;
+    skip
+  }
+}
+
+inline note_returned(input) {
+#ifndef RETURNED_IS_PASSED
+  if
+  :: leaving && POSITION_OF(record_of[input]) < first_back -> first_back = POSITION_OF(record_of[input])
+  :: else
+  fi
+#else
+  skip
+#endif
+}
+
+/* Nothing more of split 0 is emitted; what is not in flight goes back. An open checkpoint would cover it. */
+inline begin_release() {
+  printf("release: begins\n");
+  leaving = 1;
+  fetched[0] = emitted[0];
+  d_step {
+    todo = 0;
+    spot = 0;
+    do
+    :: spot < next ->
+      released[spot] = (count[spot] > 0 && SPLIT_OF(record_of[spot]) == 0);
+      todo = (released[spot] -> 1 : todo);
+      spot++
+    :: else -> break
+    od;
+#ifndef NO_GIVE_UP
+    if
+    :: open == settling && todo == 1 ->
+      printf("coordinator: the checkpoint is given up\n");
+      forget_checkpoint();
+      final_taken = 0
+    :: else
+    fi;
+#endif
+    skip
+  };
+  give_back_entries()
+}
+
+/* All of it has ended, or the deadline passed: it goes on before its first input that is in hand or was returned. */
+inline end_release() {
+  d_step {
+    spot = 0;
+    do
+    :: spot < next ->
+      if
+      :: count[spot] > 0 && released[spot] && POSITION_OF(record_of[spot]) < first_back ->
+        first_back = POSITION_OF(record_of[spot])
+      :: else
+      fi;
+      spot++
+    :: else -> break
+    od;
+    emitted[0] = (first_back < emitted[0] -> first_back : emitted[0]);
+    fetched[0] = emitted[0];
+    first_back = 255;
+    leaving = 0
+  };
+  printf("release: split 0 goes on at %d\n", emitted[0])
+}
+#else
 inline forget_input(input) { skip }
+#endif
 
 inline forget_positions() {
   positions[0] = 0;
@@ -59,7 +148,17 @@ inline forget_reader() {
   fetched[0] = 0;
   fetched[1] = 0;
   emitted[0] = 0;
-  emitted[1] = 0
+  emitted[1] = 0;
+#ifdef RELEASING
+  leaving = 0;
+  first_back = 255;
+  spot = 0;
+  do
+  :: spot < TOKENS -> released[spot] = 0; spot++
+  :: else -> break
+  od;
+#endif
+  skip
 }
 
 /* What was fetched and not emitted is let go. */
@@ -160,7 +259,7 @@ end:
   do
   :: atomic {
       job == running && FETCHABLE ->
-      fetched[0] = LENGTH(0);
+      fetched[0] = (IS_LEAVING -> emitted[0] : LENGTH(0));
       fetched[1] = LENGTH(1);
       printf("reader: fetched\n")
     }
@@ -197,5 +296,9 @@ end:
       forget_checkpoint();
       fail_attempt()
     }
+#ifdef RELEASING
+  :: atomic { releases > 0 && !leaving && (job == running || job == draining) -> releases--; begin_release() }
+  :: atomic { leaving && ALIVE -> end_release() }
+#endif
   od
 }

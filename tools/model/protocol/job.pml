@@ -13,6 +13,11 @@
 #define NO_OTHER_OPEN (open == none)
 #endif
 
+#ifndef CHECKPOINT
+#define IS_LEAVING false
+#define HELD false
+#endif
+
 /* In one turn: the barrier, the positions of all splits, and the hasten. */
 inline take() {
   check(one_checkpoint_is_open, open == none);
@@ -26,7 +31,7 @@ inline take() {
 proctype Coordinator() {
 end:
   do
-  :: atomic { job == running && open == none && (next > covered || acknowledge_again) -> take() }
+  :: atomic { job == running && open == none && !HELD && (next > covered || acknowledge_again) -> take() }
   :: atomic { open == settling && SETTLED && MAY_COMPLETE && ALIVE -> all_settled() }
   :: atomic { /* timeoutMs: given up, and covered by the next. Only the final one has none. */
       open == settling && !final_taken && job != beginning && faults > 0 ->
@@ -57,7 +62,7 @@ end:
     }
 #endif
   :: atomic { /* the input ended */
-      job == running && ALL_EMITTED && len(chunk) == 0 -> job = finishing; printf("job: the input ended\n")
+      job == running && ALL_EMITTED && !IS_LEAVING && len(chunk) == 0 -> job = finishing; printf("job: the input ended\n")
     }
   :: atomic { /* SIGTERM: reads no more, and brings what was emitted to its end */
       job == running && endings > 0 ->
@@ -68,7 +73,7 @@ end:
       stop_reading()
     }
   :: atomic { /* takeFinal: waits for the open checkpoint, then covers everything */
-      (job == draining || job == finishing) && len(chunk) == 0 && !final_taken && NO_OTHER_OPEN ->
+      (job == draining || job == finishing) && len(chunk) == 0 && !final_taken && !HELD && NO_OTHER_OPEN ->
       final_taken = 1;
       take()
     }

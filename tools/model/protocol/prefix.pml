@@ -171,61 +171,6 @@ inline settled_prefix(split) {
   }
 }
 
-/* Entries of the split that are not in flight end as returned; those in flight do so unless their answer settles them. */
-inline give_back_entries() {
-  d_step {
-    todo = len(chunk);
-    do
-    :: todo > 0 ->
-      chunk ? its_tok, its_ent;
-      if
-      :: released[its_tok] -> returned[its_tok] = 1; count[its_tok]--
-      :: else -> chunk ! its_tok, its_ent
-      fi;
-      todo--
-    :: else -> break
-    od;
-    todo = len(buffer);
-    do
-    :: todo > 0 ->
-      buffer ? its_tok, its_ent;
-      if
-      :: released[its_tok] -> returned[its_tok] = 1; count[its_tok]--
-      :: else -> buffer ! its_tok, its_ent
-      fi;
-      todo--
-    :: else -> break
-    od;
-    hastened = (hastened > 0 -> len(buffer) : 0);
-    todo = len(retries);
-    do
-    :: todo > 0 ->
-      retries ? its_tok, its_ent;
-      if
-      :: released[its_tok] -> returned[its_tok] = 1; count[its_tok]--
-      :: else -> retries ! its_tok, its_ent
-      fi;
-      todo--
-    :: else -> break
-    od;
-    spot = 0;
-    do
-    :: spot < next ->
-      if
-      :: count[spot] == 0 -> record_of[spot] = 0; released[spot] = 0; returned[spot] = 0
-      :: else
-      fi;
-      spot++
-    :: else -> break
-    od;
-    do
-    :: watermark < next && count[watermark] == 0 -> watermark++
-    :: else -> break
-    od;
-    skip
-  }
-}
-
 inline release(split) {
   printf("service: split %d is taken away\n", split);
 #ifdef COMMIT_EMITTED_ON_REVOKE

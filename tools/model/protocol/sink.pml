@@ -60,7 +60,7 @@ inline repeat(input, part) {
 }
 
 inline again(input, part) {
-#ifdef PREFIX
+#ifdef RELEASED
   if
   :: RELEASED(input) -> give_back(input)
   :: else -> repeat(input, part)
@@ -85,7 +85,7 @@ inline dead_letter(input, part) {
 }
 
 inline refuse(input, part) {
-#if defined(PREFIX)
+#if defined(RELEASED)
   if
   :: RELEASED(input) -> give_back(input)
   :: else -> dead_letter(input, part)

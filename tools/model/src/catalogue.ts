@@ -65,6 +65,8 @@ export const VARIANTS: readonly Variant[] = [
     ),
     short: true,
   },
+  variant('CHECKPOINT', 'checkpoint-release', 'states', 'one ending, a split taken away', [1, 0, 1], 'RELEASING'),
+  variant('CHECKPOINT', 'checkpoint-release-fault', 'states', 'one fault, a split taken away', [0, 1, 1], 'RELEASING'),
   variant('PREFIX', 'prefix', 'states', 'one ending, one fault', [1, 1, 0]),
   variant('PREFIX', 'prefix-release', 'states', 'one ending, a split taken away', [1, 0, 1], 'PATIENT'),
   variant('PREFIX', 'prefix-release-fault', 'states', 'one fault, a split taken away', [0, 1, 1]),
@@ -94,6 +96,7 @@ export const VARIANTS: readonly Variant[] = [
 ]
 
 const CHECKPOINT = ['CHECKPOINT', 'ENDINGS=1', 'FAULTS=1', 'RELEASES=0'] as const
+const CHECKPOINT_RELEASE = ['CHECKPOINT', 'ENDINGS=0', 'FAULTS=1', 'RELEASES=1', 'RELEASING'] as const
 const PREFIX = ['PREFIX', 'ENDINGS=1', 'FAULTS=1', 'RELEASES=1'] as const
 /** Without endings the search is short enough for a compilation that does not optimize. */
 const RELEASE = ['PREFIX', 'ENDINGS=0', 'FAULTS=1', 'RELEASES=1'] as const
@@ -142,6 +145,27 @@ export const MUTANTS: readonly Mutant[] = [
     'it waits for the last token only',
     CHECKPOINT,
     'ACKNOWLEDGE_ACROSS_GAP',
+  ),
+  mutant(
+    'no-give-up',
+    'nothing_is_acknowledged_early',
+    'an open checkpoint goes on while inputs that it covers are given back',
+    CHECKPOINT_RELEASE,
+    'NO_GIVE_UP',
+  ),
+  mutant(
+    'checkpoint-during-release',
+    'nothing_is_acknowledged_early',
+    'one begins before the position of a released split is known',
+    CHECKPOINT_RELEASE,
+    'CHECKPOINT_DURING_RELEASE',
+  ),
+  mutant(
+    'returned-is-passed',
+    'nothing_is_acknowledged_early',
+    'a released split goes on behind what was returned',
+    CHECKPOINT_RELEASE,
+    'RETURNED_IS_PASSED',
   ),
   mutant(
     'snapshot-at-fetch',
