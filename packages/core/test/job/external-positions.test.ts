@@ -21,11 +21,13 @@ test.each([
   'authority %s: before it is acknowledged, a kill would repeat %i of 3 settled records',
   async (authority, repeated) => {
     const clock = new VirtualClock()
-    let fails = true
+    let fails = false
     const source = sourceThat(authority, () => (fails ? Promise.reject(new Error('cut')) : Promise.resolve()))
     const sink = new InMemorySink<number>()
     const checkpoints = { intervalMs: INTERVAL_MS }
     const job = stream(source).sinkTo(sink).start({ name: 'positions', clock, restart: noRestart(), checkpoints })
+    await until(clock, () => job.status().state === 'running')
+    fails = true
     source.push('0', ...range(3))
     await until(clock, () => sink.stored.length === 3, 100)
     const completed = (): number => job.status().checkpoints?.completed ?? 0
