@@ -21,6 +21,7 @@ export const IDLE: Figures = {
   returned: 0,
   abandoned: 0,
   deadLettered: 0,
+  wallMs: 0,
   diedAt: '',
 }
 
