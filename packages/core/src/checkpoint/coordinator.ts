@@ -72,6 +72,7 @@ export class CheckpointCoordinator {
   #completedAt: number
   #storeFailure: SluiceError | undefined
   #acknowledging: Promise<void> | undefined
+  #acknowledgeExpiry: Timer | undefined
   /** The newest stored checkpoint that is to be acknowledged. */
   #toAcknowledge = { id: 0, barrier: 0 }
   /** Why the newest acknowledgement failed; undefined when it did not. */
@@ -169,6 +170,8 @@ export class CheckpointCoordinator {
     this.#timer?.cancel()
     this.#giveUp?.('stopped')
     this.#unheld.wake()
+    // An acknowledgement that ignores its end must not keep the process alive.
+    this.#acknowledgeExpiry?.cancel()
     await this.#open?.ended
   }
 
@@ -326,6 +329,7 @@ export class CheckpointCoordinator {
     const expiry = deadline(clock, timeoutMs, () =>
       reject(new Error(`no answer within ${timeoutMs} ms (checkpoints.timeoutMs)`)),
     )
+    this.#acknowledgeExpiry = expiry
     try {
       await Promise.race([this.#plan.acknowledge(id, barrier), expired])
     } finally {

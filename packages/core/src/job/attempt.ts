@@ -178,7 +178,9 @@ export class Attempt {
   #repeatIfKilledNow(): number {
     const { positionAuthority } = this.#plan.source
     const kept = positionAuthority === 'external' ? this.#coordinator?.acknowledgedUpTo : this.#coordinator?.coveredUpTo
-    return this.#tracker.next - (kept ?? 0)
+    // What the attempt before this one had emitted, and this one has not come to yet, is repeated as well.
+    const before = this.#emittedBefore === undefined ? 0 : this.#tracker.splits.expectedRepeats()
+    return this.#tracker.next - (kept ?? 0) + before
   }
 
   readonly #fail = (error: SluiceError): void => {

@@ -57,6 +57,7 @@ export class ReplayHints {
 
   /** A snapshot is being taken: what was emitted so far lies before its barrier. */
   barrier(checkpointId: number): void {
+    this.#forgetBefore(this.#plan.completed())
     this.#barriers.set(checkpointId, this.#plan.tracker.splits.emitted())
   }
 
@@ -101,7 +102,7 @@ export class ReplayHints {
   #hint(ahead: (splitId: string) => number): EmittedHint {
     const checkpointId = this.#plan.completed()
     const covered = this.#barriers.get(checkpointId) ?? new Map<string, number>()
-    for (const id of this.#barriers.keys()) if (id < checkpointId) this.#barriers.delete(id)
+    this.#forgetBefore(checkpointId)
     const { tracker } = this.#plan
     if (this.#lostUpTo > 0 && checkpointId >= this.#lostUpTo) {
       tracker.splits.expectNoRepeats()
@@ -114,6 +115,10 @@ export class ReplayHints {
       return [splitId, Math.min(Number.MAX_SAFE_INTEGER, upTo - (covered.get(splitId) ?? 0))] as const
     })
     return { checkpointId, emitted: Object.fromEntries(written) }
+  }
+
+  #forgetBefore(checkpointId: number): void {
+    for (const id of this.#barriers.keys()) if (id < checkpointId) this.#barriers.delete(id)
   }
 
   async #store(hint: EmittedHint): Promise<void> {

@@ -22,6 +22,8 @@ export class Acknowledging<T, Split extends SourceSplit> {
   readonly #snapshots = new SnapshotPositions<T, Split>()
   readonly #closed = new AbortController()
   #last: Promise<void> = Promise.resolve()
+  /** What is being told of a checkpoint. */
+  #turn: { readonly assignments: ReadonlySet<SplitAssignment<T, Split>>; readonly abort: AbortController } | undefined
 
   constructor(plan: AcknowledgingPlan<Split>) {
     this.#plan = plan
@@ -42,8 +44,26 @@ export class Acknowledging<T, Split extends SourceSplit> {
     return this.#inTurn(this.#closed.signal, async (signal) => {
       const moved = [...this.#snapshots.take(checkpointId)].filter(([assignment]) => !assignment.isReleased)
       const owned = settled.filter(([assignment]) => !assignment.isReleased)
-      await this.#tell(moved, owned, signal)
+      const abort = new AbortController()
+      const assignments = new Set([...moved, ...owned].map(([assignment]) => assignment))
+      this.#turn = { assignments, abort }
+      try {
+        await this.#tell(moved, owned, AbortSignal.any([signal, abort.signal]))
+      } finally {
+        this.#turn = undefined
+      }
     })
+  }
+
+  /** Others own these from now on: what is being told of them must end. What it tells of the rest, the next checkpoint covers. */
+  giveUp(assignments: Iterable<SplitAssignment<T, Split>>): void {
+    const turn = this.#turn
+    if (turn === undefined) return
+    for (const assignment of assignments) {
+      if (!turn.assignments.has(assignment)) continue
+      turn.abort.abort(new Error('the split was released, and its time is over'))
+      return
+    }
   }
 
   /**
@@ -67,6 +87,7 @@ export class Acknowledging<T, Split extends SourceSplit> {
     } finally {
       closed.removeEventListener('abort', onClosed)
       expiry.abort(new Error('the deadline of the release has passed'))
+      this.giveUp([...moved, ...settled].map(([assignment]) => assignment))
     }
   }
 

@@ -221,17 +221,20 @@ export abstract class SourceReaderBase<T, Split extends SourceSplit> implements 
     this.stopSplits(released.map(({ split }) => split.splitId))
     const moved: Moved<T, Split>[] = []
     const settled: Settled<T, Split>[] = []
+    const left: SplitAssignment<T, Split>[] = []
     for (const { split, receipts } of released) {
       const { splitId } = split
       const assignment = this.#assignments.get(splitId)
       if (assignment === undefined) continue
       this.#assignments.delete(splitId)
       assignment.release()
+      left.push(assignment)
       this.#dropInHand(assignment)
       if (assignment.acknowledged !== split) moved.push([assignment, split])
       if (receipts.length > 0) settled.push([assignment, { splitId, receipts }])
     }
     this.#arrived.wake()
+    if (how === 'lost') this.#acknowledging.giveUp(left)
     if (how === 'lost' || (moved.length === 0 && settled.length === 0)) return
     try {
       if (await this.#acknowledging.release(moved, settled, deadlineMs)) return

@@ -95,7 +95,7 @@ export class OpenSink<T> implements AsyncDisposable {
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     this.#flushes.add({ upTo: next, resolve, reject })
     this.#source.hasten()
-    return promise
+    return handled(promise)
   }
 
   /**

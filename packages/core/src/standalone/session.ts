@@ -9,6 +9,7 @@ import { Grace } from '../job/grace.ts'
 import type { AnySource, JobPlan } from '../job/plan.ts'
 import { restoredState } from '../job/restore.ts'
 import { releaseSplits } from '../job/split-release.ts'
+import { StartWatch } from '../job/start-watch.ts'
 import { JOB_METRICS } from '../metrics/job-metrics.ts'
 import { SOURCE_METRICS } from '../metrics/source-metrics.ts'
 import { Breather } from '../runtime/breather.ts'
@@ -58,6 +59,7 @@ export class Session {
   readonly #assignments: Assignments<Feed>
   readonly #abort = new AbortController()
   readonly #woken = new WakeUp()
+  readonly #watch: StartWatch
   readonly #unregister: (() => void)[] = []
   #state: MessagesStatus['state'] = 'idle'
   #store: CheckpointStore | undefined
@@ -71,6 +73,7 @@ export class Session {
   constructor(source: AnySource, options: ResolvedMessagesOptions) {
     this.#source = source
     this.#options = options
+    this.#watch = new StartWatch(options.job.clock, options.job.startTimeoutMs)
     const { job } = options
     const { acknowledgement } = source
     this.#tracker = new Tracker({
@@ -206,7 +209,7 @@ export class Session {
   async #start(): Promise<void> {
     this.#state = 'starting'
     try {
-      await this.#setUp()
+      await Promise.race([this.#setUp(), this.#watch.expired])
     } catch (error) {
       this.#fail(SluiceError.from(error, 'SLUICE_SOURCE_FAILED', this.#source.uid))
     }
@@ -219,6 +222,7 @@ export class Session {
     const { clock, logger, name, checkpoints, deadLetters, deadLetterRetry } = job
     await openDeadLetters(distinct(deadLetters, new Map()), clock, deadLetterRetry.timeoutMs)
     if (this.#ending !== undefined) return
+    this.#watch.begin('opening the checkpoint storage')
     const store = await checkpoints.storage.open(name, logger)
     if (this.#ending !== undefined) return await store[Symbol.asyncDispose]()
     this.#store = store
@@ -228,6 +232,7 @@ export class Session {
         'Positions are kept in memory only: set checkpoints.storage to go on after a restart of the process',
       )
     }
+    this.#watch.begin('loading the newest checkpoint')
     const restored = await store.load()
     const state = restoredState(this.#source, restored, name)
     if (this.#ending !== undefined) return
@@ -240,7 +245,9 @@ export class Session {
     this.#reader = reader
     const feed = this.#makeFeed(reader)
     this.#assignments.members.push({ reader, subtask: feed })
+    this.#watch.begin(`finding the splits of source '${this.#source.uid}'`)
     await enumerator.start()
+    this.#watch.end()
     if (restored === undefined && this.#source.positionAuthority === 'checkpoint' && this.#ending === undefined)
       await positions.storeStart()
     if (this.#ending !== undefined || this.#failure !== undefined) return
@@ -344,6 +351,7 @@ export class Session {
   async #end(): Promise<void> {
     const { clock, logger, name, deadLetters } = this.#options.job
     const grace = new Grace(clock, logger, name, this.#options.closeDeadlineMs)
+    this.#watch.end()
     this.#woken.wake()
     // First the position after what was handed out: the rest of a batch goes back.
     this.#feed?.reportEmitted()

@@ -86,6 +86,15 @@ export class SplitTable {
     this.#hasSuspects ||= split.suspects > 0
   }
 
+  /** Repeats that have not come yet, as far as their number is known. */
+  expectedRepeats(): number {
+    let count = 0
+    for (const { emitted, suspects } of this.values()) {
+      if (suspects > emitted && suspects < Number.MAX_SAFE_INTEGER) count += suspects - emitted
+    }
+    return count
+  }
+
   /** What is emitted from now on, and what is in hand, is new. */
   expectNoRepeats(): void {
     for (const split of this.values()) split.suspects = 0
