@@ -1,78 +1,88 @@
+import type { Label, Labels } from './model.ts'
 import type { Series } from './series.ts'
+import { isLabelList } from './time-series.ts'
 
-const FIRST_SLOTS = 16
+const FIRST_SLOTS = 64
 
-/** Hashes the first `count` numbers of a list. A bad one costs time, and nothing else. */
-export type IdHash = (ids: readonly number[], count: number) => number
-
-export const hashIds: IdHash = (ids, count) => {
-  let hash = count
-  for (let index = 0; index < count; index++) hash = Math.imul(hash ^ (ids[index] as number), 0x9e3779b1)
-  // The slot is taken from the low bits, which multiplication alone never reaches from above.
-  return hash ^ (hash >>> 15)
+/** One way in which a series was given. */
+export interface Spelling {
+  readonly metricName: string
+  readonly names: readonly string[]
+  readonly values: readonly string[]
+  readonly series: Series
 }
 
 /**
- * Finds series by the numbers of their values: an open-addressing hash table. What has the same hash is compared number by number, so
- * that a sample never goes to a series with other labels.
+ * Finds series by the way in which they were given: an open-addressing hash table. What has the same hash is compared string by string,
+ * so that a sample never goes to a series with other labels.
  */
 export class SeriesIndex {
   size = 0
-  readonly #hash: IdHash
   #mask = FIRST_SLOTS - 1
   #hashes = new Int32Array(FIRST_SLOTS)
-  #ids: (readonly number[] | undefined)[] = empty(FIRST_SLOTS)
-  #series: (Series | undefined)[] = empty(FIRST_SLOTS)
+  #slots: (Spelling | undefined)[] = empty(FIRST_SLOTS)
 
-  constructor(hash: IdHash) {
-    this.#hash = hash
-  }
-
-  find(ids: readonly number[], count: number): Series | undefined {
-    const hash = this.#hash(ids, count) | 0
+  find(hash: number, metricName: string, labels: Labels | undefined): Series | undefined {
     const mask = this.#mask
     for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
-      const known = this.#ids[slot]
+      const known = this.#slots[slot]
       if (known === undefined) return undefined
-      if (this.#hashes[slot] === hash && areEqual(known, ids, count)) return this.#series[slot]
+      if (this.#hashes[slot] === hash && isSpelled(known, metricName, labels)) return known.series
     }
   }
 
-  add(ids: readonly number[], series: Series): void {
+  add(hash: number, spelling: Spelling): void {
     // Half full at most: chains stay short.
-    if (this.size * 2 >= this.#ids.length) this.#grow()
-    this.#put(ids, series, this.#hash(ids, ids.length) | 0)
+    if (this.size * 2 >= this.#slots.length) this.#grow()
+    this.#put(hash, spelling)
     this.size++
   }
 
   *[Symbol.iterator](): Generator<Series> {
-    for (const series of this.#series) if (series !== undefined) yield series
+    for (const spelling of this.#slots) if (spelling !== undefined) yield spelling.series
   }
 
   #grow(): void {
-    const before = { ids: this.#ids, series: this.#series, hashes: this.#hashes }
-    const length = before.ids.length * 2
+    const slots = this.#slots
+    const hashes = this.#hashes
+    const length = slots.length * 2
     this.#mask = length - 1
     this.#hashes = new Int32Array(length)
-    this.#ids = empty(length)
-    this.#series = empty(length)
-    for (const [slot, ids] of before.ids.entries()) {
-      if (ids !== undefined) this.#put(ids, before.series[slot] as Series, before.hashes[slot] as number)
+    this.#slots = empty(length)
+    for (const [slot, spelling] of slots.entries()) {
+      if (spelling !== undefined) this.#put(hashes[slot] as number, spelling)
     }
   }
 
-  #put(ids: readonly number[], series: Series, hash: number): void {
+  #put(hash: number, spelling: Spelling): void {
     let slot = hash & this.#mask
-    while (this.#ids[slot] !== undefined) slot = (slot + 1) & this.#mask
-    this.#ids[slot] = ids
-    this.#series[slot] = series
+    while (this.#slots[slot] !== undefined) slot = (slot + 1) & this.#mask
+    this.#slots[slot] = spelling
     this.#hashes[slot] = hash
   }
 }
 
-function areEqual(known: readonly number[], ids: readonly number[], count: number): boolean {
-  for (let index = 0; index < count; index++) if (known[index] !== ids[index]) return false
-  return true
+/** Whether these are the labels, in this way. Nothing else need be known of them: what is no label is not equal to one. */
+export function isSpelled(known: Spelling, metricName: string, labels: Labels | undefined): boolean {
+  const { names, values } = known
+  const { length } = names
+  if (metricName !== known.metricName) return false
+  if (labels === undefined) return length === 0
+  if (isLabelList(labels)) {
+    if (labels.length !== length) return false
+    for (let index = 0; index < length; index++) {
+      const label = labels[index] as Label | null | undefined
+      if (label?.name !== names[index] || label?.value !== values[index]) return false
+    }
+    return true
+  }
+  let index = 0
+  for (const name in labels) {
+    // Beyond the end there is no name that is equal.
+    if (name !== names[index] || labels[name] !== values[index]) return false
+    index++
+  }
+  return index === length
 }
 
 function empty<T>(length: number): (T | undefined)[] {

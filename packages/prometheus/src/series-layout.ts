@@ -4,7 +4,7 @@ import { quote } from './problems.ts'
 import { compareUtf8, maxUtf8Bytes, writeUtf8 } from './utf8.ts'
 import { writeUint32 } from './wire-buffer.ts'
 
-export const METRIC_NAME_LABEL = '__name__'
+const METRIC_NAME_LABEL = '__name__'
 /** Stands for the metric name among the positions of {@link SeriesLayout.order}. */
 export const METRIC_NAME = -1
 

@@ -1,16 +1,13 @@
 import type { Label, Labels, MetricMetadata } from './model.ts'
 import { InvalidSeriesError } from './problems.ts'
-import { hashIds, type IdHash } from './series-index.ts'
-import { METRIC_NAME, type SeriesLayout, type SeriesRules } from './series-layout.ts'
-import { NameNode, type NodeCount, settle } from './series-names.ts'
+import { hashLabels, type LabelHash, NOT_LABELS, SharedTexts } from './series-hash.ts'
+import { isSpelled, SeriesIndex } from './series-index.ts'
+import { METRIC_NAME, SeriesLayout, type SeriesRules } from './series-layout.ts'
 import { Series } from './series.ts'
-import { isLabelList } from './time-series.ts'
-import { isMetricName, labelProblems, labelTypeProblems, valuesOf } from './validate-labels.ts'
+import { isMetricName, labelProblems, labelTypeProblems, namesOf, valuesOf } from './validate-labels.ts'
 
-/** Values that are remembered for each series, at most. */
-const VALUES_PER_SERIES = 4
-/** Of the trees of names: a stream with more makes them up, and is not worth remembering. */
-const MAX_NAMES = 65_536
+/** Lists of label names; a stream with more makes them up, and is not worth remembering. */
+const MAX_LAYOUTS = 4096
 
 export interface SeriesTableOptions extends SeriesRules {
   /** Series that are remembered, at most; when there are more, all are forgotten and looked at anew. @default 100000 */
@@ -18,25 +15,25 @@ export interface SeriesTableOptions extends SeriesRules {
 }
 
 /**
- * The series that were sent lately, found by their labels. The first look-up of a series validates and sorts its labels; the others
- * turn the values into numbers and compare those, at a fraction of the cost.
+ * The series that were sent lately, found by their labels. The first look-up of a series validates and sorts its labels; the others hash
+ * and compare them, at a fraction of the cost. Streams repeat themselves: where the series comes after the one that it came after before,
+ * it is compared at once.
  */
 export class SeriesTable {
   readonly rules: SeriesRules
   readonly #maxSeries: number
-  readonly #hash: IdHash
-  /** Numbers of values, and of metric names. */
-  #ids = new Map<string, number>()
-  #names: NodeCount = { nodes: 0 }
-  #named = new NameNode(true, [], this.#names)
-  #nameless = new NameNode(false, [], this.#names)
-  #spellings = 0
-  #isForgetting = false
-  /** The numbers of the labels under way; used again, since making a list costs more than filling it. */
-  readonly #scratch: number[] = []
+  readonly #hash: LabelHash
+  /** Another one in each process: nobody can choose labels that collide. */
+  readonly #seed = (Math.random() * 0x1_0000_0000) | 0
+  readonly #texts = new SharedTexts()
+  #index = new SeriesIndex()
+  readonly #layouts = new Map<string, SeriesLayout>()
+  /** What was looked up last. */
+  #last: Series | undefined
+  #lastLayout: SeriesLayout | undefined
 
   /** @param hash - another hash, for tests of collisions. */
-  constructor({ maxSeries = 100_000, ...rules }: SeriesTableOptions, hash: IdHash = hashIds) {
+  constructor({ maxSeries = 100_000, ...rules }: SeriesTableOptions, hash: LabelHash = hashLabels) {
     this.rules = rules
     this.#maxSeries = maxSeries
     this.#hash = hash
@@ -44,7 +41,7 @@ export class SeriesTable {
 
   /** Series that it remembers. A series that was given in two ways, such as with labels in another order, counts twice. */
   get size(): number {
-    return this.#spellings
+    return this.#index.size
   }
 
   /**
@@ -65,57 +62,40 @@ export class SeriesTable {
   }
 
   #find(metricName: string, labels: Labels | undefined): Series {
-    const scratch = this.#scratch
-    const ids = this.#ids
-    if (typeof metricName !== 'string') this.#refuseTypes(metricName, labels)
-    scratch[0] = ids.get(metricName) ?? this.#newId(metricName)
-    let node = metricName === '' ? this.#nameless : this.#named
-    let count = 1
-    if (labels === undefined) {
-      // A metric name is a series.
-    } else if (typeof labels !== 'object' || labels === null) this.#refuseTypes(metricName, labels)
-    else if (isLabelList(labels)) {
-      for (let index = 0; index < labels.length; index++) {
-        const label = labels[index] as Label | null | undefined
-        const name = label?.name
-        const value = label?.value
-        if (typeof name !== 'string' || typeof value !== 'string') this.#refuseTypes(metricName, labels)
-        else {
-          scratch[count++] = ids.get(value) ?? this.#newId(value)
-          node = node.next(name)
-        }
-      }
-    } else {
-      for (const name in labels) {
-        const value = labels[name]
-        if (typeof value !== 'string') this.#refuseTypes(metricName, labels)
-        else {
-          scratch[count++] = ids.get(value) ?? this.#newId(value)
-          node = node.next(name)
-        }
-      }
+    const expected = this.#last?.next
+    if (expected !== undefined && isSpelled(expected, metricName, labels)) {
+      this.#last = expected
+      return expected
     }
-    return node.index?.find(scratch, count) ?? this.#miss(node, metricName, labels, scratch.slice(0, count))
+    return this.#search(metricName, labels)
   }
 
-  #miss(node: NameNode, metricName: string, labels: Labels | undefined, ids: readonly number[]): Series {
-    if (this.#isFull() && !this.#isForgetting) {
-      this.#isForgetting = true
-      try {
-        this.#forget()
-        return this.#find(metricName, labels)
-      } finally {
-        this.#isForgetting = false
-      }
-    }
-    const { layout, index } = settle(node, this.rules, this.#hash)
-    const series = this.#make(layout, metricName, valuesOf(labels))
-    index.add(ids, series)
-    this.#spellings++
+  #search(metricName: string, labels: Labels | undefined): Series {
+    const hash = this.#hash(metricName, labels, this.#seed)
+    if (hash === NOT_LABELS) throw new InvalidSeriesError(metricName, labelTypeProblems(metricName, labels))
+    const found = this.#index.find(hash, metricName, labels)
+    // What is new says nothing about what comes next.
+    if (found === undefined) return this.#miss(hash, metricName, labels)
+    if (this.#last !== undefined) this.#last.next = found
+    this.#last = found
+    return found
+  }
+
+  #miss(hash: number, metricName: string, labels: Labels | undefined): Series {
+    if (this.#index.size >= this.#maxSeries) this.#forget()
+    const values = this.#texts.shared(valuesOf(labels))
+    const layout = this.#layoutOf(metricName !== '', namesOf(labels))
+    const series = this.#make(layout, metricName, values)
+    this.#index.add(
+      hash,
+      series.values === values && series.metricName === metricName
+        ? series
+        : { metricName, names: layout.names, values, series },
+    )
     return series
   }
 
-  #make(layout: SeriesLayout, metricName: string, values: string[]): Series {
+  #make(layout: SeriesLayout, metricName: string, values: readonly string[]): Series {
     const { validation } = this.rules
     const { namePosition, hasName } = layout
     const name = hasName ? metricName : (values[namePosition] ?? '')
@@ -140,34 +120,35 @@ export class SeriesTable {
     return this.#find(name, canonical)
   }
 
-  #isFull(): boolean {
-    return (
-      this.#spellings >= this.#maxSeries ||
-      this.#ids.size > this.#maxSeries * VALUES_PER_SERIES ||
-      this.#names.nodes > MAX_NAMES
-    )
-  }
-
   #forget(): void {
-    for (const root of [this.#named, this.#nameless]) {
-      for (const node of root) for (const series of node.index ?? []) series.isEvicted = true
+    for (const series of this.#index) {
+      series.isEvicted = true
+      // A handle that is kept would keep all of them.
+      series.next = undefined
     }
-    this.#ids = new Map()
-    this.#names = { nodes: 0 }
-    this.#named = new NameNode(true, [], this.#names)
-    this.#nameless = new NameNode(false, [], this.#names)
-    this.#spellings = 0
+    this.#last = undefined
+    this.#index = new SeriesIndex()
   }
 
-  #newId(value: string): number {
-    const id = this.#ids.size
-    this.#ids.set(value, id)
-    return id
+  #layoutOf(hasName: boolean, names: readonly string[]): SeriesLayout {
+    const last = this.#lastLayout
+    if (last !== undefined && last.hasName === hasName && areEqual(last.names, names)) return last
+    let key = hasName ? '+' : '-'
+    for (const name of names) key += `${name.length}:${name}`
+    let layout = this.#layouts.get(key)
+    if (layout === undefined) {
+      if (this.#layouts.size >= MAX_LAYOUTS) this.#layouts.clear()
+      layout = new SeriesLayout(hasName, names, this.rules)
+      this.#layouts.set(key, layout)
+    }
+    this.#lastLayout = layout
+    return layout
   }
+}
 
-  #refuseTypes(metricName: unknown, labels: unknown): never {
-    // What came before the problem was remembered.
-    if (this.#isFull()) this.#forget()
-    throw new InvalidSeriesError(metricName, labelTypeProblems(metricName, labels))
-  }
+function areEqual(a: readonly string[], b: readonly string[]): boolean {
+  const { length } = a
+  if (length !== b.length) return false
+  for (let index = 0; index < length; index++) if (a[index] !== b[index]) return false
+  return true
 }

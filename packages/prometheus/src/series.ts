@@ -19,19 +19,25 @@ let chunkAt = 0
 export class Series {
   readonly metricName: string
   /** What the series' metric is, as it was said last. */
-  metadata: MetricMetadata | undefined
+  metadata: MetricMetadata | undefined = undefined
   /** Values in the order of `layout.names`. @internal */
   readonly values: readonly string[]
+  /** As a way of giving it: this one. @internal */
+  readonly series: Series
+  /** @internal */
+  readonly names: readonly string[]
   /** @internal */
   readonly layout: SeriesLayout
   /** The table has forgotten it, and may have another one for the same labels. @internal */
   isEvicted = false
+  /** What was looked up after it, the last time. @internal */
+  next: Series | undefined = undefined
   /** Where an encoder has its group; means nothing unless that group is the series' own. @internal */
   group = 0
   /** @internal */
-  symbols: WireSymbol[] | undefined
+  symbols: WireSymbol[] | undefined = undefined
   /** Which symbols those are: see the encoder of 2.0. @internal */
-  symbolsOf: object | undefined
+  symbolsOf: object | undefined = undefined
   #block: Buffer | undefined
   #orderKey: number | undefined
 
@@ -40,6 +46,8 @@ export class Series {
     this.layout = layout
     this.metricName = metricName
     this.values = values
+    this.names = layout.names
+    this.series = this
   }
 
   /** The labels as they are sent, `__name__` among them. */

@@ -48,6 +48,14 @@ export function labelTypeProblems(metricName: unknown, labels: unknown): string[
   return problems
 }
 
+export function namesOf(labels: Labels | undefined): string[] {
+  if (labels === undefined) return []
+  if (isLabelList(labels)) return labels.map(({ name }) => name)
+  const names: string[] = []
+  for (const name in labels) names.push(name)
+  return names
+}
+
 export function valuesOf(labels: Labels | undefined): string[] {
   if (labels === undefined) return []
   if (isLabelList(labels)) return labels.map(({ value }) => value)

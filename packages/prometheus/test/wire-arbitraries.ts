@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import type {
   BucketSpan,
   Exemplar,
@@ -26,7 +26,7 @@ const quietNaN = fc
   .bigInt({ min: 0n, max: 2n ** 51n - 1n })
   .map((payload) => doubleOf(0x7ff8_0000_0000_0000n | payload))
 
-export const anyDouble = fc.oneof(
+const anyDouble = fc.oneof(
   { weight: 4, arbitrary: fc.double() },
   { weight: 2, arbitrary: fc.constantFrom(0, -0, Infinity, -Infinity, Number.NaN, 5e-324, 1.7976931348623157e308) },
   { weight: 1, arbitrary: quietNaN },
@@ -82,9 +82,13 @@ function spansFor(count: number): fc.Arbitrary<BucketSpan[]> {
 const delta = fc.oneof(fc.maxSafeInteger(), fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }))
 const count = fc.oneof(fc.maxSafeNat(), fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }))
 
-export const anyHistogram: fc.Arbitrary<NativeHistogram> = fc
+function list<T>(of: fc.Arbitrary<T>, length: number): fc.Arbitrary<T[]> {
+  return fc.array(of, { minLength: length, maxLength: length })
+}
+
+const anyHistogram: fc.Arbitrary<NativeHistogram> = fc
   .tuple(spanLength, spanLength, fc.boolean())
-  .chain(([negative, positive, isFloat]) => {
+  .chain(([negative, positive, isFloat]): fc.Arbitrary<NativeHistogram> => {
     const shape = {
       timestamp: anyTimestamp,
       sum: anyDouble,
@@ -94,8 +98,6 @@ export const anyHistogram: fc.Arbitrary<NativeHistogram> = fc
       positiveSpans: spansFor(positive),
       resetHint: fc.constantFrom('unknown', 'yes', 'no', 'gauge'),
     } as const
-    const list = <T>(of: fc.Arbitrary<T>, length: number): fc.Arbitrary<T[]> =>
-      fc.array(of, { minLength: length, maxLength: length })
     return isFloat
       ? fc.record({
           kind: fc.constant('float' as const),

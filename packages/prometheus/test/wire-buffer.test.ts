@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { compareUtf8, maxUtf8Bytes, writeUtf8 } from '../src/utf8.ts'
 import { int64Bytes, uint32Bytes, WireBuffer, writeInt64, writeString, writeUint32 } from '../src/wire-buffer.ts'
@@ -65,7 +65,11 @@ test('texts are ordered as their bytes are, also where UTF-16 is not', () => {
     { numRuns: 1000 },
   )
   expect(['\u{1F600}', '\uFF5E', 'a_', '__name__', 'InstanceID'].toSorted(compareUtf8)).toEqual([
-    ...['InstanceID', '__name__', 'a_', '\uFF5E', '\u{1F600}'],
+    'InstanceID',
+    '__name__',
+    'a_',
+    '\uFF5E',
+    '\u{1F600}',
   ])
 })
 

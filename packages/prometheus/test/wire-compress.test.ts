@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { snappyUncompressor } from 'hysnappy'
 import snappyjs from 'snappyjs'
 import { describe, expect, test } from 'vitest'
@@ -42,7 +42,8 @@ describe.each([
         const compressed = compress(bytes)
         expect(Buffer.compare(snappyjs.uncompress(new Uint8Array(compressed)), bytes)).toBe(0)
         // hysnappy's own does not take an empty body.
-        if (bytes.length > 0) expect(Buffer.compare(uncompress(compressed, bytes.length), bytes)).toBe(0)
+        const back = bytes.length === 0 ? bytes : uncompress(compressed, bytes.length)
+        expect(Buffer.compare(back, bytes)).toBe(0)
       }),
       { numRuns: 60, endOnFailure: true },
     )

@@ -140,7 +140,7 @@ function fieldsOf(message: Buffer): Field[] {
     const type = Number(tag.value & 7n)
     at = tag.end
     let varint = 0n
-    let bytes = Buffer.alloc(0)
+    let bytes: Buffer = Buffer.alloc(0)
     if (type === 0) ({ value: varint, end: at } = readVarint(message, at))
     else if (type === 1) {
       if (at + 8 > message.length) throw new Error('a double is cut')

@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
 import { PutRecordsCommand } from '@aws-sdk/client-kinesis'
 import { startKinesisLocal } from '@sluice/testkit'
 import { startTimestreamLocal } from '@sluice/timestream-local'
@@ -23,6 +25,18 @@ const STARTERS: Readonly<Record<string, () => Promise<ExampleServer>>> = {
     }))
     await client.send(new PutRecordsCommand({ StreamName: 'orders', Records: orders }))
     return { server, env: { AWS_ENDPOINT_URL_KINESIS: server.endpoint, SLUICE_EXAMPLE_STREAM: 'orders' } }
+  },
+  /** Takes every remote write request. */
+  async prometheus() {
+    const server = createServer((request, response) => {
+      request.resume()
+      request.on('end', () => response.writeHead(204).end())
+    })
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const address = server.address()
+    const port = typeof address === 'object' ? address?.port : undefined
+    return { server, env: { REMOTE_WRITE_URL: `http://127.0.0.1:${port}/api/v1/write` } }
   },
   async timestream() {
     const server = await startTimestreamLocal()
