@@ -68,6 +68,7 @@ export function isSpelled(known: Spelling, metricName: string, labels: Labels | 
   const { length } = names
   if (metricName !== known.metricName) return false
   if (labels === undefined) return length === 0
+  if (typeof labels !== 'object' || labels === null) return false
   if (isLabelList(labels)) {
     if (labels.length !== length) return false
     for (let index = 0; index < length; index++) {

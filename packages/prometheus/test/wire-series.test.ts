@@ -127,6 +127,19 @@ describe('look-up', () => {
     expect(table.current(again)).toBe(again)
   })
 
+  test('what is no label is not taken for the series that comes next', () => {
+    const table = newTable()
+    const first = table.series('up', undefined)
+    const second = table.series('up', { a: '1' })
+    for (let round = 0; round < 3; round++) {
+      expect(table.series('up', undefined)).toBe(first)
+      expect(table.series('up', { a: '1' })).toBe(second)
+      for (const labels of [5, 'a', null, [null], [{ name: 'a' }], { a: 1 }]) {
+        expect(() => table.series('up', labels as never)).toThrow(InvalidSeriesError)
+      }
+    }
+  })
+
   test('is not filled by series that are refused', () => {
     const table = newTable({ maxSeries: 10 })
     const good = table.series('up', { a: 'x' })
