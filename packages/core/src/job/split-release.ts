@@ -44,8 +44,8 @@ interface GivenBack extends Owned {
 
 /**
  * Takes splits from their readers. From its first turn on nothing more of them is emitted. A split that is being released already goes
- * to who asked first: what is in hand of it is no longer known by its id. Who asks again waits for the end of that; that it was
- * `lost` meanwhile ends the waiting for what is in hand, and nothing of it is acknowledged.
+ * to who asked first: what is in hand of it is no longer known by its id. Who asks again waits for the end of that, by its own
+ * deadline: from then on, and at once when it asks because the split was `lost`, nothing of it is acknowledged any more.
  *
  * @throws whatever a reader's `releaseSplits` rejects with. No checkpoint begins any more then.
  */
@@ -73,7 +73,11 @@ export async function releaseSplits(
     tracker.splits.leaving.delete(splitId)
     leaving.end()
   }
-  if (before.length > 0) await within(plan, Promise.all(before.map(({ ended: isOut }) => isOut)), endsAt - clock.now())
+  if (before.length > 0) {
+    await within(plan, Promise.all(before.map(({ ended: isOut }) => isOut)), endsAt - clock.now())
+    // Who asked first may have more time; who asked again has told others that they are theirs by now.
+    for (const leaving of before) leaving.lose()
+  }
   // In the turn in which this resolves the caller takes them into the state that the next checkpoint stores.
   if (letGo !== undefined) clock.afterPoll(letGo)
   return released
@@ -151,7 +155,10 @@ async function forget(
         .filter(({ leaving }) => leaving.isLost === lost)
         .flatMap((each) => settledState(plan, each) ?? [])
       released.push(...splits.map(({ split }) => split))
-      if (splits.length > 0) calls.push(member.reader.releaseSplits(splits, lost ? 'lost' : how, leftMs))
+      if (splits.length === 0) continue
+      const loss = new AbortController()
+      for (const { leaving } of own) void leaving.lost.then(() => loss.abort(new Error('the split is lost')))
+      calls.push(member.reader.releaseSplits(splits, lost ? 'lost' : how, leftMs, loss.signal))
     }
   }
   if (calls.length > 0) await within(plan, Promise.all(calls), leftMs)

@@ -75,19 +75,22 @@ export class Acknowledging<T, Split extends SourceSplit> {
     moved: readonly Moved<T, Split>[],
     settled: readonly Settled<T, Split>[],
     deadlineMs: number,
+    lost?: AbortSignal,
   ): Promise<boolean> {
     const expiry = new AbortController()
-    const closed = this.#closed.signal
-    const onClosed = (): void => expiry.abort(closed.reason)
-    if (closed.aborted) onClosed()
-    closed.addEventListener('abort', onClosed, { once: true })
+    const ends = [this.#closed.signal, ...(lost === undefined ? [] : [lost])]
+    const end = (): void => {
+      expiry.abort(new Error('the time of the release is over'))
+      this.giveUp([...moved, ...settled].map(([assignment]) => assignment))
+    }
+    for (const signal of ends) signal.addEventListener('abort', end, { once: true })
+    if (ends.some(({ aborted }) => aborted)) end()
     try {
       const told = this.#inTurn(expiry.signal, (signal) => this.#tell(moved, settled, signal))
       return await within(this.#plan.clock, deadlineMs, told)
     } finally {
-      closed.removeEventListener('abort', onClosed)
-      expiry.abort(new Error('the deadline of the release has passed'))
-      this.giveUp([...moved, ...settled].map(([assignment]) => assignment))
+      for (const signal of ends) signal.removeEventListener('abort', end)
+      end()
     }
   }
 

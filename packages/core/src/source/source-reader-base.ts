@@ -16,7 +16,6 @@ import type {
   ReaderStatus,
   RecordBatch,
   ReleasedSplit,
-  ReleaseHow,
   SettledRecords,
   SourceReader,
   SourceSplit,
@@ -217,7 +216,8 @@ export abstract class SourceReaderBase<T, Split extends SourceSplit> implements 
     this.#dropQueued(splitIds)
   }
 
-  async releaseSplits(released: readonly ReleasedSplit<Split>[], how: ReleaseHow, deadlineMs: number): Promise<void> {
+  async releaseSplits(...call: Parameters<SourceReader<T, Split>['releaseSplits']>): Promise<void> {
+    const [released, how, deadlineMs, lost] = call
     this.stopSplits(released.map(({ split }) => split.splitId))
     const moved: Moved<T, Split>[] = []
     const settled: Settled<T, Split>[] = []
@@ -237,7 +237,7 @@ export abstract class SourceReaderBase<T, Split extends SourceSplit> implements 
     if (how === 'lost') this.#acknowledging.giveUp(left)
     if (how === 'lost' || (moved.length === 0 && settled.length === 0)) return
     try {
-      if (await this.#acknowledging.release(moved, settled, deadlineMs)) return
+      if (await this.#acknowledging.release(moved, settled, deadlineMs, lost)) return
       this.#notAcknowledged(released, `no answer within ${Math.round(deadlineMs)} ms`)
     } catch (error) {
       this.#notAcknowledged(released, messageOf(error))

@@ -205,8 +205,14 @@ export interface SourceReader<T, Split extends SourceSplit> extends AsyncDisposa
    * Forgets splits that were stopped; acknowledges first what is settled of them, unless they are `lost`.
    *
    * @param deadlineMs - milliseconds from now. Resolves by then.
+   * @param lost - aborts when another has them already: from then on nothing of them may be acknowledged.
    */
-  releaseSplits(released: readonly ReleasedSplit<Split>[], how: ReleaseHow, deadlineMs: number): Promise<void>
+  releaseSplits(
+    released: readonly ReleasedSplit<Split>[],
+    how: ReleaseHow,
+    deadlineMs: number,
+    lost?: AbortSignal,
+  ): Promise<void>
   /** Fetches nothing more and drops what is queued, at once; wakes who waits. Acknowledging goes on until {@link SourceReader.close}. */
   stopFetching(): void
   /** Ends the reader within `deadlineMs` milliseconds. Idempotent. */

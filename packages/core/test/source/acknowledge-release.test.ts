@@ -97,3 +97,26 @@ test('and at the deadline when it is revoked: nothing of it is committed after t
   await clock.advance(1)
   await closed
 })
+
+test('and at once when it is lost while it is revoked: what waits behind it is not committed at all', async () => {
+  const { clock, reader, signals, acknowledged } = await hangingCommit()
+  const loss = new AbortController()
+  reader.stopSplits(['a'])
+  const released = reader.releaseSplits(
+    [{ split: { splitId: 'a', next: 1 }, receipts: [] }],
+    'revoked',
+    60_000,
+    loss.signal,
+  )
+  await clock.advance(500)
+  expect(signals.map(({ aborted }) => aborted)).toEqual([false])
+  loss.abort()
+  await clock.flush()
+  await released
+  expect(signals.map(({ aborted }) => aborted)).toEqual([true])
+  expect(await acknowledged).toBeInstanceOf(Error)
+  const closed = reader.close(0)
+  await clock.advance(1)
+  await closed
+  expect(clock.pendingTimers).toBe(0)
+})
