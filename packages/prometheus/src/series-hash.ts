@@ -36,29 +36,6 @@ export const hashLabels: LabelHash = (metricName, labels, seed) => {
   return (hash ^ (hash >>> 13)) & 0x7fff_ffff
 }
 
-const SHARED_TEXTS = 4096
-
-/**
- * Makes equal texts the same object, as far as they come often. Labels of different series have most of their values in common: what is
- * shared takes less memory, and what a look-up compares with is in the cache.
- */
-export class SharedTexts {
-  readonly #texts: string[] = Array.from({ length: SHARED_TEXTS }, () => '')
-
-  /** Replaces texts of a list in place. */
-  shared(texts: string[]): string[] {
-    const known = this.#texts
-    for (let index = 0; index < texts.length; index++) {
-      const text = texts[index] as string
-      const slot = mixed(0, text) & (SHARED_TEXTS - 1)
-      const other = known[slot] as string
-      if (other === text) texts[index] = other
-      else known[slot] = text
-    }
-    return texts
-  }
-}
-
 /** Two characters at a time. */
 function mixed(hash: number, text: string): number {
   const { length } = text

@@ -87,5 +87,7 @@ export function isSpelled(known: Spelling, metricName: string, labels: Labels | 
 }
 
 function empty<T>(length: number): (T | undefined)[] {
-  return Array.from<undefined>({ length })
+  const list: (T | undefined)[] = []
+  for (let index = 0; index < length; index++) list.push(undefined)
+  return list
 }

@@ -41,6 +41,7 @@ export class SeriesLayout {
   readonly isLegacy: boolean
   /** The position of the label `__name__`, if the metric name is one of the labels. */
   readonly namePosition: number
+  readonly #before: string[] = []
 
   constructor(hasName: boolean, names: readonly string[], { validation, protocol }: SeriesRules) {
     this.hasName = hasName
@@ -55,6 +56,20 @@ export class SeriesLayout {
       hasName && names.every((name, index) => index === 0 || compareUtf8(names[index - 1] as string, name) < 0)
     this.isLegacy = names.every((name) => LEGACY_LABEL_NAME.test(name))
     this.problems = validation === 'off' ? [] : [...this.#problems(validation === 'strict', protocol)]
+  }
+
+  /**
+   * Makes those of the values that the series before it has too the same objects: that takes less memory, and what look-ups compare with
+   * is in the cache.
+   */
+  share(values: string[]): void {
+    const before = this.#before
+    for (let index = 0; index < values.length; index++) {
+      const value = values[index] as string
+      const other = before[index]
+      if (other === value) values[index] = other
+      else before[index] = value
+    }
   }
 
   nameAt(position: number): string {

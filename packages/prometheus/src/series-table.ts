@@ -1,10 +1,10 @@
 import type { Label, Labels, MetricMetadata } from './model.ts'
 import { InvalidSeriesError } from './problems.ts'
-import { hashLabels, type LabelHash, NOT_LABELS, SharedTexts } from './series-hash.ts'
+import { hashLabels, type LabelHash, NOT_LABELS } from './series-hash.ts'
 import { isSpelled, SeriesIndex } from './series-index.ts'
 import { METRIC_NAME, SeriesLayout, type SeriesRules } from './series-layout.ts'
 import { Series } from './series.ts'
-import { isMetricName, labelProblems, labelTypeProblems, namesOf, valuesOf } from './validate-labels.ts'
+import { isMetricName, labelProblems, labelTypeProblems, namesOf, takeValues } from './validate-labels.ts'
 
 /** Lists of label names; a stream with more makes them up, and is not worth remembering. */
 const MAX_LAYOUTS = 4096
@@ -25,7 +25,6 @@ export class SeriesTable {
   readonly #hash: LabelHash
   /** Another one in each process: nobody can choose labels that collide. */
   readonly #seed = (Math.random() * 0x1_0000_0000) | 0
-  readonly #texts = new SharedTexts()
   #index = new SeriesIndex()
   readonly #layouts = new Map<string, SeriesLayout>()
   /** What was looked up last. */
@@ -83,8 +82,9 @@ export class SeriesTable {
 
   #miss(hash: number, metricName: string, labels: Labels | undefined): Series {
     if (this.#index.size >= this.#maxSeries) this.#forget()
-    const values = this.#texts.shared(valuesOf(labels))
-    const layout = this.#layoutOf(metricName !== '', namesOf(labels))
+    const values: string[] = []
+    const layout = this.#layoutOf(metricName !== '', labels, values)
+    layout.share(values)
     const series = this.#make(layout, metricName, values)
     this.#index.add(
       hash,
@@ -130,9 +130,12 @@ export class SeriesTable {
     this.#index = new SeriesIndex()
   }
 
-  #layoutOf(hasName: boolean, names: readonly string[]): SeriesLayout {
+  /** @param values - gets those of the labels. */
+  #layoutOf(hasName: boolean, labels: Labels | undefined, values: string[]): SeriesLayout {
     const last = this.#lastLayout
-    if (last !== undefined && last.hasName === hasName && areEqual(last.names, names)) return last
+    if (last !== undefined && last.hasName === hasName && takeValues(labels, last.names, values)) return last
+    const names = namesOf(labels)
+    takeValues(labels, names, values)
     let key = hasName ? '+' : '-'
     for (const name of names) key += `${name.length}:${name}`
     let layout = this.#layouts.get(key)
@@ -144,11 +147,4 @@ export class SeriesTable {
     this.#lastLayout = layout
     return layout
   }
-}
-
-function areEqual(a: readonly string[], b: readonly string[]): boolean {
-  const { length } = a
-  if (length !== b.length) return false
-  for (let index = 0; index < length; index++) if (a[index] !== b[index]) return false
-  return true
 }

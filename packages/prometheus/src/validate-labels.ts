@@ -56,12 +56,30 @@ export function namesOf(labels: Labels | undefined): string[] {
   return names
 }
 
-export function valuesOf(labels: Labels | undefined): string[] {
-  if (labels === undefined) return []
-  if (isLabelList(labels)) return labels.map(({ value }) => value)
-  const values: string[] = []
-  for (const name in labels) values.push(labels[name] as string)
-  return values
+/**
+ * Lists the values of labels that have these names, in this order.
+ *
+ * @param values - is filled anew.
+ * @returns false where the names are others.
+ */
+export function takeValues(labels: Labels | undefined, names: readonly string[], values: string[]): boolean {
+  values.length = 0
+  if (labels === undefined) return names.length === 0
+  if (isLabelList(labels)) {
+    if (labels.length !== names.length) return false
+    for (let index = 0; index < labels.length; index++) {
+      const { name, value } = labels[index] as Label
+      if (name !== names[index]) return false
+      values.push(value)
+    }
+    return true
+  }
+  let index = 0
+  for (const name in labels) {
+    if (name !== names[index++]) return false
+    values.push(labels[name] as string)
+  }
+  return index === names.length
 }
 
 function metricNameProblem(name: string, { protocol }: SeriesRules): string {
