@@ -1,7 +1,8 @@
-import { AggregationTemporality, type PushMetricExporter, type ResourceMetrics } from '@opentelemetry/sdk-metrics'
+import type { AggregationTemporality, PushMetricExporter, ResourceMetrics } from '@opentelemetry/sdk-metrics'
 import { type Clock, deadline, type Logger, messageOf, OptionsCheck, silentLogger, SluiceError } from '@sluice/core'
 import type { RemoteWriteClientOptions } from './client-options.ts'
 import type { RemoteWriteClient } from './client.ts'
+import { CUMULATIVE } from './otel-numbers.ts'
 import { type LeftOut, type LeftOutReason, translate } from './otel-series.ts'
 import { backgroundClock, MAX_DELAY_MS, PushTarget } from './push-client.ts'
 import { PushedSeries } from './push-series.ts'
@@ -106,7 +107,7 @@ export class RemoteWriteMetricExporter implements PushMetricExporter {
   }
 
   selectAggregationTemporality(): AggregationTemporality {
-    return AggregationTemporality.CUMULATIVE
+    return CUMULATIVE
   }
 
   /** Tells the result when the receiver has confirmed the metrics, or will not. Never throws. */

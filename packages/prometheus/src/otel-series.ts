@@ -1,11 +1,6 @@
 import type { HrTime } from '@opentelemetry/api'
-import {
-  AggregationTemporality,
-  type DataPoint,
-  DataPointType,
-  type MetricData,
-  type ResourceMetrics,
-} from '@opentelemetry/sdk-metrics'
+import type { DataPoint, MetricData, ResourceMetrics } from '@opentelemetry/sdk-metrics'
+import { CUMULATIVE, EXPONENTIAL_HISTOGRAM, GAUGE, HISTOGRAM, SUM } from './otel-numbers.ts'
 import type { MetricMetadata, PrometheusTimeSeries } from './model.ts'
 import { classicParts, nativeHistogram } from './otel-histogram.ts'
 import { labelsOf, type NamedKind, prometheusMetricName, unitInWords } from './otel-names.ts'
@@ -84,7 +79,7 @@ class Translation {
     const { name, unit, description } = metric.descriptor
     const kind = kindOf(metric)
     if (kind === undefined) return this.#leaveOut(name, 'unknownType', metric.dataPoints.length)
-    const isCumulative = metric.aggregationTemporality === AggregationTemporality.CUMULATIVE
+    const isCumulative = metric.aggregationTemporality === CUMULATIVE
     if (!isCumulative && kind !== 'gauge') return this.#leaveOut(name, 'delta', metric.dataPoints.length)
     const metricName = prometheusMetricName(name, unit, kind)
     if (metricName === '') return this.#leaveOut(name, 'name', metric.dataPoints.length)
@@ -92,15 +87,15 @@ class Translation {
     const metadata: MetricMetadata = { type, help: description.toWellFormed(), unit: unitInWords(unit) }
     const common = { metricName, metadata }
     switch (metric.dataPointType) {
-      case DataPointType.SUM:
-      case DataPointType.GAUGE:
+      case SUM:
+      case GAUGE:
         for (const point of metric.dataPoints) {
           const { value } = point
           const times = kind === 'counter' ? this.#times(point) : { timestamp: this.#times(point).timestamp }
           this.observe(name, { ...common, ...times, labels: labelsOf(point.attributes, fixed), value })
         }
         return undefined
-      case DataPointType.HISTOGRAM:
+      case HISTOGRAM:
         for (const point of metric.dataPoints) {
           const times = this.#times(point)
           for (const { suffix, extra, value } of classicParts(point.value)) {
@@ -109,7 +104,7 @@ class Translation {
           }
         }
         return undefined
-      case DataPointType.EXPONENTIAL_HISTOGRAM:
+      case EXPONENTIAL_HISTOGRAM:
         for (const point of metric.dataPoints) {
           const { timestamp, startTimestamp } = this.#times(point)
           const histogram = nativeHistogram(point.value, timestamp, startTimestamp)
@@ -143,12 +138,12 @@ class Translation {
 
 function kindOf(metric: MetricData): NamedKind | undefined {
   switch (metric.dataPointType) {
-    case DataPointType.SUM:
+    case SUM:
       return metric.isMonotonic ? 'counter' : 'updown'
-    case DataPointType.GAUGE:
+    case GAUGE:
       return 'gauge'
-    case DataPointType.HISTOGRAM:
-    case DataPointType.EXPONENTIAL_HISTOGRAM:
+    case HISTOGRAM:
+    case EXPONENTIAL_HISTOGRAM:
       return 'histogram'
     default:
       return undefined
