@@ -10,7 +10,7 @@ import { Entry, type Series } from '../src/series.ts'
 import { interleave, median, type Rates, quantile, type Variant } from './measure.ts'
 import { sameContent } from './same-content.ts'
 import { type OwnSeries, peerRequests, requests, type Shape } from './workload.ts'
-import root from './write-request.js'
+import { prometheus } from './write-request.js'
 
 const { values } = parseArgs({
   options: { rounds: { type: 'string', default: '7' }, case: { type: 'string', default: '' } },
@@ -19,7 +19,7 @@ const ROUNDS = Number(values.rounds)
 const REQUESTS = 40
 /** Requests that are decoded, and then encoded, together. */
 const TOGETHER = 10
-const { WriteRequest } = root.prometheus
+const { WriteRequest } = prometheus
 
 function table(validation: ValidationPolicy): SeriesTable {
   return new SeriesTable({ protocol: '1.0', validation, maxSeries: 100_000 })
@@ -145,12 +145,16 @@ for (const [series, samples] of [
 ] as const) {
   for (const labels of [2, 8, 20]) {
     const shape: Shape = { series, samples, labels, newPercent: 0 }
-    sameContent(
-      entriesOf(table('normalise'), requests(shape, 0, 1)[0] as OwnSeries[]),
-      WriteRequest.encode(peerRequests(requests(shape, 0, 1))[0] as never).finish(),
-    )
+    const first = requests(shape, 0, 1)
+    for (const request of first) {
+      for (const peer of peerRequests(first))
+        sameContent(entriesOf(table('normalise'), request), WriteRequest.encode(peer).finish())
+    }
     const size = `${series}x${samples}, ${labels} labels`
     encodeCase(`handles ${size}`, shape, handles)
+    encodeCase(`fresh objects ${size}, 0 % new, in another order each time`, { ...shape, isShuffled: true }, (each) =>
+      freshObjects(each, 'normalise'),
+    )
     for (const newPercent of [0, 10, 100]) {
       encodeCase(`fresh objects ${size}, ${newPercent} % new`, { ...shape, newPercent }, (each) =>
         freshObjects(each, 'normalise'),

@@ -20,15 +20,15 @@ setFlagsFromString('--single-threaded-gc')
 export function interleave(variants: readonly Variant[], rounds: number, work: number): ReadonlyMap<string, Rates> {
   const rates = new Map<string, number[]>(variants.map(({ name }) => [name, []]))
   for (let round = 0; round < rounds + WARM_UP; round++) {
-    for (const { name, parts } of variants) {
+    for (const variant of variants) {
       let microseconds = 0
-      for (const run of parts(round)) {
+      for (const run of variant.parts(round)) {
         const start = process.cpuUsage()
         run()
         const { user, system } = process.cpuUsage(start)
         microseconds += user + system
       }
-      if (round >= WARM_UP) rates.get(name)?.push((work / microseconds) * 1e6)
+      if (round >= WARM_UP) rates.get(variant.name)?.push((work / microseconds) * 1e6)
     }
   }
   return rates

@@ -6,6 +6,8 @@ export interface Shape {
   readonly labels: number
   /** Of 100 series so many that were never sent before. */
   readonly newPercent: number
+  /** Whether the series come in another order each time. */
+  readonly isShuffled?: boolean
 }
 
 /** As our API takes it. */
@@ -21,10 +23,10 @@ export interface PeerSeries {
   readonly samples: readonly { readonly value: number; readonly timestamp: number }[]
 }
 
-const NAMES = [
-  ...['cluster', 'container', 'endpoint', 'env', 'host', 'instance', 'job', 'mode', 'namespace', 'node', 'pod', 'rack'],
-  ...['region', 'revision', 'role', 'service', 'shard', 'team', 'version', 'zone'],
-]
+const NAMES =
+  'cluster container endpoint env host instance job mode namespace node pod rack region revision role service shard team version zone'.split(
+    ' ',
+  )
 const METRICS = ['http_requests_total', 'node_cpu_seconds_total', 'process_resident_memory_bytes', 'up']
 const START_MS = 1_700_000_000_000
 
@@ -33,22 +35,25 @@ const START_MS = 1_700_000_000_000
  *
  * @param first - number of the first request: another one gives other new series and later timestamps.
  */
-export function requests({ series, samples, labels, newPercent }: Shape, first: number, count: number): OwnSeries[][] {
-  return Array.from({ length: count }, (_, offset) => {
-    const request = first + offset
-    return Array.from({ length: series }, (_, index) => {
-      const isNew = (index * newPercent) % 100 < newPercent && newPercent > 0
-      const id = isNew ? 1_000_000 + request * series + index : (request % 20) * series + index
-      return {
-        metricName: METRICS[id % METRICS.length] as string,
-        labels: Object.fromEntries(Array.from({ length: labels }, (_, label) => labelOf(id, label, labels))),
-        samples: Array.from({ length: samples }, (_, sample) => ({
-          value: (id * 31 + sample * 7 + request) / 8,
-          timestamp: START_MS + request * 15_000 + sample * 10,
-        })),
-      }
-    })
-  })
+export function requests(shape: Shape, first: number, count: number): OwnSeries[][] {
+  return Array.from({ length: count }, (_, offset) =>
+    Array.from({ length: shape.series }, (_each, index) => seriesOf(shape, first + offset, index)),
+  )
+}
+
+function seriesOf(shape: Shape, request: number, position: number): OwnSeries {
+  const { series, samples, labels, newPercent, isShuffled = false } = shape
+  const index = isShuffled ? (position * (7 + 2 * 5 * (request % 97)) + request * 31) % series : position
+  const isNew = (index * newPercent) % 100 < newPercent && newPercent > 0
+  const id = isNew ? 1_000_000 + request * series + index : (request % 20) * series + index
+  return {
+    metricName: METRICS[id % METRICS.length] ?? '',
+    labels: Object.fromEntries(Array.from({ length: labels }, (_, label) => labelOf(id, label, labels))),
+    samples: Array.from({ length: samples }, (_, sample) => ({
+      value: (id * 31 + sample * 7 + request) / 8,
+      timestamp: START_MS + request * 15_000 + sample * 10,
+    })),
+  }
 }
 
 /** The same in the form of the peer. */
@@ -66,7 +71,7 @@ export function peerRequests(own: readonly (readonly OwnSeries[])[]): { readonly
 
 /** Names are spread over the alphabet, and come sorted; only one label tells series apart, the others repeat as they do. */
 function labelOf(id: number, label: number, labels: number): [string, string] {
-  const name = NAMES[Math.floor((label * NAMES.length) / labels)] as string
+  const name = NAMES[Math.floor((label * NAMES.length) / labels)] ?? ''
   return label === Math.floor(labels / 2)
     ? [name, `10.${id >> 16}.${(id >> 8) & 255}.${id & 255}:9100`]
     : [name, `${name}-value-${id % (label + 3)}`]

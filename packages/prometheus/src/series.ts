@@ -202,8 +202,17 @@ export class Entry implements Sample {
       ...(tenant === '' ? {} : { tenant }),
       labels: Object.fromEntries(series.labels.map((label) => [label.name, label.value])),
       samples: parts === undefined ? [only] : parts.samples,
-      ...(parts === undefined || parts.histograms.length === 0 ? {} : { histograms: parts.histograms }),
+      ...(parts === undefined || parts.histograms.length === 0
+        ? {}
+        : { histograms: parts.histograms.map(withoutBigints) }),
       ...(parts === undefined || parts.exemplars.length === 0 ? {} : { exemplars: parts.exemplars }),
     }
   }
+}
+
+/** JSON has no bigints: they are texts there. */
+function withoutBigints(histogram: NativeHistogram): object {
+  const plain = (value: unknown): unknown => (typeof value === 'bigint' ? value.toString() : value)
+  const list = (value: unknown): unknown => (Array.isArray(value) ? value.map(plain) : plain(value))
+  return Object.fromEntries(Object.entries(histogram).map(([name, value]) => [name, list(value)]))
 }

@@ -344,3 +344,24 @@ test('a series of more samples than an entry may hold becomes several, in order'
   expect(sizes).toEqual([3, 3, 1])
   expect(times).toEqual(Array.from({ length: 7 }, (_, at) => T + at))
 })
+
+test('an entry with counts beyond 2^53 can be written down', () => {
+  const huge = 2n ** 60n
+  const histograms = [
+    {
+      kind: 'int',
+      timestamp: T,
+      count: huge,
+      sum: 1,
+      schema: 0,
+      positiveSpans: [{ offset: 0, length: 1 }],
+      positiveDeltas: [huge],
+    } as const,
+  ]
+  emitTimeSeries(newTable(), { metricName: 'h', histograms }, 500, (entry) => {
+    expect(JSON.parse(JSON.stringify(entry))).toMatchObject({
+      histograms: [{ count: String(huge), positiveSpans: [{ offset: 0, length: 1 }], positiveDeltas: [String(huge)] }],
+    })
+  })
+  expect.assertions(1)
+})
