@@ -212,7 +212,10 @@ export class Entry implements Sample {
 
 /** JSON has no bigints: they are texts there. */
 function withoutBigints(histogram: NativeHistogram): object {
-  const plain = (value: unknown): unknown => (typeof value === 'bigint' ? value.toString() : value)
   const list = (value: unknown): unknown => (Array.isArray(value) ? value.map(plain) : plain(value))
   return Object.fromEntries(Object.entries(histogram).map(([name, value]) => [name, list(value)]))
+}
+
+function plain(value: unknown): unknown {
+  return typeof value === 'bigint' ? value.toString() : value
 }
