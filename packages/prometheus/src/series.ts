@@ -212,8 +212,11 @@ export class Entry implements Sample {
 
 /** JSON has no bigints: they are texts there. */
 function withoutBigints(histogram: NativeHistogram): object {
-  const list = (value: unknown): unknown => (Array.isArray(value) ? value.map(plain) : plain(value))
-  return Object.fromEntries(Object.entries(histogram).map(([name, value]) => [name, list(value)]))
+  return Object.fromEntries(Object.entries(histogram).map(([name, value]) => [name, listed(value)]))
+}
+
+function listed(value: unknown): unknown {
+  return Array.isArray(value) ? value.map(plain) : plain(value)
 }
 
 function plain(value: unknown): unknown {
