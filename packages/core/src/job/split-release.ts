@@ -1,6 +1,6 @@
 import type { Clock } from '../runtime/clock.ts'
-import { delay } from '../runtime/clock.ts'
 import { failpoint } from '../runtime/failpoints.ts'
+import { within } from '../runtime/within.ts'
 import type { SinkWriter } from '../sink/spi.ts'
 import type { ReleasedSplit, ReleaseHow, SourceSplit } from '../source/spi.ts'
 import type { SplitRelease } from '../tracker/options.ts'
@@ -74,7 +74,7 @@ export async function releaseSplits(
     leaving.end()
   }
   if (before.length > 0) {
-    await within(plan, Promise.all(before.map(({ ended: isOut }) => isOut)), endsAt - clock.now())
+    await within(clock, endsAt - clock.now(), Promise.all(before.map(({ ended: isOut }) => isOut)))
     // Who asked first may have more time; who asked again has told others that they are theirs by now.
     for (const leaving of before) leaving.lose()
   }
@@ -135,7 +135,7 @@ async function ended(plan: SplitReleasePlan, given: readonly GivenBack[], waitMs
       ? []
       : [Promise.race([plan.tracker.splitEnded(release), leaving.lost])],
   )
-  if (waits.length > 0 && waitMs > 0) await within(plan, Promise.all(waits), waitMs, plan.signal)
+  if (waits.length > 0 && waitMs > 0) await within(plan.clock, waitMs, Promise.all(waits), plan.signal)
 }
 
 /** The readers forget the splits, as far as they are settled now. */
@@ -161,7 +161,7 @@ async function forget(
       calls.push(member.reader.releaseSplits(splits, lost ? 'lost' : how, leftMs, loss.signal))
     }
   }
-  if (calls.length > 0) await within(plan, Promise.all(calls), leftMs)
+  if (calls.length > 0) await within(plan.clock, leftMs, Promise.all(calls))
   return released
 }
 
@@ -177,23 +177,4 @@ function settledState(
   const split = first === undefined ? emitted : first.before
   const receipts = [...earlier, ...tracker.forget(release.split)]
   return split === undefined ? undefined : { split, receipts }
-}
-
-/** Resolves with the work, when the time is over, or when the signal aborts. */
-async function within(
-  { clock }: SplitReleasePlan,
-  work: Promise<unknown>,
-  waitMs: number,
-  signal?: AbortSignal,
-): Promise<void> {
-  const done = new AbortController()
-  const stopWaiting = (): void => done.abort()
-  signal?.addEventListener('abort', stopWaiting, { once: true })
-  if (signal?.aborted === true) stopWaiting()
-  try {
-    await Promise.race([work, delay(clock, waitMs, done.signal)])
-  } finally {
-    signal?.removeEventListener('abort', stopWaiting)
-    stopWaiting()
-  }
 }

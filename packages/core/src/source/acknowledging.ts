@@ -1,5 +1,6 @@
 import type { Clock } from '../runtime/clock.ts'
-import { SnapshotPositions, type SplitAssignment, within } from './split-assignment.ts'
+import { within } from '../runtime/within.ts'
+import { SnapshotPositions, type SplitAssignment } from './split-assignment.ts'
 import type { SettledRecords, SourceSplit } from './spi.ts'
 
 /** A position of an assignment. */

@@ -3,6 +3,7 @@ import { SOURCE_METRICS } from '../metrics/source-metrics.ts'
 import { sumOf } from '../runtime/sum.ts'
 import { failpoint } from '../runtime/failpoints.ts'
 import { WakeUp } from '../runtime/signal.ts'
+import { within } from '../runtime/within.ts'
 import { Acknowledging, type Moved, type Settled } from './acknowledging.ts'
 import { ByteBudget } from './byte-budget.ts'
 import { runFetchLoop } from './fetch-loop.ts'
@@ -10,7 +11,7 @@ import { FetchQueue } from './fetch-queue.ts'
 import type { FetchedBatch, SourceReaderOptions, SplitFetcher } from './fetched.ts'
 import { bytesOf, PickedBatch, receiptOf, type RecordRef } from './picked-batch.ts'
 import { ReaderMetrics } from './reader-metrics.ts'
-import { SplitAssignment, within } from './split-assignment.ts'
+import { SplitAssignment } from './split-assignment.ts'
 import type {
   ReaderContext,
   ReaderStatus,

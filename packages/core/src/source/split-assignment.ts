@@ -1,4 +1,3 @@
-import type { Clock } from '../runtime/clock.ts'
 import { WakeUp } from '../runtime/signal.ts'
 import type { FetchedBatch } from './fetched.ts'
 import { GroupGate } from './group-gate.ts'
@@ -108,16 +107,5 @@ export class SnapshotPositions<T, Split extends SourceSplit> {
     const positions = this.#byCheckpoint.get(newest) ?? new Map<SplitAssignment<T, Split>, Split>()
     for (const id of this.#byCheckpoint.keys()) if (id < newest) this.#byCheckpoint.delete(id)
     return positions
-  }
-}
-
-/** Resolves with the work, or after `deadlineMs`; false when that came first. */
-export async function within(clock: Clock, deadlineMs: number, work: Promise<unknown>): Promise<boolean> {
-  const { promise: expired, resolve } = Promise.withResolvers<boolean>()
-  const expiry = clock.after(deadlineMs, () => resolve(false))
-  try {
-    return await Promise.race([work.then(() => true), expired])
-  } finally {
-    expiry.cancel()
   }
 }
