@@ -176,11 +176,15 @@ export class Attempt {
   }
 
   #repeatIfKilledNow(): number {
-    const { positionAuthority } = this.#plan.source
+    const { positionAuthority, acknowledgement } = this.#plan.source
     const kept = positionAuthority === 'external' ? this.#coordinator?.acknowledgedUpTo : this.#coordinator?.coveredUpTo
-    // What the attempt before this one had emitted, and this one has not come to yet, is repeated as well.
-    const before = this.#emittedBefore === undefined ? 0 : this.#tracker.splits.expectedRepeats()
-    return this.#tracker.next - (kept ?? 0) + before
+    const emitted = this.#tracker.next - (kept ?? 0)
+    // What the attempt before this one had emitted, and this one has not come to yet, is repeated as well: here, unless the service may
+    // deliver it elsewhere.
+    if (this.#emittedBefore === undefined || acknowledgement === 'individual') return emitted
+    const isOurs = (splitId: string): boolean =>
+      positionAuthority === 'checkpoint' || this.#readerOf(splitId) !== undefined
+    return emitted + this.#tracker.splits.expectedRepeats(isOurs)
   }
 
   readonly #fail = (error: SluiceError): void => {

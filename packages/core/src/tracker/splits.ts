@@ -86,11 +86,15 @@ export class SplitTable {
     this.#hasSuspects ||= split.suspects > 0
   }
 
-  /** Repeats that have not come yet, as far as their number is known. */
-  expectedRepeats(): number {
+  /**
+   * Repeats that have not come yet, as far as their number is known.
+   *
+   * @param isOurs - others may read the rest of a split that is not assigned here.
+   */
+  expectedRepeats(isOurs: (splitId: string) => boolean): number {
     let count = 0
-    for (const { emitted, suspects } of this.values()) {
-      if (suspects > emitted && suspects < Number.MAX_SAFE_INTEGER) count += suspects - emitted
+    for (const { splitId, emitted, suspects } of this.values()) {
+      if (suspects > emitted && suspects < Number.MAX_SAFE_INTEGER && isOurs(splitId)) count += suspects - emitted
     }
     return count
   }

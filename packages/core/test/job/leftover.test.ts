@@ -1,6 +1,7 @@
-import { expect, test } from 'vitest'
-import { fixedDelayRestart, SluiceError } from '../../src/index.ts'
-import { InMemorySink, InMemorySource, never, range, settled, start, until, VirtualClock } from './harness.ts'
+import { describe, expect, test } from 'vitest'
+import { fixedDelayRestart, SluiceError, stream, type SubmitOutcome } from '../../src/index.ts'
+import { InMemoryGroupLog, InMemoryGroupSource, InMemoryQueue, InMemoryQueueSource } from '../../src/testing.ts'
+import { InMemorySink, InMemorySource, never, options, range, settled, start, until, VirtualClock } from './harness.ts'
 
 test('what an attempt had written and no checkpoint covers is told as repeated, also before it is read again', async () => {
   const clock = new VirtualClock()
@@ -37,4 +38,54 @@ test('an acknowledgement that ignores its end leaves no timer', async () => {
   await until(clock, () => (job.status().checkpoints?.completed ?? 0) >= 2, 50)
   await settled(clock, job.close())
   expect(clock.pendingTimers).toBe(0)
+})
+
+describe('what the service gives to others is not told as repeated', () => {
+  const down = (): SubmitOutcome => ({ fail: new SluiceError('SLUICE_SINK_FAILED', 'down', { restartable: true }) })
+  const RESTART = { restart: fixedDelayRestart({ attempts: 9, delayMs: 500 }), checkpoints: { intervalMs: 100 } }
+
+  test('messages that another consumer has taken meanwhile', async () => {
+    const clock = new VirtualClock()
+    const queue = new InMemoryQueue<number>({ clock, visibilityMs: 100 })
+    const sink = new InMemorySink<number>({ maxTimeInBufferMS: 5 })
+    const job = stream(new InMemoryQueueSource({ queue })).sinkTo(sink).start(options(clock, RESTART))
+    queue.send(0)
+    await until(clock, () => queue.deleted.length === 1, 50)
+    sink.onSubmit = down
+    for (const value of range(3, 1)) queue.send(value)
+    await until(clock, () => job.status().state === 'restarting', 5)
+    const other = stream(new InMemoryQueueSource({ queue }))
+      .sinkTo(new InMemorySink<number>({ maxTimeInBufferMS: 5 }))
+      .start(options(clock, { name: 'other', checkpoints: { intervalMs: 50 } }))
+    await until(clock, () => queue.deleted.length === 4, 10)
+    await settled(clock, other.close())
+    await until(clock, () => job.status().restarts === 1 && job.status().state === 'running', 50)
+    expect(job.status().repeatIfKilledNow).toBe(0)
+    expect(await settled(clock, job.drain())).toMatchObject({ how: 'drained', unsettled: 0 })
+    expect(job.status().repeatIfKilledNow).toBe(0)
+  })
+
+  test('a split that another member has taken meanwhile', async () => {
+    const clock = new VirtualClock()
+    const log = new InMemoryGroupLog<number>({ splits: ['a'] })
+    const sink = new InMemorySink<number>({ maxTimeInBufferMS: 5 })
+    const job = stream(new InMemoryGroupSource({ log, uid: 'first' }))
+      .sinkTo(sink)
+      .start(options(clock, RESTART))
+    log.push('a', 0)
+    await until(clock, () => log.committed('a') === 1, 50)
+    sink.onSubmit = down
+    log.push('a', ...range(3, 1))
+    await until(clock, () => job.status().state === 'restarting', 5)
+    const other = stream(new InMemoryGroupSource({ log, uid: 'second' }))
+      .sinkTo(new InMemorySink<number>({ maxTimeInBufferMS: 5 }))
+      .start(options(clock, { name: 'other', checkpoints: { intervalMs: 50 } }))
+    await until(clock, () => log.members.includes('second'), 5)
+    if (log.ownerOf('a') !== 'second') await settled(clock, log.rebalance({ assign: ['a'], to: 'second' }), 5)
+    await until(clock, () => log.committed('a') === 4, 10)
+    await until(clock, () => job.status().restarts === 1 && job.status().state === 'running', 50)
+    expect(job.status().repeatIfKilledNow).toBe(0)
+    await settled(clock, job.close())
+    await settled(clock, other.close())
+  })
 })
