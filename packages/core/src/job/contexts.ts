@@ -18,7 +18,7 @@ export interface Lent {
 }
 
 export function sinkContext({ plan, tracker, delivery, fail, requestCheckpoint }: Lent, sink: AnySink): SinkContext {
-  const { logger, metrics, clock, random, name, steps } = plan
+  const { logger, metrics, clock, random, name, steps, deadLetters, sinkDeadLetters } = plan
   return {
     sinkUid: sink.uid,
     logger,
@@ -26,6 +26,7 @@ export function sinkContext({ plan, tracker, delivery, fail, requestCheckpoint }
     clock,
     random,
     keyed: isKeyed(steps),
+    hasDeadLetters: (sinkDeadLetters.get(sink.uid) ?? deadLetters) !== undefined,
     fail,
     requestCheckpoint,
     settlement: {

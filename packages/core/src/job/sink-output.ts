@@ -17,6 +17,8 @@ export class SinkOutput {
   readonly #again = new WakeUp()
   /** Writers that were asked to say when there is room. */
   readonly #asked = new Set<SinkWriter<unknown>>()
+  /** A writer broke its word. */
+  #failure: { readonly error: unknown } | undefined
   #draining = false
   #ended = false
 
@@ -64,6 +66,7 @@ export class SinkOutput {
     for (let full = first; full.length > 0;) {
       await this.#roomIn(full)
       if (this.#ended) return
+      if (this.#failure !== undefined) throw this.#failure.error
       full = this.#write(chunk, onTaken)
       this.#hastenIfAwaited(lowest)
     }
@@ -75,9 +78,13 @@ export class SinkOutput {
       // Once each: a slow one would otherwise gather a listener with every turn of a fast one.
       if (this.#asked.has(writer)) continue
       this.#asked.add(writer)
-      void writer.ready().then(() => {
+      const asked = (): void => {
         this.#asked.delete(writer)
-        return this.#again.wake()
+        this.#again.wake()
+      }
+      writer.ready().then(asked, (error: unknown) => {
+        this.#failure = { error }
+        asked()
       })
     }
     return this.#again.wait()

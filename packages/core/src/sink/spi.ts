@@ -53,6 +53,8 @@ export interface SinkContext {
   readonly settlement: Settlement
   /** True when `keyBy` gives every value an order key: batches then have `keys`. @default false */
   readonly keyed?: boolean
+  /** True when a record that this sink refuses has somewhere to go; otherwise a refusal ends the attempt. @default false */
+  readonly hasDeadLetters?: boolean
   /** Ends the attempt with this error; the first call counts. */
   fail(error: SluiceError): void
   /**

@@ -12,6 +12,7 @@ export interface NotingSink extends Sink<unknown> {
   readonly taken: Taken[]
   /** What the context said. */
   keyed: unknown
+  hasDeadLetters: unknown
 }
 
 /**
@@ -32,8 +33,10 @@ export function noting(
     repeats: 'duplicated',
     taken: [],
     keyed: 'not asked',
+    hasDeadLetters: 'not asked',
     createWriter(context: SinkContext) {
       sink.keyed = context.keyed
+      sink.hasDeadLetters = context.hasDeadLetters
       const writer = inner.createWriter(context)
       return Object.assign(writer, {
         ready,
