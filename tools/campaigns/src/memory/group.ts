@@ -33,6 +33,10 @@ export class MemoryGroup {
     return this.#splits.get(splitId)?.committed ?? 0
   }
 
+  isOwned(splitId: string): boolean {
+    return this.#splits.get(splitId)?.owner !== undefined
+  }
+
   poll({ memberId, owned, released }: PollRequest): PollAnswer {
     if (this.#member !== memberId) this.#replace(memberId)
     for (const splitId of released) this.#free(splitId, memberId)

@@ -19,7 +19,6 @@ import { brokenSoakRules, type Growth, growth } from './flat.ts'
 const TIME_BEFORE_START_MS = 600_000
 const DRAIN_DEADLINE_MS = 10_000
 const RESTART_DELAY_MS = 50
-const MAX_FAULT_MS = 600
 const MAX_CALM_MS = 1_500
 const PROGRESS_EVERY = 20
 
@@ -141,8 +140,7 @@ class SoakRun {
       signal.throwIfAborted()
       subject.assertNotCrashed()
       const fault = faults[Math.trunc(random() * faults.length)] ?? 'hold'
-      if (await breakOnce(fault, pipeline, random() * MAX_FAULT_MS, signal))
-        this.#fired.set(fault, (this.#fired.get(fault) ?? 0) + 1)
+      if (await breakOnce(fault, pipeline, random, signal)) this.#fired.set(fault, (this.#fired.get(fault) ?? 0) + 1)
       else this.#missed++
       await sleep(random() * MAX_CALM_MS, undefined, { signal })
       if (count % PROGRESS_EVERY === 0) this.#tell(count, endsAt, subject)

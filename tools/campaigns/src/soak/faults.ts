@@ -12,6 +12,7 @@ import type { MemoryPipelineUnderTest } from '../pipelines/memory-servers.ts'
 export const FAULTS = ['hold', 'cutStore', 'busyStore', 'cutSource', 'rebalance'] as const
 export type Fault = (typeof FAULTS)[number]
 
+const MAX_FAULT_MS = 600
 const LOOK_MS = 10
 const DEADLINE_MS = 5_000
 
@@ -19,10 +20,11 @@ const DEADLINE_MS = 5_000
 export async function breakOnce(
   fault: Fault,
   pipeline: MemoryPipelineUnderTest,
-  lastsMs: number,
+  random: () => number,
   signal: AbortSignal,
 ): Promise<boolean> {
   const { service, gate } = pipeline
+  const lastsMs = random() * MAX_FAULT_MS
   const pause = (ms: number): Promise<void> => sleep(ms, undefined, { signal })
   const until = async (condition: () => boolean): Promise<boolean> => {
     const deadlineAt = performance.now() + DEADLINE_MS
@@ -43,11 +45,14 @@ export async function breakOnce(
     return held
   }
   if (fault === 'rebalance') {
-    const [splitId = ''] = [...service.log.splits.keys()].toSorted(() => (lastsMs % 3) - 1)
-    service.group.take(splitId, lastsMs % 2 < 1 ? 'revoked' : 'lost')
+    const owned = [...service.log.splits.keys()].filter((id) => service.group.isOwned(id))
+    const splitId = owned[Math.trunc(random() * owned.length)]
+    if (splitId === undefined) return false
+    service.group.take(splitId, random() < 0.5 ? 'revoked' : 'lost')
+    const left = await until(() => !service.group.isOwned(splitId))
     await pause(lastsMs)
     service.group.giveBack(splitId)
-    return true
+    return left && (await until(() => service.group.isOwned(splitId)))
   }
   service.fault = (path) => {
     const isStore = path.startsWith('/store')
