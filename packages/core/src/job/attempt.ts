@@ -287,8 +287,8 @@ export class Attempt {
     return this.#assignments.readers.find((reader) => reader.splitState(splitId) !== undefined)
   }
 
-  readonly #releaseSplits: ReleaseSplits = (splitIds, how, deadlineMs) =>
-    releaseSplits(
+  readonly #releaseSplits: ReleaseSplits = async (splitIds, how, deadlineMs) => {
+    const { splits } = await releaseSplits(
       {
         clock: this.#plan.clock,
         tracker: this.#tracker,
@@ -303,6 +303,8 @@ export class Attempt {
       how,
       deadlineMs,
     )
+    return splits
+  }
 
   #hastenUntil(): () => void {
     this.#hastening++

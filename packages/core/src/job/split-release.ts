@@ -30,6 +30,13 @@ export interface SplitReleasePlan {
 /** Of the time that a release has, what is kept for the acknowledgement: a quarter, at most this many milliseconds. */
 const MAX_ACKNOWLEDGE_MS = 1_000
 
+export interface Released {
+  /** Where they may go on. */
+  readonly splits: readonly SourceSplit[]
+  /** False when what is settled of them could not be acknowledged in time. */
+  readonly isAcknowledged: boolean
+}
+
 /** A split on its way out of its reader. */
 interface Owned {
   readonly splitId: string
@@ -54,7 +61,7 @@ export async function releaseSplits(
   splitIds: readonly string[],
   how: ReleaseHow,
   deadlineMs: number,
-): Promise<readonly SourceSplit[]> {
+): Promise<Released> {
   const { clock, tracker } = plan
   const endsAt = clock.now() + deadlineMs
   const waitUntil = endsAt - Math.min(MAX_ACKNOWLEDGE_MS, deadlineMs / 4)
@@ -144,10 +151,10 @@ async function forget(
   given: readonly GivenBack[],
   how: ReleaseHow,
   endsAt: number,
-): Promise<readonly SourceSplit[]> {
+): Promise<Released> {
   const leftMs = Math.max(0, endsAt - plan.clock.now())
   const released: SourceSplit[] = []
-  const calls: Promise<void>[] = []
+  const calls: Promise<boolean>[] = []
   for (const member of plan.members) {
     const own = given.filter((each) => each.member === member)
     for (const lost of [false, true]) {
@@ -161,8 +168,9 @@ async function forget(
       calls.push(member.reader.releaseSplits(splits, lost ? 'lost' : how, leftMs, loss.signal))
     }
   }
-  if (calls.length > 0) await within(plan.clock, leftMs, Promise.all(calls))
-  return released
+  const acknowledged = Promise.all(calls)
+  const inTime = calls.length === 0 || (await within(plan.clock, leftMs, acknowledged))
+  return { splits: released, isAcknowledged: inTime && (await acknowledged).every(Boolean) }
 }
 
 function settledState(

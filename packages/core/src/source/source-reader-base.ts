@@ -217,7 +217,7 @@ export abstract class SourceReaderBase<T, Split extends SourceSplit> implements 
     this.#dropQueued(splitIds)
   }
 
-  async releaseSplits(...call: Parameters<SourceReader<T, Split>['releaseSplits']>): Promise<void> {
+  async releaseSplits(...call: Parameters<SourceReader<T, Split>['releaseSplits']>): Promise<boolean> {
     const [released, how, deadlineMs, lost] = call
     this.stopSplits(released.map(({ split }) => split.splitId))
     const moved: Moved<T, Split>[] = []
@@ -236,13 +236,14 @@ export abstract class SourceReaderBase<T, Split extends SourceSplit> implements 
     }
     this.#arrived.wake()
     if (how === 'lost') this.#acknowledging.giveUp(left)
-    if (how === 'lost' || (moved.length === 0 && settled.length === 0)) return
+    if (how === 'lost' || (moved.length === 0 && settled.length === 0)) return true
     try {
-      if (await this.#acknowledging.release(moved, settled, deadlineMs, lost)) return
+      if (await this.#acknowledging.release(moved, settled, deadlineMs, lost)) return true
       this.#notAcknowledged(released, `no answer within ${Math.round(deadlineMs)} ms`)
     } catch (error) {
       this.#notAcknowledged(released, messageOf(error))
     }
+    return false
   }
 
   stopFetching(): void {

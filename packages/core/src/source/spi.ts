@@ -206,13 +206,14 @@ export interface SourceReader<T, Split extends SourceSplit> extends AsyncDisposa
    *
    * @param deadlineMs - milliseconds from now. Resolves by then.
    * @param lost - aborts when another has them already: from then on nothing of them may be acknowledged.
+   * @returns false when the service did not take what was to be acknowledged: the next owner repeats it.
    */
   releaseSplits(
     released: readonly ReleasedSplit<Split>[],
     how: ReleaseHow,
     deadlineMs: number,
     lost?: AbortSignal,
-  ): Promise<void>
+  ): Promise<boolean>
   /** Fetches nothing more and drops what is queued, at once; wakes who waits. Acknowledging goes on until {@link SourceReader.close}. */
   stopFetching(): void
   /** Ends the reader within `deadlineMs` milliseconds. Idempotent. */

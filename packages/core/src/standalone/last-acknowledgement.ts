@@ -2,6 +2,7 @@ import type { CheckpointCoordinator } from '../checkpoint/coordinator.ts'
 import type { Checkpoint } from '../checkpoint/storage.ts'
 import { SluiceError } from '../errors.ts'
 import type { Grace } from '../job/grace.ts'
+import type { Released } from '../job/split-release.ts'
 import type { Clock } from '../runtime/clock.ts'
 import type { SourceReader, SourceSplit } from '../source/spi.ts'
 import type { Tracker } from '../tracker/tracker.ts'
@@ -12,8 +13,8 @@ export interface LastAcknowledgementPlan {
   readonly tracker: Tracker
   readonly coordinator: CheckpointCoordinator
   readonly reader: SourceReader<unknown, SourceSplit>
-  /** Gives splits back, as in a rebalance; resolves to where they may go on. */
-  release(splitIds: readonly string[], deadlineMs: number): Promise<readonly SourceSplit[]>
+  /** Gives splits back, as in a rebalance. */
+  release(splitIds: readonly string[], deadlineMs: number): Promise<Released>
   /** What the splits were read with, of this instant: with their positions it becomes a checkpoint. */
   checkpoint(): (splits: readonly SourceSplit[]) => Checkpoint
   /** Undefined where the service keeps the positions. */
@@ -47,9 +48,12 @@ async function giveBack(plan: LastAcknowledgementPlan, grace: Grace): Promise<vo
     (splitId) => reader.splitState(splitId)?.finished === true && (tracker.splits.get(splitId)?.unsettled ?? 0) > 0,
   )
   const checkpoint = plan.checkpoint()
-  const splits = await plan.release(splitIds, grace.leftMs)
+  const { splits, isAcknowledged } = await plan.release(splitIds, grace.leftMs)
   // One that is missing would not be read again.
   if (store !== undefined && isOneInstant && splits.length === splitIds.length) await store(checkpoint(splits))
+  if (isAcknowledged) return
+  const message = 'the source did not take the last acknowledgement: what it had is repeated'
+  throw new SluiceError('SLUICE_SOURCE_FAILED', message, { restartable: true })
 }
 
 function tooLate(closeDeadlineMs: number): SluiceError {

@@ -5,6 +5,7 @@ import { Acknowledgements } from '../job/acknowledgements.ts'
 import type { Assignments } from '../job/assignments.ts'
 import type { Grace } from '../job/grace.ts'
 import type { AnySource } from '../job/plan.ts'
+import type { Released } from '../job/split-release.ts'
 import { JOB_METRICS } from '../metrics/job-metrics.ts'
 import type { Timer } from '../runtime/clock.ts'
 import type { SourceReader, SourceSplit, SplitEnumerator } from '../source/spi.ts'
@@ -25,8 +26,8 @@ export interface PositionsPlan {
   hasten(): void
   /** What holds the oldest message back. */
   oldest(): string
-  /** Gives splits back, as in a rebalance; resolves to where they may go on. */
-  release(splitIds: readonly string[], deadlineMs: number): Promise<readonly SourceSplit[]>
+  /** Gives splits back, as in a rebalance. */
+  release(splitIds: readonly string[], deadlineMs: number): Promise<Released>
   fail(error: SluiceError): void
 }
 
@@ -70,6 +71,10 @@ export class Positions {
 
   get coveredUpTo(): number {
     return this.#coordinator.coveredUpTo
+  }
+
+  get acknowledgedUpTo(): number {
+    return this.#coordinator.acknowledgedUpTo
   }
 
   get openBarrier(): number | undefined {

@@ -8,7 +8,7 @@ import { type Lent, sourceContext } from '../job/contexts.ts'
 import { Grace } from '../job/grace.ts'
 import type { AnySource, JobPlan } from '../job/plan.ts'
 import { restoredState } from '../job/restore.ts'
-import { releaseSplits } from '../job/split-release.ts'
+import { type Released, releaseSplits } from '../job/split-release.ts'
 import { StartWatch } from '../job/start-watch.ts'
 import { JOB_METRICS } from '../metrics/job-metrics.ts'
 import { SOURCE_METRICS } from '../metrics/source-metrics.ts'
@@ -102,7 +102,7 @@ export class Session {
       source,
       parallelism: 1,
       fail: this.#fail,
-      release: (splitIds, how, deadlineMs) => this.#release(splitIds, how, deadlineMs),
+      release: async (...how) => (await this.#release(...how)).splits,
     })
   }
 
@@ -158,13 +158,19 @@ export class Session {
       state: this.#state,
       emitted: this.#tracker.next,
       unacked: this.hand.size,
-      repeatIfKilledNow: this.#tracker.next - (this.#positions?.coveredUpTo ?? 0),
+      repeatIfKilledNow: this.#repeatIfKilledNow(),
       ...(oldest === undefined ? {} : { oldest }),
       ...(waitingFor === undefined ? {} : { waitingFor }),
       late: this.hand.late,
       readers: this.#assignments.readers.map((reader) => reader.status()),
       deadLetters: this.#delivery.status(),
     }
+  }
+
+  #repeatIfKilledNow(): number {
+    const positions = this.#positions
+    const kept = this.#source.positionAuthority === 'external' ? positions?.acknowledgedUpTo : positions?.coveredUpTo
+    return this.#tracker.next - (kept ?? 0)
   }
 
   #takeNow(max: number): Run | Retry | undefined {
@@ -327,7 +333,7 @@ export class Session {
     })
   }
 
-  #release(splitIds: readonly string[], how: ReleaseHow, deadlineMs: number): Promise<readonly SourceSplit[]> {
+  #release(splitIds: readonly string[], how: ReleaseHow, deadlineMs: number): Promise<Released> {
     return releaseSplits(
       {
         clock: this.#options.job.clock,
@@ -385,7 +391,7 @@ export class Session {
     this.#unregister.push(
       group.gauge(JOB_METRICS.unsettledRecords, () => this.#tracker.unsettled),
       group.gauge(JOB_METRICS.retainedBytes, () => this.#tracker.retainedBytes),
-      group.gauge(JOB_METRICS.repeatIfKilledNow, () => this.#tracker.next - (this.#positions?.coveredUpTo ?? 0)),
+      group.gauge(JOB_METRICS.repeatIfKilledNow, () => this.#repeatIfKilledNow()),
     )
   }
 }

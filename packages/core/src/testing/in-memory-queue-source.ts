@@ -92,11 +92,12 @@ class QueueReader<T> extends SourceReaderBase<T, SourceSplit> {
     this.#options = options
   }
 
-  override async releaseSplits(...call: Parameters<SourceReader<T, SourceSplit>['releaseSplits']>): Promise<void> {
-    await super.releaseSplits(...call)
+  override async releaseSplits(...call: Parameters<SourceReader<T, SourceSplit>['releaseSplits']>): Promise<boolean> {
+    const isAcknowledged = await super.releaseSplits(...call)
     // What was not deleted is delivered again, and must not be taken for a repeat then.
     const splitIds = new Set(call[0].map(({ split }) => split.splitId))
     for (const [messageId, { splitId }] of this.#inHand) if (splitIds.has(splitId)) this.#inHand.delete(messageId)
+    return isAcknowledged
   }
 
   protected openSplit(split: SourceSplit): SplitFetcher<T, SourceSplit> {

@@ -196,6 +196,27 @@ export const ACKNOWLEDGE_CASES: readonly SourceCase[] = [
     },
   },
   {
+    name: 'a release says whether its acknowledgement was taken',
+    promises: [2, 8],
+    needs: EXTERNAL,
+    async run(open) {
+      for (const fails of [false, true]) {
+        const stand = await open()
+        stand.put(6)
+        const life = await stand.life()
+        await stand.emit(life, 3)
+        life.settle()
+        if (fails) stand.service.failNextAcknowledgement?.()
+        const splitIds = life.readers.flatMap((reader) => reader.status().splits.map(({ splitId }) => splitId))
+        await stand.outcome('a release', life.release(splitIds.slice(0, 1), 'revoked', 1000))
+        stand.expect(
+          life.lastReleaseAcknowledged === !fails,
+          `releaseSplits resolved to ${life.lastReleaseAcknowledged} although its acknowledgement ${fails ? 'failed' : 'was taken'}`,
+        )
+      }
+    },
+  },
+  {
     name: 'acknowledging goes on when fetching has stopped',
     promises: [8],
     needs: EXTERNAL,

@@ -46,6 +46,8 @@ export class Life {
   readonly finished: string[] = []
   /** As they were released last, while nobody has them. */
   readonly released: Map<string, SourceSplit> = new Map()
+  /** What the reader said of its last release. */
+  lastReleaseAcknowledged: boolean | undefined
   readonly enumerator: SplitEnumerator<unknown>
   readonly #stand: Stand
   readonly #source: Source<unknown, SourceSplit, unknown>
@@ -223,7 +225,11 @@ export class Life {
       if (reader === undefined || ids.length === 0) continue
       const splits = ids.flatMap((splitId) => this.#releasedSplit(reader, splitId, records, how))
       given.push(...splits.map(({ split }) => split))
-      const error = await this.#stand.outcome('a release', reader.releaseSplits(splits, how, deadlineMs))
+      const acknowledged = reader.releaseSplits(splits, how, deadlineMs).then((isAcknowledged) => {
+        this.lastReleaseAcknowledged = isAcknowledged
+        return undefined
+      })
+      const error = await this.#stand.outcome('a release', acknowledged)
       this.#stand.expect(error === undefined, `releaseSplits rejected: ${messageOf(error)}`)
     }
     for (const record of records) record.gone = true

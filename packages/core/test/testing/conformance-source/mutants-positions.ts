@@ -173,6 +173,13 @@ export const POSITION_MUTANTS: readonly Mutant[] = [
       }
     },
   ),
+  group(
+    'says of a release that its acknowledgement was taken, always',
+    'a release says whether its acknowledgement was taken',
+    ({ releaseSplits }) => ({
+      releaseSplits: (released, how, deadlineMs) => releaseSplits(released, how, deadlineMs).then(() => true),
+    }),
+  ),
   memory(
     'emits what it had fetched of a split that was released',
     'nothing of a released split is emitted afterwards',
