@@ -124,6 +124,7 @@ const NOT_SENT: ReadonlySet<string> = new Set([
   'ENETUNREACH',
   'ENFILE',
   'ENOTFOUND',
+  'UND_ERR_CONNECT_TIMEOUT',
 ])
 
 const NO_ANSWER: ReadonlySet<string> = new Set([
@@ -138,6 +139,11 @@ const NO_ANSWER: ReadonlySet<string> = new Set([
   'ESOCKETTIMEDOUT',
   'ETIMEDOUT',
 ])
+
+/** Also what undici says of a connection, or of an answer that is not HTTP. */
+function isNoAnswer(networkCode: string): boolean {
+  return NO_ANSWER.has(networkCode) || networkCode.startsWith('UND_ERR_') || networkCode.startsWith('HPE_')
+}
 
 /** What the failure of a step before the request (endpoint discovery) means for the request, which was not sent. */
 const BEFORE_REQUEST: Readonly<Record<AwsErrorKind, AwsErrorKind>> = {
@@ -212,8 +218,11 @@ function kindOf(
   if (textOf(error, 'syscall') === 'connect' || messageOf(error).includes('did not establish a connection')) {
     return 'transient'
   }
-  if (networkCode !== undefined && NO_ANSWER.has(networkCode)) return 'unknown'
-  return name === 'TimeoutError' || name === 'AbortError' ? 'unknown' : 'other'
+  const isAnswerMissing =
+    name === 'TimeoutError' || name === 'AbortError' || (networkCode !== undefined && isNoAnswer(networkCode))
+  if (!isAnswerMissing) return 'other'
+  // Of the JSON client, which knows.
+  return get(error, 'isSent') === false ? 'transient' : 'unknown'
 }
 
 function kindOfStatus(status: number, name: string): AwsErrorKind {

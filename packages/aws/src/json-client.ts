@@ -1,0 +1,8 @@
+export type { CallResult } from './json/answer.ts'
+export { type CallOptions, JsonClient } from './json/client.ts'
+export type { ResponseMetadata } from './json/metadata.ts'
+export type { JsonClientOptions, JsonService } from './json/options.ts'
+export { parseJson } from './json/parse.ts'
+export { RequestError } from './json/request-error.ts'
+export type { SdkClientLike, SdkEndpoint, SdkIdentity } from './json/sdk-client.ts'
+export type { ExceptionClass, ServiceExceptions } from './json/service-error.ts'
