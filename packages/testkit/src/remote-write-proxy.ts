@@ -8,7 +8,9 @@ import {
 
 /** Options of {@link startRemoteWriteProxy}. */
 export interface RemoteWriteProxyOptions
-  extends RemoteWriteJournalOptions, Pick<FaultProxyOptions, 'port' | 'random' | 'maxBodyBytes'> {
+  extends
+    RemoteWriteJournalOptions,
+    Pick<FaultProxyOptions, 'port' | 'random' | 'maxBodyBytes' | 'onRequest' | 'onResponse'> {
   /** Where the receiver takes remote write, by plain HTTP: `prometheus.remoteWriteUrl`. */
   readonly target: string
   /** Rules in force from the start, as of `faults.add`. @default none */
@@ -66,7 +68,7 @@ export interface RemoteWriteProxy
  * ```
  */
 export async function startRemoteWriteProxy(options: RemoteWriteProxyOptions): Promise<RemoteWriteProxy> {
-  const { target, plan = [], journalFile, bodies, ...proxied } = options
+  const { target, plan = [], journalFile, bodies, onRequest, onResponse, ...proxied } = options
   const url = new URL(target)
   if (url.protocol !== 'http:')
     throw new TypeError(`target must be a plain HTTP URL, and is ${url.protocol}//${url.host}`)
@@ -81,8 +83,14 @@ export async function startRemoteWriteProxy(options: RemoteWriteProxyOptions): P
         answered: (answer) => journal.answered(answer),
         fired: (request, fault) => journal.fired(request, fault),
       },
-      onRequest: (request) => heldBy(holds.beforeApply, request),
-      onResponse: ({ request }) => heldBy(holds.afterApply, request),
+      onRequest: async (request) => {
+        await heldBy(holds.beforeApply, request)
+        return await onRequest?.(request)
+      },
+      onResponse: async (answer) => {
+        await heldBy(holds.afterApply, answer.request)
+        return await onResponse?.(answer)
+      },
     })
     const close = async (): Promise<void> => {
       await proxy.close()
@@ -131,7 +139,7 @@ export function respondWith(
   }
 }
 
-async function heldBy(holds: ReadonlySet<RunningHold>, request: RequestInfo): Promise<undefined> {
+async function heldBy(holds: ReadonlySet<RunningHold>, request: RequestInfo): Promise<void> {
   for (const hold of holds) {
     if (hold.takes(request)) {
       await hold.released

@@ -62,6 +62,8 @@ export interface PipelineUnderTest extends AsyncDisposable {
   arrivals(): Promise<readonly Arrival[]>
   /** What will not be read again: by the stored checkpoint, or by what was acknowledged. Only while no subject runs. */
   coverage(): Promise<Coverage>
+  /** What the store gives back when it is asked, where that is not its journal. */
+  readBack?(): Promise<readonly LedgerEntry[]>
   /** Only with position authority `external`. */
   readonly acknowledgements?: AcknowledgementView
 }
@@ -79,6 +81,10 @@ export interface PipelineDefinition {
   readonly summary: string
   /** Who keeps the positions: the subject's checkpoints, or the source's service. */
   readonly positionAuthority: 'checkpoint' | 'external'
+  /** Whether records of one key have to arrive in order. @default false */
+  readonly ordered?: boolean
+  /** Whether the store refuses some repeats of what it holds, so that the subject drops them. @default false */
+  readonly refusesRepeats?: boolean
   /** @param folder - holds the data of the servers and the state of the subject. */
   open(folder: string): Promise<PipelineUnderTest>
 }

@@ -1,6 +1,7 @@
 import type { Campaign } from './campaign.ts'
 import { clockCampaign } from './clock/campaign.ts'
 import { killCampaign } from './kill/campaign.ts'
+import { prometheusKillCampaign } from './prometheus/kill.ts'
 import { ownersCampaign } from './owners/campaign.ts'
 import { sigtermCampaign } from './sigterm/campaign.ts'
 import { soakCampaign } from './soak/campaign.ts'
@@ -14,4 +15,5 @@ export const CAMPAIGNS: readonly Campaign[] = [
   ownersCampaign,
   clockCampaign,
   soakCampaign,
+  prometheusKillCampaign,
 ]

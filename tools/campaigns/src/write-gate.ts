@@ -78,7 +78,7 @@ export class WriteGate {
   }
 
   readonly onResponse: ResponseHook = async ({ request, status }) => {
-    if (this.#isWrite(request.headers) && status === 200) await this.beforeAnswer()
+    if (this.#isWrite(request.headers) && status >= 200 && status < 300) await this.beforeAnswer()
     return undefined
   }
 

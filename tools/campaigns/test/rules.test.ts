@@ -23,6 +23,8 @@ function facts(more: Partial<KillFacts> = {}): KillFacts {
       within: [],
       requests: 9,
     },
+    ordered: false,
+    refusesRepeats: false,
     rejected: 0,
     conflicts: 0,
     acknowledgedEarly: 0,

@@ -4,6 +4,7 @@ import { waitFor } from '@sluice/testkit'
 import type { Campaign, CampaignReport, Coverage, PipelineUnderTest, RunContext } from '../campaign.ts'
 import { Generator } from '../ledger/generator.ts'
 import { Producer } from '../ledger/producer.ts'
+import { confirmedArrivals } from '../ledger/confirmed.ts'
 import { coveredButMissing, storedUncovered } from '../ledger/repeats.ts'
 import { settled } from '../ledger/settled.ts'
 import { kinesisTimestream } from '../pipelines/kinesis-timestream-servers.ts'
@@ -33,10 +34,11 @@ export const killCampaign: Campaign = {
   full: { faults: 40, records: 4_000 },
   quick: { faults: 16, records: 700 },
   problems: (size, { positionAuthority }) => sizeProblems(size, windowsOf(positionAuthority)),
-  run,
+  run: (context) => runKills('kill', context),
 }
 
-async function run(context: RunContext): Promise<CampaignReport> {
+/** @param name - of the campaign, for its report. */
+export async function runKills(name: string, context: RunContext): Promise<CampaignReport> {
   const startedAt = performance.now()
   const facts: RunFacts = {
     kills: [],
@@ -54,7 +56,7 @@ async function run(context: RunContext): Promise<CampaignReport> {
     const reason: unknown = context.signal.aborted ? context.signal.reason : error
     facts.failures.push(reason instanceof Error ? reason.message : String(reason))
   }
-  return killReport(context, facts, (performance.now() - startedAt) / 1000)
+  return killReport(name, context, facts, (performance.now() - startedAt) / 1000)
 }
 
 class KillRun {
@@ -73,7 +75,7 @@ class KillRun {
     try {
       await this.#killAll(pipeline)
     } finally {
-      this.#facts.arrivals = await pipeline.arrivals()
+      this.#facts.arrivals = await confirmedArrivals(pipeline)
       this.#facts.acknowledgements = pipeline.acknowledgements?.journal() ?? []
     }
   }

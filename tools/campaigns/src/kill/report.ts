@@ -37,7 +37,7 @@ export interface KillReport extends CampaignReport {
 }
 
 /** Judges what the run gathered, from the journal and the ledger. */
-export function killReport(context: RunContext, facts: RunFacts, seconds: number): KillReport {
+export function killReport(campaign: string, context: RunContext, facts: RunFacts, seconds: number): KillReport {
   const { kills, produced, arrivals, last } = facts
   const stored = arrivals.filter(({ outcome }) => outcome === 'stored')
   const ledger = compareLedger(
@@ -66,6 +66,8 @@ export function killReport(context: RunContext, facts: RunFacts, seconds: number
     ledger,
     repeats,
     rejected,
+    ordered: context.pipeline.ordered === true,
+    refusesRepeats: context.pipeline.refusesRepeats === true,
     acknowledgedEarly: early,
     ...outcomes,
   })
@@ -76,7 +78,7 @@ export function killReport(context: RunContext, facts: RunFacts, seconds: number
     context.print(`repeats after kill ${kills[index]?.number}: ${count}, at most: ${bound}`)
   }
   return {
-    campaign: 'kill',
+    campaign,
     pipeline: context.pipeline.name,
     seed: context.seed,
     ok: facts.completed && failures.length === 0,

@@ -1,4 +1,4 @@
-import { compareLedger, type LedgerReport } from '@sluice/core/testing'
+import { compareLedger, type LedgerEntry, type LedgerReport } from '@sluice/core/testing'
 import type {
   Acknowledgement,
   Arrival,
@@ -9,6 +9,8 @@ import type {
 } from '../campaign.ts'
 import type { Figures } from '../figures.ts'
 import { acknowledgedEarly } from './acknowledged.ts'
+import { confirmedArrivals } from './confirmed.ts'
+import { identityOf } from './repeats.ts'
 
 /** What a run gathers, as far as it came. */
 export interface Books {
@@ -26,7 +28,7 @@ export function emptyBooks(): Books {
 
 /** Takes the journals of the servers into the books. */
 export async function closeBooks(books: Books, pipeline: PipelineUnderTest): Promise<void> {
-  books.arrivals = await pipeline.arrivals()
+  books.arrivals = await confirmedArrivals(pipeline)
   books.acknowledgements = pipeline.acknowledgements?.journal() ?? []
   books.failures.push(...(pipeline.acknowledgements?.problems ?? []))
 }
@@ -57,6 +59,8 @@ export interface Verdict {
   readonly outcomes: Outcomes
   /** Outcomes that the campaign plans; the others must be 0. */
   readonly planned: readonly (keyof Outcomes)[]
+  /** Records that have a dead letter: these need not be stored. @default none */
+  readonly letters?: readonly LedgerEntry[]
   readonly faultsPlanned: number
   readonly faultsFired: number
   readonly requestsRepeated: number
@@ -70,8 +74,9 @@ export function bookReport(context: RunContext, verdict: Verdict): CampaignRepor
   const { books, outcomes, faultsPlanned, faultsFired } = verdict
   const { produced, arrivals, acknowledgements } = books
   const stored = arrivals.filter(({ outcome }) => outcome === 'stored')
+  const lettered = new Set(verdict.letters?.map(identityOf))
   const ledger = compareLedger(
-    produced,
+    lettered.size === 0 ? produced : produced.filter((record) => !lettered.has(identityOf(record))),
     stored.map(({ entry }) => entry),
   )
   const conflicts = arrivals.filter(({ conflict }) => conflict).length
@@ -79,6 +84,9 @@ export function bookReport(context: RunContext, verdict: Verdict): CampaignRepor
   const broken = [
     ...(faultsFired < faultsPlanned ? [`only ${faultsFired} of ${faultsPlanned} planned faults landed`] : []),
     ...commonRules(ledger, { ...outcomes, conflicts, rejected: arrivals.length - stored.length }, verdict.planned),
+    ...(context.pipeline.ordered === true && ledger.reordered > 0
+      ? [`${ledger.reordered} records came before an earlier one of their key`]
+      : []),
     ...(early === 0 ? [] : [`${early} records were acknowledged before they were written`]),
     ...verdict.broken,
   ]
@@ -91,7 +99,7 @@ export function bookReport(context: RunContext, verdict: Verdict): CampaignRepor
     ok: books.completed && failures.length === 0,
     completed: books.completed,
     sabotage: context.sabotage ?? null,
-    produced: ledger.produced,
+    produced: ledger.produced + lettered.size,
     stored: ledger.stored,
     missing: ledger.missing,
     duplicates: ledger.duplicates,

@@ -13,17 +13,19 @@ export class Generator {
   readonly #source: string
   readonly #random: () => number
   readonly #startMs: number
+  readonly #keys: number
   readonly #sequences = new Map<string, number>()
 
   /** @param startMs - time of the first record of each key. */
-  constructor(seed: number, startMs: number) {
+  constructor(seed: number, startMs: number, keys: number = KEYS) {
     this.#source = `campaign-${seed}`
     this.#random = seededRandom(seed)
     this.#startMs = startMs
+    this.#keys = keys
   }
 
   next(): GeneratedRecord {
-    const key = `key-${Math.trunc(this.#random() * KEYS)}`
+    const key = `key-${Math.trunc(this.#random() * this.#keys)}`
     const sequence = (this.#sequences.get(key) ?? 0) + 1
     this.#sequences.set(key, sequence)
     const length = 8 + Math.trunc(this.#random() * 40)
