@@ -27,6 +27,8 @@ export interface Row {
   readonly peerName: string | null
   readonly unit: string
   readonly ratio: number | null
+  /** What the ratio, or the figure where there is no peer, is to be at least; none where a case is published for what it is. */
+  readonly aim?: number
 }
 
 /** Runs the work under the clock. */

@@ -1,0 +1,160 @@
+import type { BenchOptions } from './core.ts'
+import { interleave, type Quartiles, quartiles, type Round, type Row } from './measure.ts'
+import { compressWork } from './prometheus/compress-round.ts'
+import { REQUESTS } from './prometheus/encode-round.ts'
+import { FLAT_PEERS, FLAT_REQUESTS } from './prometheus/flat-round.ts'
+import { realRows } from './prometheus/real.ts'
+import { variantOf } from './prometheus/tasks.ts'
+import type { Shape } from './prometheus/workload.ts'
+
+export const PROMETHEUS_PARTS: readonly string[] = ['encode', 'compress', 'flat', 'real']
+
+export async function prometheus(options: BenchOptions): Promise<readonly Row[]> {
+  const { only } = options
+  const rows: Row[] = []
+  if (only === undefined || only === 'encode') rows.push(...(await encode(options)))
+  if (only === undefined || only === 'compress') rows.push(...(await compress(options)))
+  if (only === undefined || only === 'flat') rows.push(...(await flat(options)))
+  if (only === undefined || only === 'real') rows.push(...(await realRows(options)))
+  return rows
+}
+
+/** Series x samples of a request. */
+const SIZES = [
+  [500, 1],
+  [100, 5],
+  [50, 10],
+] as const
+const LABELS = [2, 8, 20] as const
+
+interface EncodeCase {
+  readonly ours: string
+  /** Of the sizes and labels that the aims are for; the others are published. */
+  readonly aim: number | undefined
+}
+
+/** What is measured beside protobufjs, for each share of new series. */
+const ENCODE_CASES: readonly (Pick<Shape, 'newPercent' | 'isShuffled'> & { readonly cases: readonly EncodeCase[] })[] = [
+  {
+    newPercent: 0,
+    isShuffled: false,
+    cases: [
+      { ours: 'handles', aim: 8 },
+      { ours: 'fresh', aim: 2 },
+    ],
+  },
+  { newPercent: 0, isShuffled: true, cases: [{ ours: 'fresh', aim: undefined }] },
+  { newPercent: 10, isShuffled: false, cases: [{ ours: 'fresh', aim: undefined }] },
+  {
+    newPercent: 100,
+    isShuffled: false,
+    cases: [
+      { ours: 'fresh', aim: undefined },
+      { ours: 'fresh, validation off', aim: 1 },
+    ],
+  },
+]
+const ENCODE_PEER = 'protobufjs static'
+
+async function encode({ rounds, progress }: BenchOptions): Promise<readonly Row[]> {
+  const rows: Row[] = []
+  for (const [series, samples] of SIZES) {
+    for (const labels of LABELS) {
+      for (const { newPercent, isShuffled, cases } of ENCODE_CASES) {
+        const shape: Shape = { series, samples, labels, newPercent, isShuffled }
+        const name = nameOf(shape)
+        const names = [...cases.map(({ ours }) => ours), ENCODE_PEER]
+        const results = await interleave(
+          names.map((variant) => variantOf('encode', variant, shape)),
+          rounds,
+          (line) => progress(`encode ${name}: ${line}`),
+        )
+        const work = (REQUESTS * series * samples) / 1e6
+        const isAimedAt = samples < 10 && labels > 2
+        for (const { ours, aim } of cases) {
+          const row = rowOf(`${ours}: ${name}`, 'million samples per CPU-second', results, ours, ENCODE_PEER, work)
+          rows.push({ ...row, ...(isAimedAt && aim !== undefined ? { aim } : {}) })
+        }
+      }
+    }
+  }
+  return rows
+}
+
+const COMPRESS_CASES: readonly (Shape & { readonly aim: number })[] = [
+  { series: 100, samples: 5, labels: 9, newPercent: 0, isShuffled: false, aim: 3.5 },
+  { series: 500, samples: 1, labels: 9, newPercent: 0, isShuffled: false, aim: 4.5 },
+]
+
+async function compress({ rounds, progress }: BenchOptions): Promise<readonly Row[]> {
+  const rows: Row[] = []
+  for (const { aim, ...shape } of COMPRESS_CASES) {
+    const { bodyBytes, roundBytes } = compressWork(shape)
+    const name = `compress: ${Math.round(bodyBytes / 1000)} kB`
+    const results = await interleave(
+      ['ours', 'snappyjs'].map((variant) => variantOf('compress', variant, shape)),
+      rounds,
+      (line) => progress(`${name}: ${line}`),
+    )
+    rows.push({ ...rowOf(name, 'MB per CPU-second', results, 'ours', 'snappyjs', roundBytes / 1e6), aim })
+  }
+  return rows
+}
+
+async function flat({ rounds, progress }: BenchOptions): Promise<readonly Row[]> {
+  const rows: Row[] = []
+  for (const [series, samples] of SIZES) {
+    for (const newPercent of [0, 10, 100]) {
+      const shape: Shape = { series, samples, labels: 8, newPercent, isShuffled: false }
+      const name = nameOf(shape)
+      const results = await interleave(
+        ['flat records', ...FLAT_PEERS].map((variant) => variantOf('flat', variant, shape)),
+        rounds,
+        (line) => progress(`flat ${name}: ${line}`),
+      )
+      const work = (FLAT_REQUESTS * series * samples) / 1e6
+      const unit = 'million samples per CPU-second'
+      const all = FLAT_PEERS.map((peer) => rowOf(`flat records: ${name}`, unit, results, 'flat records', peer, work))
+      // Its faster way is the one to be compared with.
+      const [strongest] = all.toSorted((a, b) => (a.ratio ?? 0) - (b.ratio ?? 0))
+      if (strongest !== undefined) rows.push({ ...strongest, ...(newPercent <= 10 ? { aim: 6 } : {}) })
+    }
+  }
+  return rows
+}
+
+function nameOf({ series, samples, labels, newPercent, isShuffled }: Shape): string {
+  const order = isShuffled ? ', in another order each time' : ''
+  return `${series} series x ${samples}, ${labels} labels, ${newPercent} % new${order}`
+}
+
+/** @param work - of a round, in the unit. */
+function rowOf(
+  name: string,
+  unit: string,
+  results: ReadonlyMap<string, readonly Round[]>,
+  ours: string,
+  peerName: string,
+  work: number,
+): Row {
+  const [subject, peer] = [ours, peerName].map((variant) =>
+    quartiles((results.get(variant) ?? []).map(({ cpuSeconds }) => work / cpuSeconds)),
+  ) as [Quartiles, Quartiles]
+  return {
+    bench: 'prometheus',
+    case: name,
+    ours: rounded(subject),
+    peer: rounded(peer),
+    peerName,
+    unit,
+    ratio: round(subject.median / peer.median),
+  }
+}
+
+function rounded({ median, lower, upper }: Quartiles): Quartiles {
+  return { median: round(median), lower: round(lower), upper: round(upper) }
+}
+
+function round(value: number): number {
+  return Math.round(value * 100) / 100
+}

@@ -1,0 +1,111 @@
+import type { Round } from '../measure.ts'
+import { Content } from './content.ts'
+import { type Made, timed } from './portions.ts'
+import { createEncoder, emitTimeSeries, Entry, type Series, SeriesTable } from './subject.ts'
+import { type OwnSeries, peerRequests, requests, type Shape } from './workload.ts'
+import { prometheus } from './write-request.js'
+
+/** Requests before the clock starts: the table is as full as it gets, and code is compiled. */
+const WARM_UP_REQUESTS = 100
+export const REQUESTS = 100
+
+const MAX_SAMPLES = 500
+
+export const ENCODE_VARIANTS = ['handles', 'fresh', 'fresh, validation off', 'protobufjs static'] as const
+export type EncodeVariant = (typeof ENCODE_VARIANTS)[number]
+
+/** One round of one variant. The warm-up and each round have requests of their own. */
+export async function encodeRound(variant: EncodeVariant, shape: Shape, round: number): Promise<Round> {
+  const run = RUNS[variant](shape)
+  const first = WARM_UP_REQUESTS + round * REQUESTS
+  await run(requests(shape, 0, WARM_UP_REQUESTS), new Content())
+  const content = new Content()
+  const cost = await run(requests(shape, first, REQUESTS), content)
+  return { ...cost, output: content.digest() }
+}
+
+type Run = (own: readonly (readonly OwnSeries[])[], content: Content) => Promise<Omit<Round, 'output'>>
+
+const RUNS: Readonly<Record<EncodeVariant, (shape: Shape) => Run>> = {
+  handles: () => {
+    const table = new SeriesTable({ protocol: '1.0', validation: 'normalise' })
+    const encoder = createEncoder('1.0', table.rules)
+    return (own, content) =>
+      timed(
+        own,
+        (decoded) => decoded.map((request) => addsOf(table, request)),
+        (prepared) => {
+          let last: Uint8Array = new Uint8Array()
+          let bytes = 0
+          for (const adds of prepared) {
+            const entries: Entry[] = []
+            for (let index = 0; index < adds.length; index++) {
+              const { handle, value, timestamp } = adds[index] as Add
+              // As the handle's `add` does.
+              if (typeof value !== 'number' || !Number.isSafeInteger(timestamp)) throw new TypeError('not a sample')
+              entries.push(new Entry(handle, value, timestamp, 0, false, undefined))
+            }
+            last = encoder.encode(entries)
+            bytes += last.byteLength
+          }
+          return { bytes, last }
+        },
+        ({ last }) => content.add(last),
+      )
+  },
+  fresh: () => freshObjects('normalise'),
+  'fresh, validation off': () => freshObjects('off'),
+  'protobufjs static': () => (own, content) =>
+    timed(
+      peerRequests(own),
+      (decoded) => decoded,
+      (decoded): Made => {
+        let last: Uint8Array = new Uint8Array()
+        let bytes = 0
+        for (const request of decoded) {
+          last = prometheus.WriteRequest.encode(request).finish()
+          bytes += last.byteLength
+        }
+        return { bytes, last }
+      },
+      ({ last }) => content.add(last),
+    ),
+}
+
+interface Add {
+  readonly handle: Series
+  readonly value: number
+  readonly timestamp: number
+}
+
+/** What a program that holds handles has at hand: a handle, a value and a time. */
+function addsOf(table: SeriesTable, request: readonly OwnSeries[]): Add[] {
+  return request.flatMap(({ metricName, labels, samples }) => {
+    const handle = table.series(metricName, labels)
+    return samples.map(({ value, timestamp }) => ({ handle, value, timestamp }))
+  })
+}
+
+function freshObjects(validation: 'normalise' | 'off'): Run {
+  const table = new SeriesTable({ protocol: '1.0', validation })
+  const encoder = createEncoder('1.0', table.rules)
+  return (own, content) =>
+    timed(
+      own,
+      (decoded) => decoded,
+      (decoded) => {
+        let last: Uint8Array = new Uint8Array()
+        let bytes = 0
+        for (const request of decoded) {
+          const entries: Entry[] = []
+          const emit = (entry: Entry): void => void entries.push(entry)
+          for (const each of request) emitTimeSeries(table, each, MAX_SAMPLES, emit)
+          last = encoder.encode(entries)
+          bytes += last.byteLength
+        }
+        return { bytes, last }
+      },
+      ({ last }) => content.add(last),
+    )
+}
+

@@ -1,0 +1,42 @@
+import type { Round } from '../measure.ts'
+
+/** Requests whose inputs are decoded, and then worked on, together. */
+const TOGETHER = 2
+
+/** What a portion of the work made: of its last request the bytes, as proof. */
+export interface Made {
+  readonly bytes: number
+  readonly last: Uint8Array
+}
+
+/**
+ * Runs work on inputs that are decoded portion by portion, outside the clock, so that they are as new as those of a program that
+ * received them just now.
+ *
+ * @param prepare - outside the clock.
+ * @param work - under the clock.
+ * @param check - outside the clock: looks at what was made.
+ */
+export async function timed<Input, Prepared>(
+  inputs: readonly Input[],
+  prepare: (decoded: readonly Input[]) => Prepared,
+  work: (prepared: Prepared) => Made | Promise<Made>,
+  check: (made: Made) => void,
+): Promise<Omit<Round, 'output'>> {
+  let cpuSeconds = 0
+  let wallSeconds = 0
+  for (let from = 0; from < inputs.length; from += TOGETHER) {
+    const text = JSON.stringify(inputs.slice(from, from + TOGETHER))
+    const prepared = prepare(JSON.parse(text) as readonly Input[])
+    const wallStart = performance.now()
+    const cpuStart = process.cpuUsage()
+    const result = work(prepared)
+    // Nothing is awaited that is at hand.
+    const made = result instanceof Promise ? await result : result
+    const { user, system } = process.cpuUsage(cpuStart)
+    cpuSeconds += (user + system) / 1e6
+    wallSeconds += (performance.now() - wallStart) / 1000
+    check(made)
+  }
+  return { cpuSeconds, wallSeconds }
+}
