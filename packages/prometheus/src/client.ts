@@ -5,6 +5,7 @@ import type { SeriesLike } from './options-sink.ts'
 import { Entry, type Series } from './series.ts'
 import { LiveSeries, staleMarker } from './stale.ts'
 import { EntryFactory } from './writer-entries.ts'
+import { ConfirmedSamples } from './writer-confirmed.ts'
 import { PrometheusSinkWriter } from './writer.ts'
 
 /** The labels of one series. */
@@ -17,19 +18,26 @@ export interface SeriesDescription {
   readonly metadata?: MetricMetadata
 }
 
+/** Where a handle's samples go. */
+interface HandleTarget {
+  current(series: Series): Series
+  push(entry: Entry): Promise<void> | undefined
+}
+
 /** One series of a {@link RemoteWriteClient}: its labels were looked at once, and are not looked at again. */
 export class SeriesHandle {
-  readonly #series: Series
-  readonly #push: (entry: Entry) => Promise<void> | undefined
+  #series: Series
+  readonly #target: HandleTarget
 
   /** @internal use {@link RemoteWriteClient.series} */
-  constructor(series: Series, push: (entry: Entry) => Promise<void> | undefined) {
+  constructor(series: Series, target: HandleTarget) {
     this.#series = series
-    this.#push = push
+    this.#target = target
   }
 
-  /** @internal */
+  /** The one that the table has now: it forgets series when there are very many, and would make another one for the same labels. @internal */
   get series(): Series {
+    if (this.#series.isEvicted) this.#series = this.#target.current(this.#series)
     return this.#series
   }
 
@@ -42,7 +50,7 @@ export class SeriesHandle {
    */
   add(value: number, timestampMs: number = Date.now()): Promise<void> | undefined {
     if (typeof value !== 'number') throw new TypeError(`a value must be a number, got ${typeof value}`)
-    return this.#push(new Entry(this.#series, value, checkedTimestamp(timestampMs), 0, false, undefined))
+    return this.#target.push(new Entry(this.series, value, checkedTimestamp(timestampMs), 0, false, undefined))
   }
 }
 
@@ -68,6 +76,7 @@ export class RemoteWriteClient implements AsyncDisposable {
   readonly done: Promise<void>
   readonly #factory: EntryFactory<SeriesLike | Entry>
   readonly #open: OpenSink<SeriesLike | Entry>
+  readonly #target: HandleTarget
   readonly #clock: Clock
   readonly #closeDeadlineMs: number
   readonly #live: LiveSeries | undefined
@@ -77,17 +86,22 @@ export class RemoteWriteClient implements AsyncDisposable {
     const { sink: resolved, open, staleMarkersOnClose } = clientOptions(options)
     const live = staleMarkersOnClose ? new LiveSeries() : undefined
     const factory = new EntryFactory<SeriesLike | Entry>(resolved, live && ((entry) => live.saw(entry)))
+    const confirmed = new ConfirmedSamples()
     const sink: Sink<SeriesLike | Entry> = {
       spiVersion: SPI_VERSION,
       uid: resolved.uid,
       repeats: 'idempotent',
-      createWriter: (context) => new PrometheusSinkWriter(context, resolved, factory),
+      createWriter: (context) => new PrometheusSinkWriter(context, resolved, factory, confirmed),
     }
     this.#live = live
     this.#factory = factory
     this.#clock = open.clock ?? systemClock
     this.#closeDeadlineMs = open.closeDeadlineMs ?? DEFAULT_CLOSE_DEADLINE_MS
     this.#open = openSink(sink, open)
+    this.#target = {
+      current: (series) => factory.current(series),
+      push: (entry) => this.#open.write(entry),
+    }
     this.done = this.#open.done
   }
 
@@ -97,7 +111,7 @@ export class RemoteWriteClient implements AsyncDisposable {
    * @throws InvalidSeriesError with everything that is wrong with the labels.
    */
   series({ name, labels, metadata }: SeriesDescription): SeriesHandle {
-    return new SeriesHandle(this.#factory.series(name, labels, metadata), (entry) => this.#open.write(entry))
+    return new SeriesHandle(this.#factory.series(name, labels, metadata), this.#target)
   }
 
   /**

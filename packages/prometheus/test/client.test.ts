@@ -77,6 +77,20 @@ describe('RemoteWriteClient', () => {
     expect(decode(request?.body ?? Buffer.of(0), undefined)).toHaveLength(1)
   })
 
+  test('a handle outlives what is remembered of series', async () => {
+    const writing = open()
+    const idle = writing.series({ name: 'cpu', labels: { mode: 'idle' }, metadata: { type: 'counter' } })
+    const before = idle.series
+    await idle.add(1, T)
+    for (let other = 0; !before.isEvicted; other++) writing.series({ name: 'many', labels: { other: String(other) } })
+    await idle.add(2, T + 1)
+    expect(idle.series).not.toBe(before)
+    expect(idle.series).toMatchObject({ isEvicted: false, labels: before.labels, metadata: { type: 'counter' } })
+    expect(writing.series({ name: 'cpu', labels: { mode: 'idle' } }).series).toBe(idle.series)
+    await writing.close()
+    expect(stored()).toStrictEqual([`cpu{mode=idle} 1 @${T}`, `cpu{mode=idle} 2 @${T + 1}`])
+  })
+
   test('what is wrong with labels, values and times is thrown at once', () => {
     const writing = open()
     expect(() => writing.series({ name: 'not a name' })).toThrow(InvalidSeriesError)
