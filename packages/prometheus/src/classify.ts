@@ -15,6 +15,7 @@ import { type Answer, CredentialsError } from './transport.ts'
  * - `unsigned`: the headers could not be made.
  * - `tooLarge`, `refused`: because of what is in it.
  * - `unsupported`: the receiver does not know the version of the protocol; `unconfirmed`: it says success, and does not say that it read it.
+ * - `fellBack`: nothing was written, and from now on the destination is written to in another version.
  * - `caller`: credentials, a wrong address, or an answer that no receiver of remote write gives.
  */
 export type WriteKind =
@@ -28,6 +29,7 @@ export type WriteKind =
   | 'refused'
   | 'unsupported'
   | 'unconfirmed'
+  | 'fellBack'
   | 'caller'
 
 /** Samples and histograms that a request held, or that a receiver of 2.0 says it wrote. */

@@ -56,23 +56,11 @@ export function clientOptions(options: RemoteWriteClientOptions): ClientSinkOpti
   if (typeof options !== 'object' || options === null) check.throwIfAny()
   check.boolean('staleMarkersOnClose')
   if (typeof options.tenant === 'function') check.refuse('tenant', 'visible ASCII text')
-  // A series that is refused is worth a letter where letters are taken.
-  const sink = options.deadLetters === undefined ? options : refusing(options)
   return {
-    sink: resolveSinkOptions<SeriesLike | Entry>(sink, check),
+    sink: resolveSinkOptions<SeriesLike | Entry>(options, check),
     open: picked(options, OPEN_OPTIONS),
     staleMarkersOnClose: options.staleMarkersOnClose ?? false,
   }
-}
-
-function refusing(sink: RemoteWriteClientOptions): RemoteWriteClientOptions {
-  const name =
-    sink.errorHandlingBehaviourConfiguration === undefined
-      ? 'errorHandlingBehaviorConfiguration'
-      : 'errorHandlingBehaviourConfiguration'
-  const given = sink[name] ?? {}
-  const isSaid = given.onPrometheusNonRetriableError ?? given.onPrometheusNonRetryableError
-  return isSaid === undefined ? { ...sink, [name]: { ...given, onPrometheusNonRetriableError: 'FAIL' } } : sink
 }
 
 function picked(options: object, names: readonly string[]): Readonly<Record<string, unknown>> {

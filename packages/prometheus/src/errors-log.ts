@@ -4,9 +4,14 @@ import type { Logger, Reason } from '@sluice/core'
 export interface Held {
   readonly series: number
   readonly samples: number
+  /** Some of its metrics, by name. */
+  readonly metrics: readonly string[]
 }
 
-/** Says what went wrong: one line for a request, the receiver's words as they are, no stack, and nothing of the series. */
+/**
+ * Says what went wrong: one line for a request, the receiver's words as they are, no stack, and nothing of the series but the names of
+ * their metrics.
+ */
 export class FailureLog {
   readonly #logger: Logger
   readonly #url: string
@@ -55,13 +60,14 @@ export class FailureLog {
     )
   }
 
-  #fields(reason: Reason, { series, samples }: Held, destination: string): object {
+  #fields(reason: Reason, { series, samples, metrics }: Held, destination: string): object {
     return {
       url: this.#url,
       ...(destination === '' ? {} : { destination }),
       code: reason.code,
       series,
       samples,
+      metrics,
       ...(reason.requestId === undefined ? {} : { requestId: reason.requestId }),
     }
   }

@@ -9,7 +9,7 @@ export function explainValue<In>(options: ResolvedSinkOptions<In>, value: In): E
   const { tenant, engine } = options
   return explainEntries<In, Entry>(
     {
-      convert: (given, emit) => factory.convert(given, emit),
+      convert: (given, emit) => factory.convert(given, emit, 'refuses'),
       sizeInBytes: sizeOf,
       weight: (entry) => entry.size,
       orderKey: ({ series }) => series.orderKey,

@@ -44,7 +44,7 @@ export const PROMETHEUS_METRICS: Readonly<Record<Name | 'numSamplesNonRetryableD
   numSamplesNonRetriableDropped: counter(
     'numSamplesNonRetriableDropped',
     'records',
-    'Samples dropped because the receiver refused their series, where onPrometheusNonRetriableError is DISCARD_AND_CONTINUE.',
+    'Samples dropped because the receiver refused their series, or because it breaks the rules of remote write: where onPrometheusNonRetriableError is DISCARD_AND_CONTINUE, or nothing was said and there are no dead letters.',
   ),
   numSamplesNonRetryableDropped: counter(
     'numSamplesNonRetryableDropped',

@@ -20,7 +20,7 @@ const RETRY_DEFAULTS: Required<RetryConfiguration> = {
 const POLICY_DEFAULTS: FailurePolicy = {
   onMaxRetryExceeded: 'FAIL',
   onHttpClientIOFail: 'FAIL',
-  onPrometheusNonRetriableError: 'DISCARD_AND_CONTINUE',
+  onPrometheusNonRetriableError: undefined,
 }
 
 const BEHAVIORS = ['FAIL', 'DISCARD_AND_CONTINUE'] as const

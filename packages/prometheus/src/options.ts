@@ -26,11 +26,11 @@ export interface ErrorHandlingBehaviorConfiguration {
   /** After as many repeats of a request that has no answer. @default 'FAIL' */
   readonly onHttpClientIOFail?: OnErrorBehavior
   /**
-   * What happens to a series that the receiver refuses (400 and the like). It is found by sending halves; the others are written.
-   * `DISCARD_AND_CONTINUE`: it is dropped, counted and logged. `FAIL`: it is refused, so that it goes to the job's dead letters, and
-   * fails the job where there are none.
+   * What happens to a series that the receiver refuses (400 and the like), or that breaks the rules of remote write. The receiver's
+   * culprits are found by sending halves; the others are written. `DISCARD_AND_CONTINUE`: it is dropped, counted and logged. `FAIL`: it
+   * is refused, so that it goes to the job's dead letters, and fails the job where there are none.
    *
-   * @default 'DISCARD_AND_CONTINUE'
+   * @default to the dead letters where the job has some, otherwise 'DISCARD_AND_CONTINUE'
    */
   readonly onPrometheusNonRetriableError?: OnErrorBehavior
   /** The later spelling of `onPrometheusNonRetriableError`. */
@@ -139,7 +139,8 @@ export interface RemoteWriteOptions extends Pick<
 export interface FailurePolicy {
   readonly onMaxRetryExceeded: OnErrorBehavior
   readonly onHttpClientIOFail: OnErrorBehavior
-  readonly onPrometheusNonRetriableError: OnErrorBehavior
+  /** Undefined where nothing was said: then it depends on whether there are dead letters. */
+  readonly onPrometheusNonRetriableError: OnErrorBehavior | undefined
 }
 
 /** What a transport is made of. */

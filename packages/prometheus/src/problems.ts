@@ -16,9 +16,12 @@ export class InvalidSeriesError extends TypeError {
   override readonly name = 'InvalidSeriesError'
   /** Everything that is wrong with it: rule, value and place. */
   readonly problems: readonly string[]
+  /** The metric name that was given; '' where there was none. */
+  readonly metricName: string
 
   constructor(metricName: unknown, problems: readonly string[]) {
     super(`series ${describe(metricName)}: ${problems.join('; ')}`)
+    this.metricName = typeof metricName === 'string' ? metricName : ''
     this.problems = problems
   }
 }

@@ -7,6 +7,7 @@ import {
   type SeriesLike,
 } from './options-sink.ts'
 import { EntryFactory } from './writer-entries.ts'
+import { ConfirmedSamples } from './writer-confirmed.ts'
 import { PrometheusSinkWriter } from './writer.ts'
 
 /**
@@ -31,6 +32,7 @@ export class PrometheusSink<In = SeriesLike> implements Sink<In> {
   readonly repeats = 'idempotent'
   readonly #options: ResolvedSinkOptions<In>
   readonly #factory: EntryFactory<In>
+  readonly #confirmed = new ConfirmedSamples()
 
   constructor(options: PrometheusSinkOptions<In>) {
     this.#options = resolveSinkOptions(options)
@@ -39,7 +41,7 @@ export class PrometheusSink<In = SeriesLike> implements Sink<In> {
   }
 
   createWriter(context: SinkContext): SinkWriter<In> {
-    return new PrometheusSinkWriter(context, this.#options, this.#factory)
+    return new PrometheusSinkWriter(context, this.#options, this.#factory, this.#confirmed)
   }
 
   /**

@@ -1,7 +1,9 @@
 import { emitTimeSeries, recordEntry } from './entries.ts'
+import { InvalidEntry } from './entry-invalid.ts'
 import type { Labels, MetricMetadata, PrometheusRecord } from './model.ts'
 import type { ResolvedSinkOptions } from './options-sink.ts'
 import { isHeaderValue } from './options-transport.ts'
+import { InvalidSeriesError } from './problems.ts'
 import { SeriesTable } from './series-table.ts'
 import { Entry, type Series } from './series.ts'
 
@@ -9,6 +11,9 @@ import { Entry, type Series } from './series.ts'
 const SAMPLE_BYTES = 20
 /** Of a native histogram or an exemplar, about. */
 const PART_BYTES = 150
+
+/** What a series that breaks the rules does: it refuses its value, or an {@link InvalidEntry} takes its place. */
+export type OnInvalid = 'refuses' | 'isReplaced'
 
 /** Makes entries of values, and remembers the series that they belong to: for all writers of one sink. */
 export class EntryFactory<In> {
@@ -29,26 +34,43 @@ export class EntryFactory<In> {
     return this.#table.series(name, labels, metadata)
   }
 
-  /** @throws what the converter throws; InvalidSeriesError, TypeError for what is no series. */
-  convert(value: In, emit: (entry: Entry) => void): void {
+  /** The object that stands for the series now. */
+  current(series: Series): Series {
+    return this.#table.current(series)
+  }
+
+  /**
+   * @throws what the converter throws; TypeError for what is no series; InvalidSeriesError where that refuses the value.
+   */
+  convert(value: In, emit: (entry: Entry) => void, invalid: OnInvalid): void {
     const { elementConverter, tenant } = this.#options
     const converted: unknown = elementConverter === undefined ? value : elementConverter(value)
     if (typeof tenant !== 'string') {
       const of = checkedTenant(tenant(value))
-      this.#each(converted, (entry) => {
+      const toTenant = (entry: Entry): void => {
         entry.tenant = of
         emit(entry)
-      })
-    } else this.#each(converted, emit)
+      }
+      this.#each(converted, toTenant, invalid)
+    } else this.#each(converted, emit, invalid)
   }
 
-  #each(converted: unknown, emit: (entry: Entry) => void): void {
+  #each(converted: unknown, emit: (entry: Entry) => void, invalid: OnInvalid): void {
     if (converted === undefined) return
-    if (Array.isArray(converted)) for (const each of converted) this.#one(each, emit)
-    else this.#one(converted, emit)
+    if (Array.isArray(converted)) for (const each of converted) this.#one(each, emit, invalid)
+    else this.#one(converted, emit, invalid)
   }
 
-  #one(given: unknown, emit: (entry: Entry) => void): void {
+  #one(given: unknown, emit: (entry: Entry) => void, invalid: OnInvalid): void {
+    try {
+      this.#make(given, emit)
+    } catch (error) {
+      if (invalid === 'refuses' || !(error instanceof InvalidSeriesError)) throw error
+      emit(new InvalidEntry(this.#table.series('invalid', undefined), error, Object(given)))
+    }
+  }
+
+  #make(given: unknown, emit: (entry: Entry) => void): void {
     if (typeof given !== 'object' || given === null) {
       throw new TypeError(`elementConverter must give series or records, got ${given === null ? 'null' : typeof given}`)
     }

@@ -1,11 +1,45 @@
-import { SluiceError, type SubmitContext } from '@sluice/core'
+import { type Reason, SluiceError, type SubmitContext } from '@sluice/core'
 import type { WriteVerdict } from './classify.ts'
 import type { Held } from './errors-log.ts'
+import type { InvalidEntry } from './entry-invalid.ts'
 import type { Entry } from './series.ts'
 
-export function heldBy(entries: readonly Entry[]): Held {
-  return { series: entries.length, samples: entries.reduce((sum, { size }) => sum + size, 0) }
+/** So many metrics are named in a line of the log. */
+const MAX_NAMES = 5
+
+export function heldBy(entries: readonly Entry[], samples: number = samplesIn(entries)): Held {
+  const metrics = new Set<string>()
+  for (const { series } of entries) {
+    if (metrics.size === MAX_NAMES) break
+    metrics.add(cut(series.metricName))
+  }
+  return { series: entries.length, samples, metrics: [...metrics] }
 }
+
+/** What is said of series that break the rules: which rules the first one breaks, without what it holds. */
+export function invalidReason(entries: readonly InvalidEntry[]): Reason {
+  const rules = entries[0]?.error.problems.map((problem) => problem.split(', got ')[0]) ?? []
+  return { code: 'invalidSeries', message: `${rules.join('; ')} (the sink's explain tells more)` }
+}
+
+export function heldByInvalid(entries: readonly InvalidEntry[]): Held {
+  const metrics = new Set(entries.slice(0, MAX_NAMES).map(({ error }) => cut(error.metricName)))
+  return {
+    series: entries.length,
+    samples: entries.reduce((sum, { samples }) => sum + samples, 0),
+    metrics: [...metrics],
+  }
+}
+
+function samplesIn(entries: readonly Entry[]): number {
+  return entries.reduce((sum, { size }) => sum + size, 0)
+}
+
+function cut(name: string): string {
+  return name.length > MAX_NAME ? `${name.slice(0, MAX_NAME)}...` : name
+}
+
+const MAX_NAME = 80
 
 /** A writer that closes repeats nothing: the next attempt of the job does. */
 export function isClosing({ signal }: SubmitContext): boolean {

@@ -9,6 +9,7 @@ import type { ResolvedSinkOptions } from './options-sink.ts'
 import type { WireProtocol } from './options.ts'
 import type { Entry } from './series.ts'
 import type { Transport } from './transport.ts'
+import { fitsV1 } from './validate-protocol.ts'
 
 const PROTOCOL_HEADERS: Readonly<Record<WireProtocol, Readonly<Record<string, string>>>> = {
   '1.0': {
@@ -72,7 +73,10 @@ export class RequestSender {
     const unread = first.kind === 'unsupported' || first.kind === 'unconfirmed'
     // Receivers of 1.x may answer 400 where 415 is meant.
     if (!unread && (settled || first.status !== 400)) return first
-    const second = await this.#once(entries, '1.0', destination, signal)
+    const fits = this.#fitAll(entries)
+    // Without those that 1.0 cannot say a success in it would prove nothing.
+    if (!fits && !unread) return first
+    const second = await this.#once(fits ? entries : [], '1.0', destination, signal)
     if (second.kind === 'unsupported') {
       if (unread) return second
       this.#negotiation.settle(destination, '2.0')
@@ -82,11 +86,24 @@ export class RequestSender {
       this.#plan.metrics.counters.numProtocolFallbacks.value++
       this.#plan.log.fellBack(first.reason, destination)
     }
-    return first.kind === 'unconfirmed' ? { ...second, uncertain: true } : second
+    const verdict = fits || (second.kind !== 'written' && second.kind !== 'refused') ? second : fellBack(first)
+    return first.kind === 'unconfirmed' ? { ...verdict, uncertain: true } : verdict
+  }
+
+  /** Tells entries that the destination's version cannot say; undefined where there are none. */
+  fitsOf(destination: string): ((entry: Entry) => boolean) | undefined {
+    const { protocol, validation } = this.#plan.options
+    const isNarrower = protocol === 'auto' && validation !== 'off'
+    return isNarrower && this.#negotiation.of(destination).protocol === '1.0' ? fitsV1 : undefined
+  }
+
+  #fitAll(entries: readonly Entry[]): boolean {
+    return this.#plan.options.validation === 'off' || entries.every(fitsV1)
   }
 
   /** In 1.0, which nearly every receiver takes; what it says of a part decides nothing. */
   async #part(entries: readonly Entry[], destination: string, signal: AbortSignal): Promise<WriteVerdict> {
+    if (!this.#fitAll(entries)) return await this.#once(entries, '2.0', destination, signal)
     const verdict = await this.#once(entries, '1.0', destination, signal)
     if (verdict.kind !== 'unsupported') return verdict
     this.#negotiation.settle(destination, '2.0')
@@ -141,6 +158,11 @@ export class RequestSender {
     }
     return verdict
   }
+}
+
+/** The same again, in the other version. */
+function fellBack({ reason }: WriteVerdict): WriteVerdict {
+  return { kind: 'fellBack', reason, outcome: { retryAll: reason, slowDown: false } }
 }
 
 function countsOf(entries: readonly Entry[]): { samples: number; histograms: number; exemplars: number } {

@@ -17,8 +17,11 @@ import { sliceEntry } from './entries.ts'
 import type { Entry } from './series.ts'
 import { Transport } from './transport.ts'
 import { type EntryFactory, sizeOf } from './writer-entries.ts'
+import { joined, setApart } from './writer-apart.ts'
+import type { ConfirmedLookUp, ConfirmedSamples } from './writer-confirmed.ts'
 import { heldBy, isClosing, optionFor } from './writer-facts.ts'
 import { halvedEntry, type PartsProgress, sendParts } from './writer-parts.ts'
+import { Refusals } from './writer-refusals.ts'
 import { RequestSender } from './writer-sender.ts'
 import { ServerErrorRule } from './writer-server-errors.ts'
 import { EntryStates } from './writer-states.ts'
@@ -45,15 +48,32 @@ export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
   readonly #log: FailureLog
   readonly #rule: ServerErrorRule
   readonly #states = new EntryStates()
+  readonly #confirmed: ConfirmedSamples
+  /** What was confirmed before this attempt; made when the first possible repeat comes. */
+  #repeats: ConfirmedLookUp | undefined
+  readonly #refusals: Refusals
 
-  constructor(context: SinkContext, options: ResolvedSinkOptions<In>, factory: EntryFactory<In>) {
+  /** @param confirmed - of the sink: it outlives the attempt. */
+  constructor(
+    context: SinkContext,
+    options: ResolvedSinkOptions<In>,
+    factory: EntryFactory<In>,
+    confirmed: ConfirmedSamples,
+  ) {
     super(context, options.engine)
     if (typeof options.tenant !== 'string') this.destination = ({ tenant }) => tenant
     this.#options = options
     this.#factory = factory
+    this.#confirmed = confirmed
     this.#transport = new Transport(options.transport)
     this.#metrics = new SinkMetrics(context.metrics, options.metricGroupName)
     this.#log = new FailureLog(context.logger, options.shownUrl)
+    this.#refusals = new Refusals({
+      policy: options.policy.onPrometheusNonRetriableError,
+      hasDeadLetters: context.hasDeadLetters === true,
+      metrics: this.#metrics,
+      log: this.#log,
+    })
     this.#rule = new ServerErrorRule(options.isolateAfterServerErrors, context.clock)
     this.#sender = new RequestSender({
       options,
@@ -74,7 +94,7 @@ export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
   }
 
   protected convert(value: In, emit: (entry: Entry) => void): void {
-    this.#factory.convert(value, emit)
+    this.#factory.convert(value, emit, this.#refusals.onInvalid)
   }
 
   protected override orderKey({ series }: Entry): number {
@@ -91,6 +111,18 @@ export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
 
   protected async submit(batch: Batch<Entry>, context: SubmitContext): Promise<SubmitOutcome> {
     const { entries, destination } = batch
+    const apart = setApart(entries, {
+      fits: this.#sender.fitsOf(destination),
+      isConfirmed: this.#repeatsOf(context),
+    })
+    if (apart === undefined) return await this.#request(batch, context)
+    const { rest } = apart
+    const outcome = rest.length === 0 ? ALL_WRITTEN : await this.submit({ ...batch, entries: rest }, context)
+    return 'fail' in outcome ? outcome : joined(entries, outcome, this.#refusals.decide(apart, destination))
+  }
+
+  async #request(batch: Batch<Entry>, context: SubmitContext): Promise<SubmitOutcome> {
+    const { entries, destination } = batch
     if (context.attempt > 1 || batch.trigger === 'isolate') {
       const before = this.#resume(batch, context)
       if (before !== undefined) return await before
@@ -100,6 +132,12 @@ export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
     return await this.#failed({ batch, context, verdict })
   }
 
+  /** Tells entries that an attempt before this one, in this process, saw confirmed. */
+  #repeatsOf({ replaySuspect }: SubmitContext): ((entry: Entry) => boolean) | undefined {
+    if (replaySuspect) this.#repeats ??= this.#confirmed.lookUp()
+    return this.#repeats?.concerns(replaySuspect) === true ? this.#repeats.has : undefined
+  }
+
   async #send(
     entries: readonly Entry[],
     destination: string,
@@ -107,7 +145,10 @@ export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
     isIsolating: boolean,
   ): Promise<WriteVerdict> {
     const verdict = await this.#sender.send(entries, destination, signal, isIsolating)
-    if (verdict.kind === 'written') this.#rule.written(destination)
+    if (verdict.kind === 'written') {
+      this.#rule.written(destination)
+      this.#confirmed.remember(entries)
+    }
     return verdict
   }
 
@@ -135,6 +176,8 @@ export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
     switch (verdict.kind) {
       case 'serverError':
         return this.#serverError(failed)
+      case 'fellBack':
+        return this.submit(batch, context)
       case 'busy':
       case 'cut':
       case 'unreachable':
@@ -274,7 +317,7 @@ export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
     if (parts.refused === 0) return ALL_WRITTEN
     const message = `${parts.refused} of ${parts.refused + parts.written} samples of a series: ${parts.reason.message}`
     const failed: Failed = { batch, context, verdict: { kind: 'refused', reason: parts.reason, outcome: ALL_WRITTEN } }
-    return this.#giveUp(failed, { ...parts.reason, message }, { series: 1, samples: parts.refused })
+    return this.#giveUp(failed, { ...parts.reason, message }, heldBy(batch.entries, parts.refused))
   }
 
   /** The receiver refuses all entries of the request for themselves: what becomes of them is the policy's to say. */
@@ -282,22 +325,13 @@ export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
     const { batch, verdict, context } = failed
     const { entries, destination } = batch
     this.#metrics.counters.numWriteRequestsPermanentlyFailed.value++
-    const fails = this.#options.policy.onPrometheusNonRetriableError === 'FAIL'
     // Nobody knows whether a request without an answer was applied: who wants to hear of every refusal hears of this one too.
-    const isRepeat = fails ? context.replaySuspect : this.#isSuspect(failed)
-    if (verdict.kind !== 'tooLarge' && isRepeat) {
-      const repeated = { ...reason, code: 'refusedOnReplay' }
-      this.#metrics.dropped('replay', held.samples)
-      this.#log.dropped(repeated, held, destination, 'checkpoints.intervalMs')
-      return { entries: entries.map(() => ({ kind: 'dropped', reason: repeated })) }
-    }
-    if (fails) {
-      this.#log.refused(reason, held, destination)
-      return { entries: entries.map(() => ({ kind: 'refuse', reason })) }
-    }
-    this.#metrics.dropped('refused', held.samples)
-    this.#log.dropped(reason, held, destination, `${POLICY}.onPrometheusNonRetriableError`)
-    return { entries: entries.map(() => ({ kind: 'dropped', reason })) }
+    const isRepeat = this.#refusals.areTold ? context.replaySuspect : this.#isSuspect(failed)
+    const outcome =
+      verdict.kind !== 'tooLarge' && isRepeat
+        ? this.#refusals.refusedOnReplay(reason, held, destination)
+        : this.#refusals.refused(reason, held, destination)
+    return { entries: entries.map(() => outcome) }
   }
 
   /** True when the receiver may hold some of it already, so that it may refuse it for that alone. */

@@ -18,7 +18,7 @@ class FakeSettlement implements Settlement {
   readonly refusals: Refusal[] = []
   /** Tokens that may have been written before a restart. */
   readonly suspects = new Set<number>()
-  /** True: every refused record becomes a dead letter. */
+  /** True: there are dead letters, and every refused record becomes one. To be said before a writer is made. */
   delivers = false
 
   became(token: number, entries: number): void {
@@ -71,13 +71,17 @@ export class Harness {
       (level: string): Logger['info'] =>
       (fields, message) =>
         this.log.push({ level, fields: { ...fields }, message })
+    const { settlement } = this
     this.context = {
       sinkUid: 'prometheus',
+      get hasDeadLetters() {
+        return settlement.delivers
+      },
       logger: { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') },
       metrics: this.metrics,
       clock,
       random: () => 0,
-      settlement: this.settlement,
+      settlement,
       requestCheckpoint: () => {},
       fail: (error) => {
         this.failures.push(error)

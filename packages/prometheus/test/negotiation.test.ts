@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { SeriesLike } from '../src/options-sink.ts'
 import type { Command, Received } from './receiver.ts'
-import { holds, linesOf, record, records, WriterStand } from './writer-stand.ts'
+import { holds, linesOf, record, records, T, WriterStand } from './writer-stand.ts'
 
 let stand: WriterStand
 
@@ -148,5 +149,91 @@ describe('protocol auto', () => {
     await stand.write(records('a'), auto)
     expect(stand.harness.failures).toMatchObject([{ code: 'SLUICE_SINK_FAILED' }])
     expect(stand.writer.status()).toMatchObject({ inHand: 1 })
+  })
+})
+
+function utf8(name: string, at: number): SeriesLike {
+  return { name, labels: { host: 'u' }, value: 1, timestamp: T + at }
+}
+
+/** All that was sent in one version. */
+function sentIn(version: string): readonly string[] {
+  return stand.receiver.received
+    .filter(({ headers }) => headers['x-prometheus-remote-write-version'] === version)
+    .flatMap(linesOf)
+}
+
+describe('protocol auto, names that 1.0 does not have', () => {
+  const auto = { protocol: 'auto', orderedLanes: 1 } as const
+
+  test('are sent to a receiver of 2.0', async () => {
+    stand.receiver.decide = confirmed
+    await stand.write([record('a', 1), utf8('http.requests', 2)], auto)
+    expect(stand.writer.status()).toMatchObject({ written: 2, dropped: 0 })
+    expect(sentIn('0.1.0')).toStrictEqual([])
+  })
+
+  test.each<[string, Command]>([
+    ['415', { status: 415 }],
+    ['a success that confirms nothing', { status: 204 }],
+  ])('are dropped after %s, and never sent in 1.0; the others are written', async (_, command) => {
+    v1Receiver(command)
+    await stand.write([record('a', 1), utf8('http.requests', 2), record('b', 3)], auto)
+    await stand.write([utf8('größe', 4), record('c', 5)])
+    expect(sentIn('0.1.0').map((line) => line.split(' ')[0])).toStrictEqual(['up{host=a}', 'up{host=b}', 'up{host=c}'])
+    expect(versions()).toBe('2.0.0 0.1.0 0.1.0 0.1.0')
+    expect(stand.writer.status()).toMatchObject({ written: 3, dropped: 2, inHand: 0 })
+    expect(stand.harness.metric('numSamplesNonRetriableDropped')).toBe(2)
+    expect(stand.harness.metric('numProtocolFallbacks')).toBe(1)
+    expect(stand.harness.lines('were dropped')).toMatchObject([
+      { fields: { code: 'notInProtocol', metrics: ['http.requests'] } },
+      { fields: { code: 'notInProtocol', metrics: ['größe'] } },
+    ])
+  })
+
+  test('go to the dead letters where there are any', async () => {
+    v1Receiver({ status: 415 })
+    stand.harness.settlement.delivers = true
+    await stand.write([record('a', 1), utf8('http.requests', 2)], auto)
+    expect(stand.writer.status()).toMatchObject({ written: 1, deadLettered: 1 })
+    expect(stand.harness.settlement.refusals).toMatchObject([{ token: 1, reason: { code: 'notInProtocol' } }])
+  })
+
+  test('of labels and of exemplars count too', async () => {
+    v1Receiver({ status: 415 })
+    const samples = [{ value: 1, timestamp: T }]
+    await stand.write(
+      [
+        { metricName: 'label', labels: { 'a.b': '1' }, samples },
+        { metricName: 'exemplar', samples, exemplars: [{ labels: { 'trace.id': 'x' }, value: 1, timestamp: T }] },
+        { metricName: 'fine', samples, exemplars: [{ labels: { trace_id: 'x' }, value: 1, timestamp: T }] },
+      ],
+      auto,
+    )
+    expect(sentIn('0.1.0')).toStrictEqual([`fine{} 1 @${T}`])
+    expect(stand.writer.status()).toMatchObject({ written: 1, dropped: 2 })
+  })
+
+  test('which a receiver of 2.0 refuses prove nothing of its version', async () => {
+    stand.receiver.decide = (request) => {
+      if (!isV2(request)) return { status: 204 }
+      return linesOf(request).some((line) => line.includes('http.requests')) ? { status: 400 } : confirmed(request)
+    }
+    await stand.write([record('a', 1), utf8('http.requests', 2), record('b', 3)], auto)
+    expect(sentIn('0.1.0').filter((line) => line.includes('http.requests'))).toStrictEqual([])
+    expect(stand.writer.status()).toMatchObject({ written: 2, dropped: 1 })
+    await stand.write([record('c', 5)])
+    expect(stand.receiver.received.at(-1)?.headers['x-prometheus-remote-write-version']).toBe('2.0.0')
+    expect(stand.harness.metric('numProtocolFallbacks')).toBe(0)
+  })
+
+  test('a receiver that is not well while it is asked is asked again', async () => {
+    let count = 0
+    stand.receiver.decide = (request) => {
+      if (isV2(request)) return { status: 415 }
+      return { status: ++count === 1 ? 503 : 204 }
+    }
+    await stand.write([record('a', 1), utf8('http.requests', 2)], auto)
+    expect(stand.writer.status()).toMatchObject({ written: 1, dropped: 1, inHand: 0 })
   })
 })

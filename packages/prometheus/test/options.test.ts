@@ -46,7 +46,7 @@ describe('defaults', () => {
       policy: {
         onMaxRetryExceeded: 'FAIL',
         onHttpClientIOFail: 'FAIL',
-        onPrometheusNonRetriableError: 'DISCARD_AND_CONTINUE',
+        onPrometheusNonRetriableError: undefined,
       },
     })
     expect(rest.transport).toMatchObject({ socketTimeoutMs: 5000, connectTimeoutMs: 5000, maxInFlightRequests: 4 })

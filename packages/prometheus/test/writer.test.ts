@@ -84,13 +84,6 @@ describe('requests', () => {
     const seen = receiver.received.map((each) => `${String(each.headers['x-tenant'])} ${linesOf(each).length}`)
     expect(new Set(seen)).toStrictEqual(new Set(['one 2', 'two 1']))
   })
-
-  test('a series that breaks a rule is refused at its conversion, and the others are written', async () => {
-    harness.settlement.delivers = true
-    await stand.write([record('a', 1), { name: 'not a name', value: 1, timestamp: T }, record('b', 2)])
-    expect(stand.requests.flat()).toHaveLength(2)
-    expect(harness.settlement.refusals).toMatchObject([{ stage: 'convert', reason: { code: 'convertThrew' } }])
-  })
 })
 
 describe('retries', () => {
