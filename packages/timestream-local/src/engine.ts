@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { Catalogue } from './catalogue.ts'
 import { ControlPlane } from './control-plane.ts'
+import type { MutableCounters } from './counters.ts'
 import type { DataDir } from './data-dir.ts'
 import { DuckStore } from './duck-store.ts'
 import { TimestreamLocalError } from './errors.ts'
@@ -10,21 +11,18 @@ import type { ResolvedOptions } from './options.ts'
 import { unknownOperation } from './protocol.ts'
 import { QueryRunner } from './query.ts'
 import { isObject, type JsonObject } from './wire.ts'
-import { RecordWriter } from './write-records.ts'
+import { RecordWriter, type RejectFault } from './write-records.ts'
 
 /** What an operation is given besides its request. */
 export interface OperationContext {
   readonly requestId: string
   /** The body as it arrived; the journal keeps it. */
-  readonly body: string
-  /** Name by which the client reached the server, without port. */
-  readonly hostname: string
+  readonly body: Buffer
   /** Fires when the client has gone. */
   readonly signal: AbortSignal
+  /** A fault that rejects records. */
+  readonly reject: RejectFault | undefined
 }
-
-/** Minutes for which clients may use an answer of DescribeEndpoints; the service answers the same. */
-const CACHE_PERIOD_MINUTES = 1440
 
 /** State and operations, without HTTP. */
 export class Engine {
@@ -49,12 +47,12 @@ export class Engine {
   }
 
   /** Rebuilds the state from the journal of a folder. */
-  static async open(folder: DataDir, options: ResolvedOptions): Promise<Engine> {
+  static async open(folder: DataDir, options: ResolvedOptions, counters: MutableCounters): Promise<Engine> {
     const store = await DuckStore.open(folder.path, options.queryMemoryBytes, options.logger)
     try {
       const catalogue = new Catalogue()
       const control = new ControlPlane(catalogue, store)
-      const writer = new RecordWriter(catalogue, store)
+      const writer = new RecordWriter(catalogue, store, options.discard, counters)
       const { bytes, lastSequence } = await replay(folder.journalPath, control, writer)
       const journal = new Journal(folder.journalPath, bytes, lastSequence)
       if (lastSequence > 0) options.logger?.info({ entries: lastSequence, bytes }, 'State rebuilt from the journal')
@@ -67,11 +65,9 @@ export class Engine {
 
   async run(operation: string, request: JsonObject, context: OperationContext): Promise<object> {
     switch (operation) {
-      case 'DescribeEndpoints':
-        return { Endpoints: [{ Address: context.hostname, CachePeriodInMinutes: CACHE_PERIOD_MINUTES }] }
       case 'WriteRecords':
         await this.#writer.ready()
-        return this.#writer.write(request, context.body, context.requestId, this.#journal)
+        return this.#writer.write(request, context, this.#journal)
       case 'Query':
         this.#writer.fillAll()
         return await this.#queries.query(request, context.signal)

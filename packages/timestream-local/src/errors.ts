@@ -4,6 +4,11 @@ const STATUS = {
   QueryExecutionException: 400,
   ServiceQuotaExceededException: 402,
   AccessDeniedException: 403,
+  ExpiredTokenException: 403,
+  IncompleteSignatureException: 403,
+  InvalidSignatureException: 403,
+  MissingAuthenticationTokenException: 403,
+  UnrecognizedClientException: 403,
   ResourceNotFoundException: 404,
   UnknownOperationException: 404,
   ConflictException: 409,
@@ -12,6 +17,7 @@ const STATUS = {
   InvalidEndpointException: 421,
   ThrottlingException: 429,
   InternalServerException: 500,
+  ServiceUnavailableException: 503,
 } as const
 
 /** Name of an error that the server answers with, as the SDK's exception classes spell it. */

@@ -10,7 +10,10 @@ export interface JournalRejection {
   readonly existingVersion?: string
 }
 
-const BREAKS = /[\r\n]+/g
+const LINE_FEED = 10
+const CARRIAGE_RETURN = 13
+const SPACE = 32
+const END = Buffer.from('}\n')
 
 /**
  * The write-ahead log: one line per change, appended before the change is answered. The kernel has the line when the
@@ -31,7 +34,7 @@ export class Journal {
 
   /** Appends a change of databases or tables. */
   appendControl(operation: string, requestId: string, request: object): void {
-    this.#append([`${this.#head(operation, requestId)},"request":${JSON.stringify(request)}}\n`])
+    this.#append([Buffer.from(`${this.#head(operation, requestId)},"request":${JSON.stringify(request)}}\n`)])
   }
 
   /** Appends the evaluated records of one WriteRecords request. */
@@ -41,13 +44,12 @@ export class Journal {
     table: string,
     outcomes: readonly RecordOutcome[],
     rejections: readonly JournalRejection[],
-    body: string,
+    body: Buffer,
   ): void {
     const rejected = rejections.length > 0 ? `,"rejected":${JSON.stringify(rejections)}` : ''
     const place = `"database":${JSON.stringify(database)},"table":${JSON.stringify(table)}`
     const head = `${this.#head('WriteRecords', requestId)},${place},"outcomes":["${outcomes.join('","')}"]${rejected},"request":`
-    // JSON strings hold no raw line breaks, so those between tokens can go.
-    this.#append([head, body.replace(BREAKS, ' '), '}\n'])
+    this.#append([Buffer.from(head), onOneLine(body), END])
   }
 
   /** Throws when an append failed before: from then on, memory is ahead of the journal and nothing more is taken. */
@@ -69,10 +71,9 @@ export class Journal {
     return `{"v":1,"seq":${++this.#sequence},"wallMs":${Date.now()},"monotonicNs":"${monotonicNs}","requestId":"${requestId}","operation":"${operation}"`
   }
 
-  #append(parts: readonly string[]): void {
+  #append(buffers: readonly Buffer[]): void {
     this.assertWritable()
     try {
-      const buffers = parts.map((part) => Buffer.from(part))
       const total = buffers.reduce((sum, { length }) => sum + length, 0)
       let written = writevSync(this.#fd, buffers)
       if (written === total) return
@@ -83,4 +84,12 @@ export class Journal {
       throw new ServiceError('InternalServerException', `The journal cannot be written: ${(error as Error).message}`)
     }
   }
+}
+
+/** JSON strings hold no raw line breaks, so those between tokens can become spaces. */
+function onOneLine(body: Buffer): Buffer {
+  for (const lineBreak of [LINE_FEED, CARRIAGE_RETURN]) {
+    for (let at = body.indexOf(lineBreak); at !== -1; at = body.indexOf(lineBreak, at)) body[at] = SPACE
+  }
+  return body
 }

@@ -31,12 +31,36 @@ export function operationOf(request: IncomingMessage): string {
   return operation
 }
 
-export function unknownOperation(operation: string): ServiceError {
-  return new ServiceError('UnknownOperationException', `The operation is not known: ${operation.slice(0, 100)}.`)
+/** Operations of Timestream that this server leaves out. */
+const LEFT_OUT: ReadonlySet<string> = new Set([
+  'CreateBatchLoadTask',
+  'DescribeBatchLoadTask',
+  'ListBatchLoadTasks',
+  'ResumeBatchLoadTask',
+  'ListTagsForResource',
+  'TagResource',
+  'UntagResource',
+  'PrepareQuery',
+  'CreateScheduledQuery',
+  'DeleteScheduledQuery',
+  'DescribeScheduledQuery',
+  'ExecuteScheduledQuery',
+  'ListScheduledQueries',
+  'UpdateScheduledQuery',
+  'DescribeAccountSettings',
+  'UpdateAccountSettings',
+])
+
+export function unknownOperation(operation: string, where: string = ''): ServiceError {
+  const name = operation.slice(0, 100)
+  const message = LEFT_OUT.has(name)
+    ? `timestream-local does not implement ${name}.`
+    : `The operation is not known${where === '' ? '' : ` ${where}`}: ${name}.`
+  return new ServiceError('UnknownOperationException', message)
 }
 
 /** Reads a body of limited size; a larger one is refused as soon as it is known to be. */
-export async function readBody(request: IncomingMessage, maxBytes: number): Promise<string> {
+export async function readBody(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
   const tooLarge = (): ServiceError =>
     new ServiceError('RequestEntityTooLargeException', `The request body has more than ${maxBytes} bytes.`)
   if (Number(request.headers['content-length'] ?? 0) > maxBytes) throw tooLarge()
@@ -44,7 +68,7 @@ export async function readBody(request: IncomingMessage, maxBytes: number): Prom
   if (encoding !== undefined && encoding !== 'identity') {
     throw new ServiceError('SerializationException', `The content encoding ${encoding.slice(0, 40)} is not supported.`)
   }
-  const { promise, resolve, reject } = Promise.withResolvers<string>()
+  const { promise, resolve, reject } = Promise.withResolvers<Buffer>()
   const chunks: Buffer[] = []
   let bytes = 0
   // Not an async iterator: ending one early would close the connection before the refusal is sent.
@@ -57,7 +81,7 @@ export async function readBody(request: IncomingMessage, maxBytes: number): Prom
       chunks.push(chunk)
     }
   })
-  request.on('end', () => resolve(Buffer.concat(chunks).toString('utf8')))
+  request.on('end', () => resolve(Buffer.concat(chunks, bytes)))
   request.on('close', () => reject(new Error('The client went away before its request had arrived.')))
   return await promise
 }

@@ -2,13 +2,18 @@ import { randomUUID } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { answerControl, CONTROL_MAX_BYTES, CONTROL_PREFIX } from './control-endpoint.ts'
+import { newCounters, type Counters, type MutableCounters } from './counters.ts'
 import { DataDir } from './data-dir.ts'
+import { Discovery } from './discovery.ts'
 import { Engine } from './engine.ts'
 import { ServiceError, TimestreamLocalError } from './errors.ts'
-import { FaultSwitches, type Faults } from './faults.ts'
+import { FaultSwitches, type FaultOptions, type Faults } from './faults.ts'
 import { resolveOptions, type ResolvedOptions, type TimestreamLocalOptions } from './options.ts'
 import { operationOf, readBody, sendError, sendResult } from './protocol.ts'
+import { accessKeyOf, expiredToken, SignatureCheck } from './signature.ts'
 import { parseBody } from './wire.ts'
+import type { RejectFault } from './write-records.ts'
 
 /** Time that requests under way have to end at close. */
 const CLOSE_GRACE_MS = 5000
@@ -24,6 +29,13 @@ export interface TimestreamLocal extends AsyncDisposable {
   readonly journalPath: string
   /** Fault switches. */
   readonly faults: Faults
+  /** What was taken since the start; the numbers go on changing. */
+  readonly counters: Counters
+  /**
+   * Ends the endpoints that DescribeEndpoints told so far: clients that asked get InvalidEndpointException (421) until
+   * they ask again.
+   */
+  expireEndpoints(): void
   /** Stops taking requests, lets those under way end (at most 5 s), closes the journal. Safe to call again. */
   close(): Promise<void>
 }
@@ -43,10 +55,11 @@ export interface TimestreamLocal extends AsyncDisposable {
 export async function startTimestreamLocal(options: TimestreamLocalOptions = {}): Promise<TimestreamLocal> {
   const resolved = resolveOptions(options)
   const folder = await DataDir.open(resolved.dataDir)
+  const counters = newCounters()
   let engine: Engine | undefined
   try {
-    engine = await Engine.open(folder, resolved)
-    return await LocalServer.listen(folder, engine, resolved)
+    engine = await Engine.open(folder, resolved, counters)
+    return await LocalServer.listen(folder, engine, resolved, counters)
   } catch (error) {
     await engine?.close()
     folder.close()
@@ -60,6 +73,9 @@ class LocalServer implements TimestreamLocal {
   readonly dataDir: string
   readonly journalPath: string
   readonly faults = new FaultSwitches()
+  readonly counters: MutableCounters
+  readonly #discovery: Discovery
+  readonly #signatures: SignatureCheck | undefined
   readonly #folder: DataDir
   readonly #engine: Engine
   readonly #options: ResolvedOptions
@@ -67,7 +83,13 @@ class LocalServer implements TimestreamLocal {
   #underWay = 0
   #closed: Promise<void> | undefined
 
-  private constructor(server: Server, folder: DataDir, engine: Engine, options: ResolvedOptions) {
+  private constructor(
+    server: Server,
+    folder: DataDir,
+    engine: Engine,
+    options: ResolvedOptions,
+    counters: MutableCounters,
+  ) {
     const { port, family, address } = server.address() as AddressInfo
     const host = address === '0.0.0.0' || address === '::' ? '127.0.0.1' : family === 'IPv6' ? `[${address}]` : address
     this.port = port
@@ -78,10 +100,19 @@ class LocalServer implements TimestreamLocal {
     this.#engine = engine
     this.#options = options
     this.#server = server
+    this.counters = counters
+    this.#discovery = new Discovery(options.requireDiscovery, options.endpointTtlMinutes)
+    this.#signatures = options.credentials && new SignatureCheck(options.credentials)
+    for (const fault of options.faults) this.faults.add(fault)
     server.on('request', (request: IncomingMessage, response: ServerResponse) => void this.#handle(request, response))
   }
 
-  static async listen(folder: DataDir, engine: Engine, options: ResolvedOptions): Promise<LocalServer> {
+  static async listen(
+    folder: DataDir,
+    engine: Engine,
+    options: ResolvedOptions,
+    counters: MutableCounters,
+  ): Promise<LocalServer> {
     const server = createServer({
       requestTimeout: options.requestTimeoutMs,
       headersTimeout: Math.min(20_000, options.requestTimeoutMs),
@@ -100,9 +131,13 @@ class LocalServer implements TimestreamLocal {
     })
     server.listen(options.port, options.host, resolve)
     await promise
-    const local = new LocalServer(server, folder, engine, options)
+    const local = new LocalServer(server, folder, engine, options, counters)
     options.logger?.info({ endpoint: local.endpoint, dataDir: folder.path }, 'timestream-local listens')
     return local
+  }
+
+  expireEndpoints(): void {
+    this.#discovery.expireAll()
   }
 
   close(): Promise<void> {
@@ -147,10 +182,19 @@ class LocalServer implements TimestreamLocal {
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse, requestId: string): Promise<void> {
+    if (request.url?.startsWith(CONTROL_PREFIX) === true) {
+      answerControl(request, response, await readBody(request, CONTROL_MAX_BYTES), this)
+      return
+    }
     const operation = operationOf(request)
     const body = await readBody(request, this.#options.maxRequestBytes)
-    const fault = this.faults.take(operation)
+    this.counters.requests++
+    this.counters.requestBytes += body.length
+    const accessKeyId = accessKeyOf(request) ?? ''
+    const fault = this.faults.take(operation, accessKeyId)
     switch (fault?.kind) {
+      case 'expireCredentials':
+        throw expiredToken()
       case 'throttle':
         throw new ServiceError('ThrottlingException', fault.message ?? 'Rate exceeded')
       case 'fail':
@@ -162,18 +206,43 @@ class LocalServer implements TimestreamLocal {
         await sleep(fault.delayMs ?? 0)
         break
       case 'cutAfterApply':
+      case 'reject':
       case undefined:
         break
     }
-    const gone = new AbortController()
-    response.once('close', () => gone.abort())
-    const hostname = (request.headers.host ?? '127.0.0.1').replace(/:\d+$/, '')
-    const context = { requestId, body, hostname, signal: gone.signal }
     try {
-      const result = await this.#engine.run(operation, parseBody(body), context)
+      this.#signatures?.check(request, body)
+      const result =
+        operation === 'DescribeEndpoints'
+          ? this.#discovery.describe(accessKeyId, (request.headers.host ?? '127.0.0.1').replace(/:\d+$/, ''))
+          : await this.#run(operation, accessKeyId, body, requestId, response, fault)
       if (fault?.kind !== 'cutAfterApply') sendResult(response, requestId, result)
     } finally {
       if (fault?.kind === 'cutAfterApply') request.socket.destroy()
     }
   }
+
+  async #run(
+    operation: string,
+    accessKeyId: string,
+    body: Buffer,
+    requestId: string,
+    response: ServerResponse,
+    fault: FaultOptions | undefined,
+  ): Promise<object> {
+    this.#discovery.check(accessKeyId, operation)
+    const gone = new AbortController()
+    response.once('close', () => gone.abort())
+    const reject = fault?.kind === 'reject' ? rejectFault(fault) : undefined
+    return await this.#engine.run(operation, parseBody(body.toString('utf8')), {
+      requestId,
+      body,
+      signal: gone.signal,
+      reject,
+    })
+  }
+}
+
+function rejectFault({ records = [0], message: reason = 'Injected rejection' }: FaultOptions): RejectFault {
+  return { indexes: records, judgement: { outcome: 'rejected', store: 'memory', reason } }
 }

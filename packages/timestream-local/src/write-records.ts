@@ -1,11 +1,12 @@
 import type { Catalogue } from './catalogue.ts'
+import type { MutableCounters } from './counters.ts'
 import type { DuckStore } from './duck-store.ts'
 import { ServiceError } from './errors.ts'
 import type { Journal, JournalRejection } from './journal.ts'
 import { outcomesOf } from './journal-reader.ts'
 import { parseRecords } from './records.ts'
 import { WriteWindow } from './retention.ts'
-import type { RecordOutcome, Table } from './table.ts'
+import type { Judgement, RecordOutcome, Table } from './table.ts'
 import { requiredString, type JsonObject } from './wire.ts'
 
 /** Rows per table that are handed to DuckDB at once. */
@@ -14,15 +15,32 @@ const FILL_ROWS = 8192
 const MAX_QUEUED_ROWS = 65_536
 const IDLE_FILL_MS = 250
 
+/** Rejects the records of a request that have these indexes, whatever they hold. */
+export interface RejectFault {
+  readonly indexes: readonly number[]
+  readonly judgement: Judgement
+}
+
+interface WriteContext {
+  readonly requestId: string
+  readonly body: Buffer
+  readonly reject: RejectFault | undefined
+}
+
 /** The WriteRecords operation: validates, judges and takes records, journals, and hands rows to the query store. */
 export class RecordWriter {
   readonly #catalogue: Catalogue
   readonly #store: DuckStore
+  readonly #discard: boolean
+  readonly #counters: MutableCounters
   #idleTimer: NodeJS.Timeout | undefined
 
-  constructor(catalogue: Catalogue, store: DuckStore) {
+  /** With `discard`, requests are checked and counted, and nothing of them is kept. */
+  constructor(catalogue: Catalogue, store: DuckStore, discard: boolean, counters: MutableCounters) {
     this.#catalogue = catalogue
     this.#store = store
+    this.#discard = discard
+    this.#counters = counters
   }
 
   /** Resolves when the query store is not too far behind. */
@@ -34,11 +52,16 @@ export class RecordWriter {
    * Runs one request to its end without giving way, so that requests are applied and journalled in one order.
    * The journal has the request when this returns or throws RejectedRecordsException.
    */
-  write(request: JsonObject, body: string, requestId: string, journal: Journal): object {
+  write(request: JsonObject, { body, requestId, reject }: WriteContext, journal: Journal): object {
     const databaseName = requiredString(request, 'DatabaseName')
     const tableName = requiredString(request, 'TableName')
     const table = this.#catalogue.table(databaseName, tableName)
     const records = parseRecords(request, table.known)
+    this.#counters.writes++
+    if (this.#discard) {
+      this.#counters.discarded += records.length
+      return ingested(records.length, 0)
+    }
     journal.assertWritable()
 
     const window = new WriteWindow(table.settings.retention, table.magneticWritesEnabled, Date.now())
@@ -47,8 +70,10 @@ export class RecordWriter {
     const rejectedRecords: string[] = []
     let magnetic = 0
     for (const [index, record] of records.entries()) {
-      const { outcome, store, reason = '', existingVersion } = table.judge(record, window)
+      const judgement = reject?.indexes.includes(index) === true ? reject.judgement : table.judge(record, window)
+      const { outcome, store, reason = '', existingVersion } = judgement
       outcomes.push(outcome)
+      this.#counters[outcome]++
       if (outcome === 'stored' || outcome === 'updated') table.apply(record)
       if (outcome === 'rejected') {
         const version = existingVersion === undefined ? {} : { existingVersion: existingVersion.toString() }
@@ -67,8 +92,7 @@ export class RecordWriter {
         `"RejectedRecords":[${rejectedRecords.join(',')}]`,
       )
     }
-    const total = records.length
-    return { RecordsIngested: { Total: total, MemoryStore: total - magnetic, MagneticStore: magnetic } }
+    return ingested(records.length, magnetic)
   }
 
   /** Takes what a line of the journal says was taken. */
@@ -94,6 +118,10 @@ export class RecordWriter {
     if (table.buffer.rows >= FILL_ROWS) this.#store.fill(table)
     this.#idleTimer ??= setTimeout(() => this.fillAll(), IDLE_FILL_MS).unref()
   }
+}
+
+function ingested(total: number, magnetic: number): object {
+  return { RecordsIngested: { Total: total, MemoryStore: total - magnetic, MagneticStore: magnetic } }
 }
 
 function rejectedRecord(index: number, reason: string, existingVersion: bigint | undefined): string {

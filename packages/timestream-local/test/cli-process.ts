@@ -30,7 +30,7 @@ export async function startCli(args: readonly string[], maxFileKiB?: number): Pr
   const { child, output, ended } = launch(args, maxFileKiB)
   const greeting = await new Promise<string>((resolve, reject) => {
     child.stdout.on('data', () => {
-      if (output.stdout.includes('AWS_ACCESS_KEY_ID')) resolve(output.stdout)
+      if (/AWS_ACCESS_KEY_ID|Signatures are checked/.test(output.stdout)) resolve(output.stdout)
     })
     child.once('close', (code) => {
       reject(new Error(`exit code ${code}: ${output.stderr}`))

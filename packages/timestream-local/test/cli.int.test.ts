@@ -1,4 +1,7 @@
 import { ListDatabasesCommand, TimestreamWriteClient } from '@aws-sdk/client-timestream-write'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, it, vi } from 'vitest'
 import { runCli, startCli } from './cli-process.ts'
 import { bench, clientConfig } from './support.ts'
@@ -6,11 +9,25 @@ import { bench, clientConfig } from './support.ts'
 // Child processes start slowly on a busy machine.
 vi.setConfig({ testTimeout: 60_000 })
 
+function list(client: TimestreamWriteClient): Promise<unknown> {
+  return client.send(new ListDatabasesCommand({})).catch((error: unknown) => error)
+}
+
 describe('timestream-local on the command line', () => {
   it('prints its help and its version', async () => {
     const help = await runCli(['--help'])
     expect(help).toMatchObject({ code: 0, stderr: '' })
-    for (const option of ['--port', '--host', '--data', '--help', '--version']) expect(help.stdout).toContain(option)
+    const options = [
+      '--port',
+      '--host',
+      '--data',
+      '--discard',
+      '--credentials',
+      '--require-discovery',
+      '--fault',
+      '--version',
+    ]
+    for (const option of options) expect(help.stdout).toContain(option)
     expect(await runCli(['--version'])).toMatchObject({
       code: 0,
       stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) as string,
@@ -24,6 +41,10 @@ describe('timestream-local on the command line', () => {
       '--colour',
       'red',
       '--query-timeout-ms=soon',
+      '--discard=yes',
+      '--endpoint-ttl-minutes=0',
+      '--credentials=/nowhere/keys.json',
+      '--fault=explode,times',
       '--data',
     ])
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
@@ -31,6 +52,11 @@ describe('timestream-local on the command line', () => {
     expect(stderr).toMatch(/Unknown argument: red/)
     expect(stderr).toMatch(/--query-timeout-ms must be a whole number; got "soon"/)
     expect(stderr).toMatch(/--data needs a value/)
+    expect(stderr).toMatch(/--discard takes no value; got "yes"/)
+    expect(stderr).toMatch(/endpointTtlMinutes must be a whole number from 1 to 1440; got 0/)
+    expect(stderr).toMatch(/--credentials: .nowhere.keys.json cannot be read/)
+    expect(stderr).toMatch(/--fault: "times" must have the form name=value/)
+    expect(stderr).toMatch(/faults\[0\]: kind must be one of throttle/)
     expect(stderr).toMatch(/port must be a whole number from 0 to 65535; got 99999/)
   })
 
@@ -50,5 +76,37 @@ describe('timestream-local on the command line', () => {
     expect((await client.send(new ListDatabasesCommand({}))).Databases).toEqual([])
     expect(await server.kill(signal)).toMatchObject({ code: 0, stderr: '' })
     client.destroy()
+  })
+
+  it('starts with faults, keys, discovery and without keeping, as told', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'timestream-local-keys-'))
+    const file = join(folder, 'keys.json')
+    const keys = { accessKeyId: 'a', secretAccessKey: 'b', sessionToken: 'c' }
+    writeFileSync(file, JSON.stringify([{ ...keys, expiresAt: '2999-01-01T00:00:00Z' }]))
+    const faults = [
+      '--fault=throttle,operation=ListDatabases,times=1,message=slow',
+      '--fault=reject,records=1:2',
+      '--fault=delay,operation=*,delayMs=1,probability=0.5,seed=7',
+    ]
+    const server = await startCli(['--port=0', '--credentials', file, '--require-discovery', '--discard', ...faults])
+    expect(server.greeting).toContain('Signatures are checked')
+    const status = (await (await fetch(`${server.endpoint}/_local/status`)).json()) as object
+    expect(status).toMatchObject({
+      counters: { requests: 0 },
+      faults: {
+        active: [
+          { options: { kind: 'throttle', operation: 'ListDatabases', times: 1, message: 'slow' } },
+          { options: { kind: 'reject', operation: 'WriteRecords', records: [1, 2] } },
+          { options: { kind: 'delay', operation: '*', delayMs: 1, probability: 0.5, seed: 7 } },
+        ],
+      },
+    })
+    const client = (credentials: typeof keys): TimestreamWriteClient =>
+      new TimestreamWriteClient({ ...clientConfig(server.endpoint), credentials })
+    expect(await list(client(keys))).toMatchObject({ name: 'ThrottlingException', message: 'slow' })
+    expect(await list(client(keys))).toMatchObject({ name: 'UnknownOperationException' })
+    expect(await list(client({ ...keys, secretAccessKey: 'x' }))).toMatchObject({ name: 'InvalidSignatureException' })
+    expect(await server.kill('SIGTERM')).toMatchObject({ code: 0, stderr: '' })
+    rmSync(folder, { recursive: true })
   })
 })

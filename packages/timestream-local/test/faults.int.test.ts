@@ -101,6 +101,74 @@ describe('fault switches', () => {
     expect(chances).toEqual([])
   })
 
+  it('draw the same chances from the same seed', async () => {
+    const run = async (seed: number): Promise<string> => {
+      const fault = local.server.faults.add({ kind: 'throttle', operation: 'WriteRecords', probability: 0.5, seed })
+      let hits = ''
+      for (let i = 0; i < 24; i++) hits += (await write('seeded')) instanceof Error ? 'x' : '.'
+      fault.remove()
+      return hits
+    }
+    const first = await run(1)
+    expect(first).toMatch(/x/)
+    expect(first).toMatch(/\./)
+    expect(await run(1)).toBe(first)
+    expect(await run(2)).not.toBe(first)
+  })
+
+  it('reject the records named, store the others, and journal both', async () => {
+    const fault = local.server.faults.add({
+      kind: 'reject',
+      operation: '*',
+      times: 1,
+      records: [0, 2, 99],
+      message: 'not today',
+    })
+    const hosts = ['r0', 'r1', 'r2']
+    const records = hosts.map((host) => record({ Dimensions: [{ Name: 'host', Value: host }] }))
+    expect(await stored('nobody')).toBe(false)
+    expect(fault.fired).toBe(0)
+    expect(await local.write(records)).toEqual({
+      rejected: [
+        { RecordIndex: 0, Reason: 'not today' },
+        { RecordIndex: 2, Reason: 'not today' },
+      ],
+    })
+    expect(fault.fired).toBe(1)
+    expect(await Promise.all(hosts.map(stored))).toEqual([false, true, false])
+    const entry = (await local.journal()).at(-1)
+    expect(
+      entry?.operation === 'WriteRecords' && entry.records.map(({ outcome, reason }) => [outcome, reason]),
+    ).toEqual([
+      ['rejected', 'not today'],
+      ['stored', undefined],
+      ['rejected', 'not today'],
+    ])
+    expect(await local.write(records)).toMatchObject({ ingested: { Total: 3 } })
+  })
+
+  it('expire the credentials that they hit, and no others, until they are cleared', async () => {
+    const fault = local.server.faults.add({ kind: 'expireCredentials', operation: 'WriteRecords', times: 1 })
+    const before = local.server.faults.fired.expireCredentials
+    expect(await write('e1')).toMatchObject({
+      name: 'ExpiredTokenException',
+      message: 'The security token included in the request is expired',
+      $metadata: { httpStatusCode: 403 },
+    })
+    expect(await write('e1')).toMatchObject({ name: 'ExpiredTokenException' })
+    const command = new WriteRecordsCommand({ DatabaseName: DB, TableName: TABLE, Records: [record()] })
+    const fresh = new TimestreamWriteClient({
+      ...clientConfig(local.server.endpoint),
+      credentials: { accessKeyId: 'fresh', secretAccessKey: 'x' },
+    })
+    expect((await fresh.send(command)).RecordsIngested?.Total).toBe(1)
+    fresh.destroy()
+    expect([fault.fired, local.server.faults.fired.expireCredentials - before]).toEqual([1, 2])
+    local.server.faults.clear()
+    expect(await stored('e1')).toBe(false)
+    expect(await write('e1')).toMatchObject({ ingested: { Total: 1 } })
+  })
+
   it('refuse wrong options, all at once', () => {
     const wrong = {
       kind: 'explode',
@@ -109,6 +177,8 @@ describe('fault switches', () => {
       probability: 2,
       delayMs: -1,
       errorType: 'Oops',
+      records: [100],
+      seed: -1,
     } as unknown as FaultOptions
     const error: unknown = (() => {
       try {
@@ -117,6 +187,6 @@ describe('fault switches', () => {
         return failure
       }
     })()
-    expect(TimestreamLocalError.isInstance(error) && error.problems).toHaveLength(6)
+    expect(TimestreamLocalError.isInstance(error) && error.problems).toHaveLength(8)
   })
 })

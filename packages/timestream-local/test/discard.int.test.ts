@@ -1,0 +1,18 @@
+import { ResourceNotFoundException, ValidationException } from '@aws-sdk/client-timestream-write'
+import { expect, it } from 'vitest'
+import { bench, DB, record, TABLE } from './support.ts'
+
+it('discard takes and counts records, checks requests, and keeps nothing', async () => {
+  await using local = await bench({ discard: true })
+  await expect(local.write([record()])).rejects.toBeInstanceOf(ResourceNotFoundException)
+  await local.createTable()
+  const other = record({ MeasureValue: '2' })
+  expect(await local.write([record(), other, other])).toEqual({
+    ingested: { Total: 3, MemoryStore: 3, MagneticStore: 0 },
+  })
+  expect(await local.write([other])).toMatchObject({ ingested: { Total: 1 } })
+  await expect(local.write([record({ MeasureValue: 'NaN' })])).rejects.toBeInstanceOf(ValidationException)
+  expect(local.server.counters).toMatchObject({ writes: 2, discarded: 4, stored: 0, requests: 6 })
+  expect(await local.rows(`SELECT count(*) FROM ${DB}.${TABLE}`)).toEqual([['0']])
+  expect((await local.journal()).map(({ operation }) => operation)).toEqual(['CreateDatabase', 'CreateTable'])
+})
