@@ -271,6 +271,7 @@ export class Attempt {
   #snapshot(id: number): Checkpoint {
     const { source, name, clock } = this.#plan
     for (const { subtask } of this.#assignments.members) subtask.reportEmitted()
+    this.#tracker.splits.forgetFinished((splitId) => this.#readerOf(splitId) !== undefined)
     this.#hints.barrier(id)
     const splits = this.#assignments.readers.flatMap((reader) => [...reader.snapshotState(id)])
     splits.push(...this.#assignments.pending)

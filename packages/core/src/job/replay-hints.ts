@@ -49,10 +49,13 @@ export class ReplayHints {
     this.#last = undefined
     if (hint === undefined || checkpointId === 0) return
     // Noted after a checkpoint that is not used: more than it says lies between the two.
-    if (hint.checkpointId > checkpointId) this.#lostUpTo = hint.checkpointId
-    for (const [splitId, count] of Object.entries(hint.emitted)) {
-      this.#plan.tracker.splits.expectRepeats(splitId, this.#lostUpTo === 0 ? count : Number.MAX_SAFE_INTEGER)
+    const { splits } = this.#plan.tracker
+    if (hint.checkpointId > checkpointId) {
+      this.#lostUpTo = hint.checkpointId
+      splits.expectRepeatsOfAll()
+      return
     }
+    for (const [splitId, count] of Object.entries(hint.emitted)) splits.expectRepeats(splitId, count)
   }
 
   /** A snapshot is being taken: what was emitted so far lies before its barrier. */

@@ -140,6 +140,7 @@ export class Positions {
   #snapshot(id: number): Checkpoint {
     const { assignments } = this.#plan
     this.#lastId = id
+    this.#plan.tracker.splits.forgetFinished((splitId) => assignments.readers.some((each) => each.splitState(splitId)))
     for (const { subtask } of assignments.members) subtask.reportEmitted()
     const splits = assignments.readers.flatMap((reader) => [...reader.snapshotState(id)])
     return this.#checkpoint(id, this.#plan.enumerator()?.snapshotState(id), [...splits, ...assignments.pending])

@@ -42,6 +42,8 @@ export class SplitTable {
   readonly leaving: Map<string, Leaving> = new Map<string, Leaving>()
   readonly #splits = new Map<string, TrackedSplit>()
   #hasSuspects = false
+  /** Of splits that are not known yet. */
+  #suspectsOfNew = 0
 
   /** True once repeats are expected: until then nobody has to look. */
   get hasSuspects(): boolean {
@@ -55,7 +57,7 @@ export class SplitTable {
       split = {
         splitId,
         emitted: 0,
-        suspects: 0,
+        suspects: this.#suspectsOfNew,
         unsettled: 0,
         stopped: false,
         released: false,
@@ -75,6 +77,19 @@ export class SplitTable {
     this.#splits.delete(splitId)
   }
 
+  /**
+   * Forgets those that were read to their end.
+   *
+   * @param isHeld - a reader has the split; it lets go of one that has ended when a stored checkpoint says so.
+   */
+  forgetFinished(isHeld: (splitId: string) => boolean): void {
+    for (const { splitId, unsettled, emitted, suspects } of this.#splits.values()) {
+      // One with repeats to come is not assigned yet.
+      if (unsettled > 0 || suspects > emitted || this.leaving.has(splitId) || isHeld(splitId)) continue
+      this.#splits.delete(splitId)
+    }
+  }
+
   values(): Iterable<TrackedSplit> {
     return this.#splits.values()
   }
@@ -84,6 +99,13 @@ export class SplitTable {
     const split = this.of(splitId)
     split.suspects = split.emitted + count
     this.#hasSuspects ||= split.suspects > 0
+  }
+
+  /** Inputs of every split may be repeats, nobody knows how many. */
+  expectRepeatsOfAll(): void {
+    this.#suspectsOfNew = Number.MAX_SAFE_INTEGER
+    for (const split of this.values()) split.suspects = Number.MAX_SAFE_INTEGER
+    this.#hasSuspects = true
   }
 
   /**
@@ -101,6 +123,7 @@ export class SplitTable {
 
   /** What is emitted from now on, and what is in hand, is new. */
   expectNoRepeats(): void {
+    this.#suspectsOfNew = 0
     for (const split of this.values()) split.suspects = 0
   }
 

@@ -187,6 +187,40 @@ test('the note lies beside the checkpoints, is made at most once a second, and o
   expect(decodeHint(readFileSync(file, 'utf8'))).toEqual({ checkpointId: 2, emitted: { a: 0 } })
 })
 
+test('a split that was read to its end and stored is noted no more', async () => {
+  const state = folder()
+  const clock = new VirtualClock()
+  const source = new InMemorySource<number>({ splits: ['a', 'b'] })
+  source.push('a', ...range(5))
+  source.push('b', ...range(5, 5))
+  source.endSplit('a')
+  const { sink } = suspicious()
+  const job = start(source, sink, clock, { checkpoints: { storage: fileCheckpoints(state), intervalMs: 1000 } })
+  const file = join(state, 'test', 'emitted.json')
+  const noted = (): string[] =>
+    existsSync(file) ? Object.keys(decodeHint(readFileSync(file, 'utf8'))?.emitted ?? {}) : []
+  await until(clock, () => sink.stored.length === 10, 10)
+  await until(clock, () => noted().length === 2, 10)
+  const stored = job.status().checkpoints?.last?.id ?? 0
+  await until(clock, () => (job.status().checkpoints?.last?.id ?? 0) > stored + 1, 100)
+  source.push('b', 10)
+  await until(clock, () => noted().length === 1, 100)
+  expect(noted()).toEqual(['b'])
+  void job.drain()
+  await ended(clock, job, 0)
+})
+
+test('after the loss of a checkpoint also splits that the note does not have are suspect', async () => {
+  const storage = memoryCheckpoints()
+  await killedAfter(storage, 5)
+  const store = await storage.open('test', recorder().logger)
+  await store.storeHint?.({ checkpointId: 99, emitted: {} })
+  const clock = new VirtualClock()
+  const { sink, suspects } = suspicious()
+  await ended(clock, start(sourceOf(range(5), true), sink, clock, { checkpoints: { storage } }))
+  expect([...suspects.values()]).toEqual(range(5).map(() => true))
+})
+
 test('a note that cannot be read or written costs one warning and nothing else', async () => {
   const { lines, logger } = recorder()
   const inner = memoryCheckpoints()

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 
 import type { RecordBatch } from '../../src/index.ts'
 import type { TrackedBatch, TrackedSplit } from '../../src/tracker/run.ts'
+import { Leaving } from '../../src/tracker/splits.ts'
 import { Tracker } from '../../src/tracker/tracker.ts'
 import { collectGarbage } from './collect-garbage.ts'
 
@@ -520,6 +521,27 @@ describe('expected repeats', () => {
     tracker.splits.expectRepeats('a', 0)
     tracker.emitRun(track(tracker, 'a'), 0, 2, 1)
     expect(tracker.isReplaySuspect(0)).toBe(false)
+  })
+})
+
+describe('splits that were read to their end', () => {
+  const known = (tracker: Tracker): string[] => [...tracker.splits.values()].map(({ splitId }) => splitId)
+
+  test('are forgotten once nobody holds them and nothing of them is in hand', () => {
+    const tracker = new Tracker()
+    for (const splitId of ['held', 'in hand', 'over']) tracker.emitRun(track(tracker, splitId), 0, 2, 1)
+    settle(tracker, 0, 1, 4, 5)
+    tracker.splits.forgetFinished((splitId) => splitId === 'held')
+    expect(known(tracker)).toEqual(['held', 'in hand'])
+  })
+
+  test('are not those whose repeats have not come yet, or that are on their way out', () => {
+    const tracker = new Tracker()
+    tracker.splits.expectRepeats('to come', 3)
+    tracker.emitRun(track(tracker, 'leaving'), 0, 2, 0)
+    tracker.splits.leaving.set('leaving', new Leaving(false))
+    tracker.splits.forgetFinished(() => false)
+    expect(known(tracker)).toEqual(['to come', 'leaving'])
   })
 })
 
