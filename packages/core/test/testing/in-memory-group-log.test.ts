@@ -1,7 +1,14 @@
 import { describe, expect, test } from 'vitest'
 
 import { type Job, stream } from '../../src/index.ts'
-import { InMemoryGroupLog, InMemoryGroupSource, InMemorySink, VirtualClock } from '../../src/testing.ts'
+import {
+  type GroupMember,
+  type GroupSplit,
+  InMemoryGroupLog,
+  InMemoryGroupSource,
+  InMemorySink,
+  VirtualClock,
+} from '../../src/testing.ts'
 import { options, range, settled, sorted, until } from '../job/harness.ts'
 
 function start(log: InMemoryGroupLog<number>, uid: string, sink: InMemorySink<number>, clock: VirtualClock): Job {
@@ -68,6 +75,26 @@ describe('a group log in memory', () => {
     expect(sink.stored).toEqual([1, 2, 3, 1, 2, 3])
     expect(log.commits.at(-1)).toEqual({ splitId: 'a', next: 3, generation: 2, accepted: true })
     await settled(clock, job.close())
+  })
+
+  test('a commit of a generation that is over changes nothing', async () => {
+    const log = new InMemoryGroupLog<number>({ splits: ['a'] })
+    log.push('a', ...range(9))
+    const member = (name: string, got: GroupSplit[]): GroupMember => ({
+      name,
+      assigned: (splits) => void got.push(...splits),
+      revoked: () => Promise.resolve(),
+      lost: () => Promise.resolve(),
+    })
+    const [before, after]: [GroupSplit[], GroupSplit[]] = [[], []]
+    const first = member('first', before)
+    log.join(first, 'earliest')
+    log.leave(first)
+    log.join(member('second', after), 'earliest')
+    await log.commit(after.map((split) => ({ ...split, next: 2 })))
+    await expect(log.commit(before.map((split) => ({ ...split, next: 7 })))).rejects.toThrow(/'a'.*another has it/)
+    expect(log.committed('a')).toBe(2)
+    expect(log.commits.map(({ accepted }) => accepted)).toEqual([true, false])
   })
 
   test('a split that is new goes to a member', async () => {
