@@ -1,8 +1,11 @@
 import type { Campaign } from './campaign.ts'
 import { clockCampaign } from './clock/campaign.ts'
 import { killCampaign } from './kill/campaign.ts'
-import { prometheusKillCampaign } from './prometheus/kill.ts'
 import { ownersCampaign } from './owners/campaign.ts'
+import { prometheusKillCampaign } from './prometheus/kill.ts'
+import { prometheusOrderCampaign } from './prometheus/order.ts'
+import { prometheusPoisonCampaign } from './prometheus/poison-campaign.ts'
+import { prometheusStormCampaign } from './prometheus/storm.ts'
 import { sigtermCampaign } from './sigterm/campaign.ts'
 import { soakCampaign } from './soak/campaign.ts'
 import { tornCampaign } from './torn/campaign.ts'
@@ -16,4 +19,7 @@ export const CAMPAIGNS: readonly Campaign[] = [
   clockCampaign,
   soakCampaign,
   prometheusKillCampaign,
+  prometheusStormCampaign,
+  prometheusOrderCampaign,
+  prometheusPoisonCampaign,
 ]

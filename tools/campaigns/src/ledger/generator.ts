@@ -24,8 +24,9 @@ export class Generator {
     this.#keys = keys
   }
 
-  next(): GeneratedRecord {
-    const key = `key-${Math.trunc(this.#random() * this.#keys)}`
+  /** @param number - of the key. @default one that the seed chooses */
+  next(number: number = Math.trunc(this.#random() * this.#keys)): GeneratedRecord {
+    const key = `key-${number}`
     const sequence = (this.#sequences.get(key) ?? 0) + 1
     this.#sequences.set(key, sequence)
     const length = 8 + Math.trunc(this.#random() * 40)
