@@ -53,6 +53,14 @@ export class FailureLog {
     )
   }
 
+  untold(reason: Reason, destination: string): void {
+    this.#logger.warn(
+      { url: this.#url, ...(destination === '' ? {} : { destination }), code: reason.code },
+      `What metrics are could not be told, and is told later; samples are not concerned: ${reason.message}. ` +
+        'Option: metadataIntervalMs.',
+    )
+  }
+
   fellBack(reason: Reason, destination: string): void {
     this.#logger.info(
       { url: this.#url, ...(destination === '' ? {} : { destination }), code: reason.code },

@@ -11,6 +11,7 @@ type Name =
   | 'numWriteRequestsPermanentlyFailed'
   | 'numHistogramsOut'
   | 'numExemplarsOut'
+  | 'numMetadataOut'
   | 'numCompressedBytesOut'
   | 'numUncompressedBytesOut'
   | 'numProtocolFallbacks'
@@ -69,6 +70,11 @@ export const PROMETHEUS_METRICS: Readonly<Record<Name | 'numSamplesNonRetryableD
   ),
   numHistogramsOut: counter('numHistogramsOut', 'records', 'Native histograms written, counted as numSamplesOut.'),
   numExemplarsOut: counter('numExemplarsOut', 'records', 'Exemplars in the requests that were written.'),
+  numMetadataOut: counter(
+    'numMetadataOut',
+    'records',
+    'Metrics whose type, help and unit were told by remote write 1.0, in requests of their own, counted at the answer. Not counted as write requests; of 2.0 they are in those.',
+  ),
   numCompressedBytesOut: counter(
     'numCompressedBytesOut',
     'bytes',

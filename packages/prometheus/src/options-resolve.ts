@@ -70,6 +70,7 @@ export const REMOTE_WRITE_OPTIONS: readonly (keyof RemoteWriteOptions)[] = [
   'tenantHeader',
   'maxIsolationRequests',
   'isolateAfterServerErrors',
+  'metadataIntervalMs',
 ]
 
 /** Adds every problem of the options to a check that was made of them; gives them back with their defaults once there is none. */
@@ -110,6 +111,7 @@ function checkLimits(check: OptionsCheck, options: RemoteWriteOptions, engine: A
   check.integer('maxRecordSizeInSamples')
   check.integer('maxIsolationRequests')
   if (options.isolateAfterServerErrors !== Number.POSITIVE_INFINITY) check.integer('isolateAfterServerErrors')
+  if (options.metadataIntervalMs !== Number.POSITIVE_INFINITY) check.integer('metadataIntervalMs', { min: 0 })
   check.integer('socketTimeoutMs', { max: MAX_TIMER_MS })
   check.integer('connectTimeoutMs', { max: MAX_TIMER_MS })
   const { maxBatchSizeInSamples = DEFAULT_BATCH, maxRecordSizeInSamples = maxBatchSizeInSamples } = options
@@ -212,6 +214,7 @@ function resolved(options: RemoteWriteOptions, engine: AsyncSinkOptions, policy:
     tenantHeader: (options.tenantHeader ?? 'X-Scope-OrgID').toLowerCase(),
     maxIsolationRequests: options.maxIsolationRequests ?? 200,
     isolateAfterServerErrors: options.isolateAfterServerErrors ?? 3,
+    metadataIntervalMs: options.metadataIntervalMs ?? 60_000,
     metricGroupName: options.metricGroupName ?? 'Prometheus',
   }
 }

@@ -124,6 +124,12 @@ export interface RemoteWriteOptions extends Pick<
    * @default '1.0'
    */
   readonly protocol?: WireProtocol | 'auto'
+  /**
+   * Milliseconds after which a receiver of 1.0 is told again what a metric is (type, help, unit); it is told first when samples of a
+   * metric with `metadata` were written, in a request of its own that costs no sample when it fails. `Infinity`: again only when it has
+   * changed. 0: never. Remote write 2.0 has it in every request. @default 60000
+   */
+  readonly metadataIntervalMs?: number
   /** Header that names the tenant. @default 'X-Scope-OrgID' */
   readonly tenantHeader?: string
   /** Requests spent on finding the culprits of one refused request, at most; what is left then counts as refused. @default 200 */
@@ -174,5 +180,6 @@ export interface ResolvedOptions {
   readonly tenantHeader: string
   readonly maxIsolationRequests: number
   readonly isolateAfterServerErrors: number
+  readonly metadataIntervalMs: number
   readonly metricGroupName: string
 }

@@ -2,14 +2,17 @@ import type { Clock } from '@sluice/core'
 import { classifyAnswer, classifyError, type SentRequest, type WriteVerdict } from './classify.ts'
 import { type Compressor, createCompressor } from './compress.ts'
 import { createEncoder, type RemoteWriteEncoder } from './encode.ts'
+import { WriteRequestEncoder } from './encode-v1.ts'
 import type { FailureLog } from './errors-log.ts'
 import type { SinkMetrics } from './metrics.ts'
+import type { MetricMetadata } from './model.ts'
 import { Negotiation } from './negotiation.ts'
 import type { ResolvedSinkOptions } from './options-sink.ts'
 import type { WireProtocol } from './options.ts'
 import type { Entry } from './series.ts'
 import type { Transport } from './transport.ts'
 import { fitsV1 } from './validate-protocol.ts'
+import { MetadataSender } from './writer-metadata.ts'
 
 const PROTOCOL_HEADERS: Readonly<Record<WireProtocol, Readonly<Record<string, string>>>> = {
   '1.0': {
@@ -26,7 +29,7 @@ const PROTOCOL_HEADERS: Readonly<Record<WireProtocol, Readonly<Record<string, st
 
 type SenderOptions = Pick<
   ResolvedSinkOptions<never>,
-  'protocol' | 'validation' | 'shownUrl' | 'headers' | 'tenantHeader'
+  'protocol' | 'validation' | 'shownUrl' | 'headers' | 'tenantHeader' | 'metadataIntervalMs'
 >
 
 export interface SenderPlan {
@@ -37,6 +40,8 @@ export interface SenderPlan {
   readonly metrics: SinkMetrics
   readonly log: FailureLog
   readonly clock: Clock
+  /** Of one request that tells what metrics are. */
+  readonly requestTimeoutMs: number
 }
 
 /** Sends entries as one request, in the version of the protocol that their destination takes. */
@@ -45,10 +50,24 @@ export class RequestSender {
   readonly #negotiation: Negotiation
   readonly #compress: Compressor = createCompressor()
   readonly #encoders: Partial<Record<WireProtocol, RemoteWriteEncoder>> = {}
+  #metadataEncoder: WriteRequestEncoder | undefined
+  readonly #metadata: MetadataSender
 
   constructor(plan: SenderPlan) {
     this.#plan = plan
     this.#negotiation = new Negotiation(plan.options.protocol)
+    this.#metadata = new MetadataSender({
+      intervalMs: plan.options.metadataIntervalMs,
+      timeoutMs: plan.requestTimeoutMs,
+      clock: plan.clock,
+      log: plan.log,
+      send: (metrics, destination, signal) => this.#tell(metrics, destination, signal),
+    })
+  }
+
+  /** Waits for requests that tell what metrics are; those of entries are the engine's. */
+  async close(deadlineMs: number): Promise<void> {
+    await this.#metadata.close(deadlineMs)
   }
 
   /**
@@ -123,40 +142,61 @@ export class RequestSender {
     destination: string,
     signal: AbortSignal,
   ): Promise<WriteVerdict> {
-    const { options, transport, clock, metrics } = this.#plan
-    const { shownUrl, headers, tenantHeader } = options
-    const tenant = destination === '' ? this.#plan.tenant : destination
-    const encoder = (this.#encoders[protocol] ??= createEncoder(protocol, options))
+    const encoder = (this.#encoders[protocol] ??= createEncoder(protocol, this.#plan.options))
     const encoded = encoder.encode(entries)
     const uncompressedBytes = encoded.byteLength
     const body = this.#compress(encoded)
     const { samples, histograms, exemplars } = countsOf(entries)
-    const sent: SentRequest = { protocol, shownUrl, samples, histograms }
-    let verdict: WriteVerdict
-    try {
-      const answer = await transport.post({
-        body,
-        headers: {
-          ...headers,
-          ...PROTOCOL_HEADERS[protocol],
-          ...(tenant === '' ? {} : { [tenantHeader]: tenant }),
-        },
-        signal,
-      })
-      verdict = classifyAnswer(answer, sent, clock.wallNow())
-    } catch (error) {
-      verdict = classifyError(error, shownUrl, (text) => transport.shown(text))
-    }
+    const verdict = await this.#post(body, destination, signal, { protocol, samples, histograms })
     if (verdict.kind === 'written' && entries.length > 0) {
-      const { counters } = metrics
+      const { counters } = this.#plan.metrics
       counters.numSamplesOut.value += verdict.written?.samples ?? samples
       counters.numHistogramsOut.value += verdict.written?.histograms ?? histograms
       counters.numExemplarsOut.value += exemplars
       counters.numWriteRequestsOut.value++
       counters.numCompressedBytesOut.value += body.byteLength
       counters.numUncompressedBytesOut.value += uncompressedBytes
+      if (protocol === '1.0') this.#metadata.written(entries, destination)
     }
     return verdict
+  }
+
+  async #tell(
+    metrics: ReadonlyMap<string, MetricMetadata>,
+    destination: string,
+    signal: AbortSignal,
+  ): Promise<WriteVerdict> {
+    this.#metadataEncoder ??= new WriteRequestEncoder(true)
+    const body = this.#compress(this.#metadataEncoder.encodeMetadata(metrics))
+    const verdict = await this.#post(body, destination, signal, { protocol: '1.0', samples: 0, histograms: 0 })
+    if (verdict.kind === 'written') this.#plan.metrics.counters.numMetadataOut.value += metrics.size
+    return verdict
+  }
+
+  /** Never rejects. */
+  async #post(
+    body: Uint8Array,
+    destination: string,
+    signal: AbortSignal,
+    sent: Omit<SentRequest, 'shownUrl'>,
+  ): Promise<WriteVerdict> {
+    const { options, transport, clock } = this.#plan
+    const { shownUrl, headers, tenantHeader } = options
+    const tenant = destination === '' ? this.#plan.tenant : destination
+    try {
+      const answer = await transport.post({
+        body,
+        headers: {
+          ...headers,
+          ...PROTOCOL_HEADERS[sent.protocol],
+          ...(tenant === '' ? {} : { [tenantHeader]: tenant }),
+        },
+        signal,
+      })
+      return classifyAnswer(answer, { ...sent, shownUrl }, clock.wallNow())
+    } catch (error) {
+      return classifyError(error, shownUrl, (text) => transport.shown(text))
+    }
   }
 }
 

@@ -82,12 +82,17 @@ export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
       metrics: this.#metrics,
       log: this.#log,
       clock: context.clock,
+      requestTimeoutMs: this.limits.requestTimeoutMs,
     })
   }
 
   override async close(deadlineMs: number): Promise<void> {
+    const { clock } = this.context
+    // An attempt that fails has no use for what is told beside its entries.
+    const until = this.status().inHand === 0 ? clock.now() + deadlineMs : 0
     try {
       await super.close(deadlineMs)
+      await this.#sender.close(until - clock.now())
     } finally {
       await this.#transport.close()
     }

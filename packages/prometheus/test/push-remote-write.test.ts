@@ -4,6 +4,7 @@ import { Counter, Registry } from 'prom-client'
 import snappy from 'snappyjs'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { RemoteWriteClient } from '../src/client.ts'
+import { decodeRemoteWrite } from '../src/decode.ts'
 import { pushRegistry } from '../src/push-registry.ts'
 import { linesOf } from './writer-stand.ts'
 import { Receiver } from './receiver.ts'
@@ -39,8 +40,10 @@ test('what is pushed arrives, and with it the end of its series', async () => {
     'c{code=200,job=shop} 3 @T',
     'c{code=200,job=shop} NaN @T',
   ])
-  const last = snappy.uncompress(receiver.received[2]?.body ?? Buffer.alloc(0))
-  expect(Buffer.from(last).includes(STALE_MARKER)).toBe(true)
+  const bodies = receiver.received.map(({ body }) => Buffer.from(snappy.uncompress(body)))
+  expect(bodies.filter((body) => body.includes(STALE_MARKER))).toHaveLength(1)
+  const told = bodies.map((body) => [...decodeRemoteWrite(body, '1.0').metadata]).filter(({ length }) => length > 0)
+  expect(told).toStrictEqual([[['c', { type: 'counter', help: 'help', unit: '' }]]])
   expect(receiver.received[0]?.headers['user-agent']).toBe('shop/1')
 })
 
@@ -51,7 +54,7 @@ test('a client that has failed is made anew', async () => {
   expect(push.status().lastError).toContain('403')
   await push.close()
   expect(push.status()).toMatchObject({ written: 1, failed: 1 })
-  expect(receiver.received).toHaveLength(2)
+  expect(receiver.received.flatMap(linesOf)).toHaveLength(2)
 })
 
 test('what the receiver refuses is not written', async () => {
@@ -66,7 +69,8 @@ test('what the receiver refuses is not written', async () => {
 test('a process with nothing else to do ends', async () => {
   const script = `
     import { Counter, Registry } from 'prom-client'
-    import { pushRegistry } from ${JSON.stringify(new URL('../src/push-registry.ts', import.meta.url).href)}
+    import { decodeRemoteWrite } from '../src/decode.ts'
+import { pushRegistry } from ${JSON.stringify(new URL('../src/push-registry.ts', import.meta.url).href)}
     const registry = new Registry()
     new Counter({ name: 'c', help: 'help', registers: [registry] }).inc()
     pushRegistry(registry, { remoteWrite: { prometheusRemoteWriteUrl: ${JSON.stringify(receiver.url)} } })
