@@ -4,19 +4,24 @@ import { proxyOf } from './transport.ts'
 
 /** Headers that say how a request is to be read, or whose it is: nobody may set them by `headers`. */
 const RESERVED: Readonly<Record<string, string>> = {
-  'content-encoding': 'remote write fixes it',
-  'content-length': 'the client sets it',
-  'content-type': 'remote write fixes it',
-  'x-prometheus-remote-write-version': 'see protocol',
   'user-agent': 'see httpUserAgent',
   authorization: 'see basicAuth, bearerToken and requestSigner',
-  'proxy-authorization': 'see proxyUrl',
   host: 'see prometheusRemoteWriteUrl',
   connection: 'the client sets it',
   'keep-alive': 'the client sets it',
   'transfer-encoding': 'the client sets it',
+  te: 'the client sets it',
+  trailer: 'the client sets it',
   upgrade: 'the client sets it',
   expect: 'the client sets it',
+}
+
+/** All headers that begin so are reserved too. */
+const RESERVED_PREFIXES: Readonly<Record<string, string>> = {
+  'content-': 'remote write and the client fix what the body is',
+  'x-prometheus-remote-write-': 'see protocol',
+  'x-amz-': 'see requestSigner',
+  'proxy-': 'see proxyUrl',
 }
 
 const TLS_OPTIONS: readonly (keyof TlsOptions)[] = ['ca', 'cert', 'key', 'passphrase', 'servername']
@@ -88,7 +93,9 @@ function checkHeaders(check: OptionsCheck, { headers, tenantHeader = 'X-Scope-Or
 }
 
 function checkHeaderName(check: OptionsCheck, option: string, name: string): void {
-  const why = RESERVED[name.toLowerCase()]
+  const lower = name.toLowerCase()
+  const prefix = Object.keys(RESERVED_PREFIXES).find((each) => lower.startsWith(each))
+  const why = prefix === undefined ? RESERVED[lower] : RESERVED_PREFIXES[prefix]
   if (why !== undefined) check.problem(`${option} must not be or have '${name}', which is reserved: ${why}`)
 }
 

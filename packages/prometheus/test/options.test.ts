@@ -183,12 +183,46 @@ describe('problems', () => {
       { dispatcher: { request() {} }, proxyUrl: 'http://h' },
       'dispatcher excludes proxyUrl',
     ],
+    ['an interval that is none', { metadataIntervalMs: -1 }, 'metadataIntervalMs must be an integer from 0'],
     ['a policy for malformed series', { validation: 'maybe' }, 'validation must be one of'],
     ['a converter that is none', { elementConverter: 5 }, 'elementConverter must be a function'],
     ['retries that are none', { retryConfiguration: 5 }, 'retryConfiguration must be an object'],
   ])('%s', (_, options, wanted) => {
     const found = problems({ prometheusRemoteWriteUrl: URL_GIVEN, ...options })
     expect(found).toStrictEqual([expect.stringContaining(wanted)])
+  })
+
+  test('every reserved header is refused, whatever its case, and all are told at once', () => {
+    const reserved = [
+      'Content-Encoding',
+      'content-length',
+      'Content-Type',
+      'CONTENT-MD5',
+      'X-Prometheus-Remote-Write-Version',
+      'x-prometheus-remote-write-samples-written',
+      'User-Agent',
+      'Authorization',
+      'Proxy-Authorization',
+      'Host',
+      'Connection',
+      'Keep-Alive',
+      'Transfer-Encoding',
+      'TE',
+      'Trailer',
+      'Upgrade',
+      'Expect',
+      'X-Amz-Date',
+      'x-amz-security-token',
+      'X-Amz-Content-Sha256',
+    ]
+    const headers = Object.fromEntries([...reserved, 'X-Mine', 'x-amzn-trace-id'].map((name) => [name, 'x']))
+    const found = problems({ prometheusRemoteWriteUrl: URL_GIVEN, headers, requestSigner: () => undefined })
+    expect(found).toStrictEqual(
+      reserved.map((name) => expect.stringContaining(`headers must not be or have '${name}', which is reserved`)),
+    )
+    for (const name of ['x-prometheus-remote-write-version', 'X-Amz-Date', 'content-type']) {
+      expect(problems({ prometheusRemoteWriteUrl: URL_GIVEN, tenantHeader: name })).toHaveLength(1)
+    }
   })
 
   test.each([undefined, null, 5, 'https://receiver', []])('options that are %s', (options) => {
