@@ -138,12 +138,8 @@ const NO_ANSWER: ReadonlySet<string> = new Set([
   'ERR_STREAM_PREMATURE_CLOSE',
   'ESOCKETTIMEDOUT',
   'ETIMEDOUT',
+  'UND_ERR_SOCKET',
 ])
-
-/** Also what undici says of a connection, or of an answer that is not HTTP. */
-function isNoAnswer(networkCode: string): boolean {
-  return NO_ANSWER.has(networkCode) || networkCode.startsWith('UND_ERR_') || networkCode.startsWith('HPE_')
-}
 
 /** What the failure of a step before the request (endpoint discovery) means for the request, which was not sent. */
 const BEFORE_REQUEST: Readonly<Record<AwsErrorKind, AwsErrorKind>> = {
@@ -214,15 +210,17 @@ function kindOf(
   const named = KIND_BY_NAME.get(name)
   if (named !== undefined) return named
   if (httpStatus !== undefined) return kindOfStatus(httpStatus, name)
+  // The JSON client knows; of others, the code tells.
+  const isSent = get(error, 'isSent')
+  if (isSent === true) return 'unknown'
   if (networkCode !== undefined && NOT_SENT.has(networkCode)) return 'transient'
   if (textOf(error, 'syscall') === 'connect' || messageOf(error).includes('did not establish a connection')) {
     return 'transient'
   }
   const isAnswerMissing =
-    name === 'TimeoutError' || name === 'AbortError' || (networkCode !== undefined && isNoAnswer(networkCode))
+    name === 'TimeoutError' || name === 'AbortError' || (networkCode !== undefined && NO_ANSWER.has(networkCode))
   if (!isAnswerMissing) return 'other'
-  // Of the JSON client, which knows.
-  return get(error, 'isSent') === false ? 'transient' : 'unknown'
+  return isSent === false ? 'transient' : 'unknown'
 }
 
 function kindOfStatus(status: number, name: string): AwsErrorKind {

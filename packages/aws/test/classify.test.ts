@@ -70,6 +70,12 @@ const rows: readonly (readonly [label: string, error: unknown, kind: AwsErrorKin
     (code) => [code, network(code), 'unknown', code] as const,
   ),
   ['a connect that timed out', network('ETIMEDOUT', { syscall: 'connect' }), 'transient', 'ETIMEDOUT'],
+  ['undici: a connect that timed out', network('UND_ERR_CONNECT_TIMEOUT'), 'transient', 'UND_ERR_CONNECT_TIMEOUT'],
+  ['undici: a socket that closed', network('UND_ERR_SOCKET'), 'unknown', 'UND_ERR_SOCKET'],
+  ['a reset before the request was sent', network('ECONNRESET', { isSent: false }), 'transient', 'ECONNRESET'],
+  ['a lost route after it was sent', network('EHOSTUNREACH', { isSent: true }), 'unknown', 'EHOSTUNREACH'],
+  ['an answer that is not HTTP', network('HPE_INVALID_CONSTANT', { isSent: true }), 'unknown', 'HPE_INVALID_CONSTANT'],
+  ['a certificate', network('DEPTH_ZERO_SELF_SIGNED_CERT', { isSent: false }), 'other', 'DEPTH_ZERO_SELF_SIGNED_CERT'],
   ['a timeout', service('TimeoutError'), 'unknown', 'TimeoutError'],
   ['an abort', new DOMException('aborted', 'AbortError'), 'unknown', 'AbortError'],
   [

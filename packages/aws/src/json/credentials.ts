@@ -28,12 +28,13 @@ export class HeldCredentials {
   get(): SdkIdentity | Promise<SdkIdentity> {
     const held = this.#held
     const now = this.#wallNow()
-    if (held !== undefined && now < this.#askAtMs) return held
+    const isGood = held !== undefined && now < endOf(held)
+    if (isGood && now < this.#askAtMs) return held
     this.#asking ??= this.#fetch().finally(() => {
       this.#asking = undefined
     })
     // While keys are renewed, those that are held still sign.
-    if (held === undefined || now >= endOf(held)) return this.#asking
+    if (!isGood) return this.#asking
     this.#asking.catch(() => undefined)
     return held
   }

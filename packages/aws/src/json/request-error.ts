@@ -1,4 +1,3 @@
-import { messageOf } from '@sluice/core'
 import { metadataOf, type ResponseMetadata } from './metadata.ts'
 
 interface RequestErrorOptions {
@@ -29,12 +28,12 @@ export class RequestError extends Error {
     if (answer !== undefined) this.$metadata = metadataOf(answer)
   }
 
-  /** Keeps the code of the network error. The error itself is no cause: undici's hold sockets, which hold the request. */
-  static ofConnection(error: unknown, isSent: boolean): RequestError {
-    const code: unknown = Reflect.get(Object(error), 'code')
-    return new RequestError('ConnectionError', messageOf(error) || 'the connection failed', {
-      isSent,
-      ...(typeof code === 'string' ? { code } : {}),
-    })
+  /** Keeps message and code. The error itself is no cause: some of undici's hold what was received. */
+  static ofConnection(error: Error, isSent: boolean): RequestError {
+    const code: unknown = Reflect.get(error, 'code')
+    const named = typeof code === 'string' ? { code } : {}
+    // Of several addresses that were tried, only the code says something.
+    const message = error.message === '' ? `the connection failed: ${named.code ?? error.name}` : error.message
+    return new RequestError('ConnectionError', message, { isSent, ...named })
   }
 }

@@ -1,6 +1,6 @@
 import type { Answer } from './exchange.ts'
 import type { ResponseMetadata } from './metadata.ts'
-import { parseJson } from './parse.ts'
+import { parseJson } from './lossless.ts'
 
 /** The constructor of an exception of the AWS SDK, which all take one object. */
 // oxlint-disable-next-line typescript/no-explicit-any -- each class has options of its own
@@ -20,22 +20,8 @@ const MAX_MESSAGE_LENGTH = 4096
 /** A name of an exception becomes a metric's and a log's: nothing else than a name is taken. */
 const NAME = /^[A-Za-z_][\w.-]{0,127}$/
 
-/** What an error has of its own, or must not get from a server. */
-const RESERVED: ReadonlySet<string> = new Set([
-  '$fault',
-  '$metadata',
-  '$response',
-  '$retryable',
-  '__proto__',
-  '__type',
-  'cause',
-  'code',
-  'constructor',
-  'isSent',
-  'message',
-  'name',
-  'stack',
-])
+/** Fields that say who the error is, or that are told in another way. */
+const RESERVED: ReadonlySet<string> = new Set(['__type', 'Code', 'Message', 'cause', 'code', 'isSent', 'stack'])
 
 /**
  * The exception of an answer that is an error, as the AWS SDK throws it: an instance of the SDK's class with its fields, `$fault` and
@@ -57,7 +43,7 @@ export function serviceError(
   const $fault = answer.status < 500 ? 'client' : 'server'
   const own: Record<string, unknown> = {}
   for (const [key, value] of Object.entries(fields)) {
-    if (!RESERVED.has(key) && key !== 'Message') own[key] = redacted(value, secrets)
+    if (isField(key)) own[key] = redacted(value, secrets)
   }
   const Modelled = service.exceptions(name)
   const Class = Modelled ?? service.baseException ?? Error
@@ -70,6 +56,11 @@ export function serviceError(
   // The SDK tells messages under one name.
   Reflect.deleteProperty(error, 'Message')
   return error
+}
+
+/** A server names no field that errors, objects or the SDK have. */
+function isField(key: string): boolean {
+  return !RESERVED.has(key) && !key.startsWith('$') && !(key in Error.prototype)
 }
 
 function fieldsOf(body: string): Readonly<Record<string, unknown>> {

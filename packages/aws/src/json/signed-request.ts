@@ -7,7 +7,7 @@ export interface Target {
   readonly href: string
   readonly origin: string
   readonly host: string
-  /** As it is sent: with the query. */
+  /** As it is sent: with the query, in its canonical form. */
   readonly path: string
   readonly canonicalPath: string
   readonly canonicalQuery: string
@@ -25,13 +25,14 @@ interface Unsigned {
 export function targetOf(url: URL): Target {
   // The SDK ends the path of an RPC protocol so.
   const path = url.pathname.endsWith('/') ? url.pathname : `${url.pathname}/`
+  const query = canonicalQuery(url.searchParams)
   return {
     href: url.href,
     origin: url.origin,
     host: url.host,
-    path: `${path}${url.search}`,
+    path: query === '' ? path : `${path}?${query}`,
     canonicalPath: canonicalPath(path),
-    canonicalQuery: canonicalQuery(url.searchParams),
+    canonicalQuery: query,
   }
 }
 

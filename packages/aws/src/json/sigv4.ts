@@ -83,8 +83,7 @@ export function canonicalPath(path: string): string {
     if (segment === '..') segments.pop()
     else if (segment !== '' && segment !== '.') segments.push(encode(segment))
   }
-  const isFolder = segments.length > 0 && /(?:\/|\/\.|\/\.\.)$/.test(path)
-  return `/${segments.join('/')}${isFolder ? '/' : ''}`
+  return `/${segments.join('/')}${segments.length > 0 && path.endsWith('/') ? '/' : ''}`
 }
 
 /** Query of a request as it is signed: encoded and sorted by name, then by value. */
@@ -104,7 +103,8 @@ function canonicalRequest(
   signedHeaders: string,
 ): string {
   let lines = ''
-  for (const name of names) lines += `${name}:${(headers[name] ?? '').trim().replace(/\s+/g, ' ')}\n`
+  for (const name of names)
+    lines += `${name}:${(headers[name] ?? '').replace(/[ \t\r\n]+/g, ' ').replace(/^ | $/g, '')}\n`
   return `${method}\n${path}\n${query}\n${lines}\n${signedHeaders}\n${bodyHash}`
 }
 

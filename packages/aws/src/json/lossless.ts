@@ -23,3 +23,20 @@ type ParseWithSource = (
   text: string,
   reviver: (key: string, value: unknown, context: { readonly source?: string }) => unknown,
 ) => unknown
+
+/**
+ * Writes JSON without losing 64-bit integers: bigints are written as integers. Otherwise as `JSON.stringify` does.
+ *
+ * @throws TypeError for a value that JSON cannot express.
+ */
+export function stringifyJson(value: object): string {
+  try {
+    // Several times as fast, and bigints are rare.
+    return JSON.stringify(value)
+  } catch {
+    return JSON.stringify(value, (_, item: unknown) => (typeof item === 'bigint' ? rawJson(String(item)) : item))
+  }
+}
+
+/** Not yet in the types of ES2024. */
+const { rawJSON: rawJson } = JSON as typeof JSON & { rawJSON(this: void, text: string): unknown }
