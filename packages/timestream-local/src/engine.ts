@@ -10,7 +10,7 @@ import { isControlOperation, readLines } from './journal-reader.ts'
 import type { ResolvedOptions } from './options.ts'
 import { unknownOperation } from './protocol.ts'
 import { QueryRunner } from './query.ts'
-import { isObject, type JsonObject } from './wire.ts'
+import { isObject, parseBody, type JsonObject } from './wire.ts'
 import { RecordWriter, type RejectFault } from './write-records.ts'
 
 /** What an operation is given besides its request. */
@@ -18,8 +18,8 @@ export interface OperationContext {
   readonly requestId: string
   /** The body as it arrived; the journal keeps it. */
   readonly body: Buffer
-  /** Fires when the client has gone. */
-  readonly signal: AbortSignal
+  /** Of queries: fires when the client has gone. */
+  readonly signal: AbortSignal | undefined
   /** A fault that rejects records. */
   readonly reject: RejectFault | undefined
 }
@@ -63,11 +63,14 @@ export class Engine {
     }
   }
 
-  async run(operation: string, request: JsonObject, context: OperationContext): Promise<object> {
+  async run(operation: string, context: OperationContext): Promise<object> {
+    const text = context.body.toString('utf8')
+    if (operation === 'WriteRecords') {
+      await this.#writer.ready()
+      return this.#writer.write(text, context, this.#journal)
+    }
+    const request = parseBody(text)
     switch (operation) {
-      case 'WriteRecords':
-        await this.#writer.ready()
-        return this.#writer.write(request, context, this.#journal)
       case 'Query':
         this.#writer.fillAll()
         return await this.#queries.query(request, context.signal)

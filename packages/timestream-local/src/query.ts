@@ -44,7 +44,7 @@ export class QueryRunner {
   }
 
   /** Answers a page. The caller has handed all rows to the store, so what was written before is seen. */
-  async query(request: JsonObject, signal: AbortSignal): Promise<object> {
+  async query(request: JsonObject, signal: AbortSignal | undefined): Promise<object> {
     const queryString = requiredString(request, 'QueryString')
     const maxRows = optionalInteger(request, 'MaxRows', 1, LIMITS.queryPageRows)
     const token = optionalString(request, 'NextToken')
@@ -110,7 +110,7 @@ export class QueryRunner {
     if (this.#kept.size > KEPT_RESULTS && oldest !== undefined) this.#kept.delete(oldest)
   }
 
-  async #run(queryString: string, signal: AbortSignal): Promise<Result> {
+  async #run(queryString: string, signal: AbortSignal | undefined): Promise<Result> {
     if (firstWord(queryString) === undefined) {
       throw validationError('Only a single SELECT, WITH, SHOW or DESCRIBE statement can be run.')
     }
@@ -118,7 +118,7 @@ export class QueryRunner {
     const connection = await this.#store.connect()
     const timedOut = AbortSignal.timeout(this.#timeoutMs)
     const interrupt = (): void => connection.interrupt()
-    const stop = AbortSignal.any([signal, timedOut])
+    const stop = signal === undefined ? timedOut : AbortSignal.any([signal, timedOut])
     stop.addEventListener('abort', interrupt)
     try {
       return await execute(connection, translate(queryString))

@@ -12,7 +12,6 @@ import { FaultSwitches, type FaultOptions, type Faults } from './faults.ts'
 import { resolveOptions, type ResolvedOptions, type TimestreamLocalOptions } from './options.ts'
 import { operationOf, readBody, sendError, sendResult } from './protocol.ts'
 import { accessKeyOf, expiredToken, SignatureCheck } from './signature.ts'
-import { parseBody } from './wire.ts'
 import type { RejectFault } from './write-records.ts'
 
 /** Time that requests under way have to end at close. */
@@ -231,13 +230,14 @@ class LocalServer implements TimestreamLocal {
     fault: FaultOptions | undefined,
   ): Promise<object> {
     this.#discovery.check(accessKeyId, operation)
-    const gone = new AbortController()
-    response.once('close', () => gone.abort())
+    // Aborting costs much more than a small write: only queries look at it.
+    const gone = operation === 'Query' ? new AbortController() : undefined
+    if (gone !== undefined) response.once('close', () => gone.abort())
     const reject = fault?.kind === 'reject' ? rejectFault(fault) : undefined
-    return await this.#engine.run(operation, parseBody(body.toString('utf8')), {
+    return await this.#engine.run(operation, {
       requestId,
       body,
-      signal: gone.signal,
+      signal: gone?.signal,
       reject,
     })
   }

@@ -1,6 +1,7 @@
 import { LIMITS } from './limits.ts'
 import type { CheckedDimensions } from './dimensions.ts'
 import type { ParsedRecord } from './records.ts'
+import { RequestScanner } from './scan-request.ts'
 import type { Retention, WriteWindow } from './retention.ts'
 import { RowBuffer } from './row-buffer.ts'
 import { VALUE_TYPES, timeMs, type ValueType } from './values.ts'
@@ -55,6 +56,7 @@ export class Table {
   /** Series that the query store does not know yet. */
   newSeries: Series[] = []
   buffer: RowBuffer = new RowBuffer()
+  readonly scanner: RequestScanner = new RequestScanner(() => this.known)
   readonly #known = new Map<string, CheckedDimensions>()
   readonly #seriesOf = new WeakMap<CheckedDimensions, Map<string, Series>>()
   readonly #series = new Map<string, Series>()
@@ -64,6 +66,10 @@ export class Table {
   /** The record whose columns and hash are at hand: `apply` follows `judge` on the same one. */
   #looked: ParsedRecord | undefined
   readonly #columns: (MeasureColumn | undefined)[] = []
+  /** Names and types, held by identity, whose columns are all there and are in `#columns` and `#columnIndexes`. */
+  #settledNames: readonly string[] | undefined
+  #settledTypes: readonly ValueType[] | undefined
+  #columnIndexes: readonly number[] = []
 
   constructor(id: number, databaseName: string, name: string, settings: TableSettings, nowMs: number) {
     this.id = id
@@ -122,13 +128,8 @@ export class Table {
       this.versions.set(slot, record.version, hash)
       this.buffer.replaced.push(slot)
     }
-    const columns: number[] = []
-    for (let i = 0; i < record.names.length; i++) {
-      const column =
-        this.#columns[i] ?? this.#addColumn(record.names[i] ?? '', record.types[i] ?? 'DOUBLE', record.multi)
-      columns.push(column.index)
-    }
-    this.buffer.add(slot, series.id, record.time, columns, record.values)
+    if (!this.#isSettled(record)) this.#settle(record)
+    this.buffer.add(slot, series.id, record.time, this.#columnIndexes, record.values)
   }
 
   /** Hands over the rows that wait, and the series that they need. */
@@ -139,6 +140,24 @@ export class Table {
     return taken
   }
 
+  #isSettled(record: ParsedRecord): boolean {
+    return record.names === this.#settledNames && record.types === this.#settledTypes
+  }
+
+  /** Makes the columns of a record that are missing. */
+  #settle(record: ParsedRecord): void {
+    const indexes: number[] = []
+    for (let i = 0; i < record.names.length; i++) {
+      const column =
+        this.#columns[i] ?? this.#addColumn(record.names[i] ?? '', record.types[i] ?? 'DOUBLE', record.multi)
+      this.#columns[i] = column
+      indexes.push(column.index)
+    }
+    this.#columnIndexes = indexes
+    this.#settledNames = record.names
+    this.#settledTypes = record.types
+  }
+
   /** Finds the columns of a record, undefined for new ones, and hashes its values. */
   #look(record: ParsedRecord): ValueHash {
     const hash = this.#hash
@@ -146,6 +165,13 @@ export class Table {
     this.#looked = record
     hash.reset()
     const { names, types, values } = record
+    if (this.#isSettled(record)) {
+      for (let i = 0; i < names.length; i++) {
+        hash.add(this.#columns[i]?.nameHash ?? 0, VALUE_TYPES.indexOf(types[i] ?? 'DOUBLE'), values[i] ?? '')
+      }
+      return hash
+    }
+    this.#settledNames = undefined
     for (let i = 0; i < names.length; i++) {
       const name = names[i] ?? ''
       const column = this.measureColumns.get(name)
@@ -170,6 +196,7 @@ export class Table {
         return `The table would have more than ${LIMITS.measureNamesPerTable} measure names.`
       }
     }
+    if (!newSeries && this.#isSettled(record)) return undefined
     let added = 0
     for (let i = 0; i < record.names.length; i++) {
       const column = this.#columns[i]

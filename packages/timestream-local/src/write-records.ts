@@ -4,16 +4,18 @@ import type { DuckStore } from './duck-store.ts'
 import { ServiceError } from './errors.ts'
 import type { Journal, JournalRejection } from './journal.ts'
 import { outcomesOf } from './journal-reader.ts'
-import { parseRecords } from './records.ts'
+import { parseRecords, type ParsedRecord } from './records.ts'
 import { WriteWindow } from './retention.ts'
 import type { Judgement, RecordOutcome, Table } from './table.ts'
-import { requiredString, type JsonObject } from './wire.ts'
+import { parseBody, requiredString, type JsonObject } from './wire.ts'
 
 /** Rows per table that are handed to DuckDB at once. */
 const FILL_ROWS = 8192
 /** Rows on their way to DuckDB above which writes wait for it. */
 const MAX_QUEUED_ROWS = 65_536
 const IDLE_FILL_MS = 250
+/** How the SDK begins a request. */
+const HEAD = /^\{"DatabaseName":"([^"\\]{1,256})","TableName":"([^"\\]{1,256})",/
 
 /** Rejects the records of a request that have these indexes, whatever they hold. */
 export interface RejectFault {
@@ -52,11 +54,8 @@ export class RecordWriter {
    * Runs one request to its end without giving way, so that requests are applied and journalled in one order.
    * The journal has the request when this returns or throws RejectedRecordsException.
    */
-  write(request: JsonObject, { body, requestId, reject }: WriteContext, journal: Journal): object {
-    const databaseName = requiredString(request, 'DatabaseName')
-    const tableName = requiredString(request, 'TableName')
-    const table = this.#catalogue.table(databaseName, tableName)
-    const records = parseRecords(request, table.known)
+  write(text: string, { body, requestId, reject }: WriteContext, journal: Journal): object {
+    const { table, records } = this.#read(text, body)
     this.#counters.writes++
     if (this.#discard) {
       this.#counters.discarded += records.length
@@ -83,7 +82,7 @@ export class RecordWriter {
         magnetic++
       }
     }
-    journal.appendWrite(requestId, databaseName, tableName, outcomes, rejections, body)
+    journal.appendWrite(requestId, table.databaseName, table.name, outcomes, rejections, body)
     this.#fillLater(table)
     if (rejections.length > 0) {
       throw new ServiceError(
@@ -112,6 +111,16 @@ export class RecordWriter {
     clearTimeout(this.#idleTimer)
     this.#idleTimer = undefined
     for (const table of this.#catalogue.tables()) this.#store.fill(table)
+  }
+
+  #read(text: string, body: Buffer): { readonly table: Table; readonly records: readonly ParsedRecord[] } {
+    const [head = '', databaseName = '', tableName = ''] = HEAD.exec(text) ?? []
+    const named = this.#catalogue.databases.get(databaseName)?.tables.get(tableName)
+    const scanned = named?.scanner.scan(text, head.length, body)
+    if (named !== undefined && scanned !== undefined) return { table: named, records: scanned }
+    const request = parseBody(text)
+    const table = this.#catalogue.table(requiredString(request, 'DatabaseName'), requiredString(request, 'TableName'))
+    return { table, records: parseRecords(request, table.known) }
   }
 
   #fillLater(table: Table): void {

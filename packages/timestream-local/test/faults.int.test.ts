@@ -25,6 +25,14 @@ const stored = async (host: string): Promise<boolean> => {
 const write = (host: string): Promise<unknown> =>
   local.write([record({ Dimensions: [{ Name: 'host', Value: host }] })]).catch((error: unknown) => error)
 
+async function drawn(seed: number): Promise<string> {
+  const fault = local.server.faults.add({ kind: 'throttle', operation: 'WriteRecords', probability: 0.5, seed })
+  let hits = ''
+  for (let i = 0; i < 24; i++) hits += (await write('seeded')) instanceof Error ? 'x' : '.'
+  fault.remove()
+  return hits
+}
+
 describe('fault switches', () => {
   it('throttle, as often as told, for the operation named', async () => {
     const fault = local.server.faults.add({
@@ -102,18 +110,11 @@ describe('fault switches', () => {
   })
 
   it('draw the same chances from the same seed', async () => {
-    const run = async (seed: number): Promise<string> => {
-      const fault = local.server.faults.add({ kind: 'throttle', operation: 'WriteRecords', probability: 0.5, seed })
-      let hits = ''
-      for (let i = 0; i < 24; i++) hits += (await write('seeded')) instanceof Error ? 'x' : '.'
-      fault.remove()
-      return hits
-    }
-    const first = await run(1)
+    const first = await drawn(1)
     expect(first).toMatch(/x/)
     expect(first).toMatch(/\./)
-    expect(await run(1)).toBe(first)
-    expect(await run(2)).not.toBe(first)
+    expect(await drawn(1)).toBe(first)
+    expect(await drawn(2)).not.toBe(first)
   })
 
   it('reject the records named, store the others, and journal both', async () => {
