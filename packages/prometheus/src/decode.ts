@@ -10,6 +10,7 @@ import {
   type WireHistogram,
   type WireInteger,
 } from './decode-values.ts'
+import { checkWire } from './decode-wire.ts'
 import { REQUEST_V2_PROTO, WRITE_REQUEST_PROTO } from './schema.ts'
 
 /** One time series of a request, as it was sent. */
@@ -58,18 +59,20 @@ interface WireRequest {
 }
 
 const TYPES: Readonly<Record<WireProtocol, protobuf.Type>> = {
-  '1.0': protobuf.parse(WRITE_REQUEST_PROTO).root.lookupType('prometheus.WriteRequest'),
-  '2.0': protobuf.parse(REQUEST_V2_PROTO).root.lookupType('io.prometheus.write.v2.Request'),
+  '1.0': typeOf(WRITE_REQUEST_PROTO, 'prometheus.WriteRequest'),
+  '2.0': typeOf(REQUEST_V2_PROTO, 'io.prometheus.write.v2.Request'),
 }
 const TYPE_NAMES = Object.keys(METRIC_TYPES) as MetricType[]
 
 /**
  * Reads the body of a request of remote write, before compression: for tests of pipelines, and for receivers of one's own. What it
- * reads is what was sent: nothing is sorted, and nothing looked at beyond what protobuf itself wants.
+ * reads is what was sent: nothing is sorted, and the rules for labels and times are not looked at. What is no such message is refused: cut
+ * off, with lengths beyond its end, with fields of another type, or with references to symbols that it does not have. Fields that are not
+ * known are passed over, as protobuf wants. It takes memory in proportion to the body, whose size is the caller's to limit.
  *
  * See https://prometheus.io/docs/specs/prw/remote_write_spec/ and https://prometheus.io/docs/specs/prw/remote_write_spec_2_0/
  *
- * @throws RangeError, Error for bytes that are no such request, and for a timestamp beyond 2^53.
+ * @throws RangeError that says what is wrong, in which field and at which byte, and for a timestamp beyond 2^53.
  * @example
  * ```ts
  * const { timeSeries } = decodeRemoteWrite(body, '1.0')
@@ -77,8 +80,12 @@ const TYPE_NAMES = Object.keys(METRIC_TYPES) as MetricType[]
  * ```
  */
 export function decodeRemoteWrite(body: Uint8Array, protocol: WireProtocol): DecodedRequest {
-  const request = TYPES[protocol].decode(body) as unknown as WireRequest
+  const wire = TYPES[protocol]
+  checkWire(body, wire)
+  const request = wire.decode(body) as unknown as WireRequest
   const symbols = request.symbols ?? []
+  const [first] = symbols
+  if (first !== undefined && first !== '') throw new RangeError("the first symbol must be ''")
   const text = (ref: number): string => {
     const symbol = symbols[ref]
     if (symbol === undefined) throw new RangeError(`symbol ${ref} is referred to, and there are ${symbols.length}`)
@@ -117,6 +124,13 @@ export function decodeRemoteWrite(body: Uint8Array, protocol: WireProtocol): Dec
       ]),
     ),
   }
+}
+
+function typeOf(proto: string, name: string): protobuf.Type {
+  const { root } = protobuf.parse(proto)
+  // Fields know the messages that they hold from here on.
+  root.resolveAll()
+  return root.lookupType(name)
 }
 
 function decodeSample({ value, timestamp, startTimestamp = 0 }: WireSample): Sample {
