@@ -30,6 +30,7 @@ export class EntryGroups {
   isSpecial: Uint8Array<ArrayBuffer> = new Uint8Array(512)
   #tails = new Int32Array(512)
   #times = new Float64Array(512)
+  readonly #groupOf = new GroupsByLabels()
   readonly #sorts: boolean
   readonly #hasStart: boolean
 
@@ -45,18 +46,21 @@ export class EntryGroups {
   collect(entries: readonly Entry[]): void {
     const { length } = entries
     if (this.next.length < length) this.#grow(length)
-    const present = presentSeries(entries)
+    const isMixed = hasStrangers(entries)
+    if (isMixed) this.#groupOf.begin(length)
     const { series: owners, heads, next, bytes, isSpecial } = this
     const tails = this.#tails
     const times = this.#times
     let count = 0
     for (let index = 0; index < length; index++) {
       const entry = entries[index] as Entry
-      const series = present === undefined ? entry.series : (present.get(entry.series) as Series)
-      let group = series.group
-      if (group < count && owners[group] === series) next[tails[group] as number] = index
+      const { series } = entry
+      let { group } = series
+      const isOwner = group < count && owners[group] === series
+      if (!isOwner) group = isMixed ? this.#groupOf.find(series, owners, count) : count
+      if (group < count) next[tails[group] as number] = index
       else {
-        group = count++
+        count++
         owners[group] = series
         series.group = group
         heads[group] = index
@@ -112,29 +116,34 @@ export class EntryGroups {
   }
 }
 
-/**
- * For each series the one that stands for it, where the table has forgotten one of them: it may have another one for the same labels
- * since, and two groups of one series would break its order.
- */
-function presentSeries(entries: readonly Entry[]): Map<Series, Series> | undefined {
-  let isEvicted = false
-  for (let index = 0; index < entries.length; index++) {
-    if ((entries[index] as Entry).series.isEvicted) {
-      isEvicted = true
-      break
+/** Whether there may be several objects for one series: those that the table does not have, or not any more. */
+function hasStrangers(entries: readonly Entry[]): boolean {
+  for (let index = 0; index < entries.length; index++) if ((entries[index] as Entry).series.isEvicted) return true
+  return false
+}
+
+/** Finds groups by the labels of their series: two groups of one series would break its order. An open-addressing hash table. */
+class GroupsByLabels {
+  #slots = new Int32Array(1024)
+
+  begin(length: number): void {
+    if (this.#slots.length < length * 2) this.#slots = new Int32Array(2 ** Math.ceil(Math.log2(length * 2)))
+    this.#slots.fill(NONE)
+  }
+
+  /** @returns the group of a series with the same labels, or `count`, which is then the group of this one. */
+  find(series: Series, owners: readonly Series[], count: number): number {
+    const slots = this.#slots
+    const mask = slots.length - 1
+    for (let slot = series.hash & mask; ; slot = (slot + 1) & mask) {
+      const group = slots[slot] as number
+      if (group === NONE) {
+        slots[slot] = count
+        return count
+      }
+      if ((owners[group] as Series).equals(series)) return group
     }
   }
-  if (!isEvicted) return undefined
-  const present = new Map<Series, Series>()
-  const byLabels = new Map<string, Series>()
-  for (const { series } of entries) {
-    if (present.has(series)) continue
-    const id = series.canonicalId
-    const first = byLabels.get(id)
-    if (first === undefined) byLabels.set(id, series)
-    present.set(series, first ?? series)
-  }
-  return present
 }
 
 function byTime(a: { readonly timestamp: number }, b: { readonly timestamp: number }): number {

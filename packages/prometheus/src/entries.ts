@@ -25,7 +25,7 @@ export function recordEntry(table: SeriesTable, record: PrometheusRecord): Entry
   const { name, labels, value, timestamp, startTimestamp = 0, stale = false, exemplar, metadata } = record
   // The way of nearly all: nothing but a sample, and nothing wrong with it.
   if (isEncodable(record) && exemplar === undefined && metadata === undefined) {
-    return new Entry(table.series(name, labels), value, timestamp, startTimestamp, stale, undefined)
+    return new Entry(table.passing(name, labels), value, timestamp, startTimestamp, stale, undefined)
   }
   const problems = [...sampleProblems(record, 'the sample')]
   const exemplars = exemplar === undefined ? [] : [checkedExemplar(exemplar, table.rules, 'exemplar', problems)]
@@ -48,7 +48,7 @@ export function emitTimeSeries(
   const { metricName, labels, samples = NOTHING, histograms = NOTHING, exemplars = NOTHING, metadata } = timeSeries
   // The way of nearly all: nothing but samples, and nothing wrong with them.
   if (histograms.length === 0 && exemplars.length === 0 && metadata === undefined && arePlain(samples, maxSize)) {
-    emit(entryOf(table.series(metricName, labels), samples, NOTHING, NOTHING))
+    emit(entryOf(table.passing(metricName, labels), samples, NOTHING, NOTHING))
     return
   }
   const { rules } = table

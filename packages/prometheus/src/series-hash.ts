@@ -10,9 +10,18 @@ export const NOT_LABELS = -1
  */
 export type LabelHash = (metricName: string, labels: Labels | undefined, seed: number) => number
 
+/** Of what was hashed last, the bits of all UTF-16 units together. */
+let units = 0
+
+/** Whether what {@link hashLabels} hashed last has no surrogates: then it is well-formed Unicode. */
+export function hasNoSurrogates(): boolean {
+  return units < 0xd800
+}
+
 /** The characters themselves: a Map of strings would first have to hash them too, and pays a call for each string that is new to V8. */
 export const hashLabels: LabelHash = (metricName, labels, seed) => {
   if (typeof metricName !== 'string') return NOT_LABELS
+  units = 0
   let hash = mixed(seed, metricName)
   if (labels !== undefined) {
     if (typeof labels !== 'object' || labels === null) return NOT_LABELS
@@ -40,10 +49,19 @@ export const hashLabels: LabelHash = (metricName, labels, seed) => {
 function mixed(hash: number, text: string): number {
   const { length } = text
   let index = 1
+  let bits = 0
   for (; index < length; index += 2) {
-    hash = Math.imul(hash ^ (text.charCodeAt(index - 1) | (text.charCodeAt(index) << 16)), 0x9e3779b1)
+    const left = text.charCodeAt(index - 1)
+    const right = text.charCodeAt(index)
+    bits |= left | right
+    hash = Math.imul(hash ^ (left | (right << 16)), 0x9e3779b1)
     hash ^= hash >>> 15
   }
-  if (index === length) hash = Math.imul(hash ^ text.charCodeAt(index - 1), 0x9e3779b1)
+  if (index === length) {
+    const last = text.charCodeAt(index - 1)
+    bits |= last
+    hash = Math.imul(hash ^ last, 0x9e3779b1)
+  }
+  units |= bits
   return hash ^ length ^ (hash >>> 15)
 }

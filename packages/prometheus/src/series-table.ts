@@ -1,8 +1,9 @@
 import type { Label, Labels, MetricMetadata } from './model.ts'
 import { InvalidSeriesError } from './problems.ts'
-import { hashLabels, type LabelHash, NOT_LABELS } from './series-hash.ts'
+import { hashLabels, hasNoSurrogates, type LabelHash, NOT_LABELS } from './series-hash.ts'
 import { isSpelled, SeriesIndex } from './series-index.ts'
 import { METRIC_NAME, SeriesLayout, type SeriesRules } from './series-layout.ts'
+import { SeenHashes } from './series-seen.ts'
 import { Series } from './series.ts'
 import { isMetricName, labelProblems, labelTypeProblems, namesOf, takeValues } from './validate-labels.ts'
 
@@ -15,9 +16,11 @@ export interface SeriesTableOptions extends SeriesRules {
 }
 
 /**
- * The series that were sent lately, found by their labels. The first look-up of a series validates and sorts its labels; the others hash
+ * The series that were sent lately, found by their labels. The first look-ups of a series validate and sort its labels; the others hash
  * and compare them, at a fraction of the cost. Streams repeat themselves: where the series comes after the one that it came after before,
  * it is compared at once.
+ *
+ * A series that comes by is remembered from the second time on: those that come once would take the place of those that come again.
  */
 export class SeriesTable {
   readonly rules: SeriesRules
@@ -26,6 +29,7 @@ export class SeriesTable {
   /** Another one in each process: nobody can choose labels that collide. */
   readonly #seed = (Math.random() * 0x1_0000_0000) | 0
   #index = new SeriesIndex()
+  readonly #seen = new SeenHashes()
   readonly #layouts = new Map<string, SeriesLayout>()
   /** What was looked up last. */
   #last: Series | undefined
@@ -44,48 +48,63 @@ export class SeriesTable {
   }
 
   /**
-   * The series of these labels.
+   * The series of these labels, remembered from now on.
    *
    * @param metricName - undefined or empty where the labels have `__name__`.
    * @throws InvalidSeriesError with everything that is wrong with the labels.
    */
   series(metricName: string | undefined, labels: Labels | undefined, metadata?: MetricMetadata): Series {
-    const series = this.#find(metricName ?? '', labels)
+    const series = this.#find(metricName ?? '', labels, true)
     if (metadata !== undefined) series.metadata = metadata
     return series
   }
 
-  /** The object that stands for the series now: another one if the table has forgotten this one since. */
+  /** The object that stands for the series now: another one if the table does not have this one. */
   current(series: Series): Series {
     return series.isEvicted ? this.series(series.spelledName, series.spelled, series.metadata) : series
   }
 
-  #find(metricName: string, labels: Labels | undefined): Series {
+  /**
+   * The series of these labels, which came by with a value: another object each time, until it comes again.
+   *
+   * @param metricName - undefined or empty where the labels have `__name__`.
+   * @throws InvalidSeriesError with everything that is wrong with the labels.
+   */
+  passing(metricName: string | undefined, labels: Labels | undefined): Series {
+    return this.#find(metricName ?? '', labels, false)
+  }
+
+  #find(metricName: string, labels: Labels | undefined, isKept: boolean): Series {
     const expected = this.#last?.next
     if (expected !== undefined && isSpelled(expected, metricName, labels)) {
       this.#last = expected
       return expected
     }
-    return this.#search(metricName, labels)
+    return this.#search(metricName, labels, isKept)
   }
 
-  #search(metricName: string, labels: Labels | undefined): Series {
+  #search(metricName: string, labels: Labels | undefined, isKept: boolean): Series {
     const hash = this.#hash(metricName, labels, this.#seed)
     if (hash === NOT_LABELS) throw new InvalidSeriesError(metricName, labelTypeProblems(metricName, labels))
     const found = this.#index.find(hash, metricName, labels)
     // What is new says nothing about what comes next.
-    if (found === undefined) return this.#miss(hash, metricName, labels)
+    if (found === undefined) return this.#miss(hash, metricName, labels, isKept || this.#seen.has(hash))
     if (this.#last !== undefined) this.#last.next = found
     this.#last = found
     return found
   }
 
-  #miss(hash: number, metricName: string, labels: Labels | undefined): Series {
-    if (this.#index.size >= this.#maxSeries) this.#forget()
+  #miss(hash: number, metricName: string, labels: Labels | undefined, isKept: boolean): Series {
+    const isWellFormed = this.#hash === hashLabels && hasNoSurrogates()
     const values: string[] = []
     const layout = this.#layoutOf(metricName !== '', labels, values)
+    if (!isKept) {
+      this.#seen.add(hash)
+      return this.#make(layout, metricName, values, hash, isWellFormed, false)
+    }
+    if (this.#index.size >= this.#maxSeries) this.#forget()
     layout.share(values)
-    const series = this.#make(layout, metricName, values)
+    const series = this.#make(layout, metricName, values, hash, isWellFormed, true)
     this.#index.add(
       hash,
       series.values === values && series.metricName === metricName
@@ -95,29 +114,36 @@ export class SeriesTable {
     return series
   }
 
-  #make(layout: SeriesLayout, metricName: string, values: readonly string[]): Series {
+  #make(
+    layout: SeriesLayout,
+    metricName: string,
+    values: readonly string[],
+    hash: number,
+    isWellFormed: boolean,
+    isKept: boolean,
+  ): Series {
     const { validation } = this.rules
     const { namePosition, hasName } = layout
     const name = hasName ? metricName : (values[namePosition] ?? '')
-    if (validation === 'off') return new Series(layout, name, values)
+    if (validation === 'off') return new Series(layout, name, values, hash, !isKept)
     let hasEmpty = false
     let isBad = layout.problems.length > 0 || !isMetricName(name, this.rules)
     for (let index = 0; index < values.length; index++) {
       const value = values[index] as string
       if (value === '') hasEmpty = true
-      else if (!value.isWellFormed()) isBad = true
+      else if (!isWellFormed && !value.isWellFormed()) isBad = true
     }
     if (isBad || (hasEmpty && validation === 'strict')) {
       throw new InvalidSeriesError(metricName, labelProblems(layout, metricName, values, this.rules))
     }
-    if (layout.isCanonical && !hasEmpty) return new Series(layout, name, values)
+    if (layout.isCanonical && !hasEmpty) return new Series(layout, name, values, hash, !isKept)
     // The one way of giving the series under which it is known; the way in which it was given leads to it from now on.
     const canonical: Label[] = []
     for (const position of layout.sorted) {
       if (position === METRIC_NAME || position === namePosition || values[position] === '') continue
       canonical.push({ name: layout.nameAt(position), value: values[position] as string })
     }
-    return this.#find(name, canonical)
+    return this.#find(name, canonical, isKept)
   }
 
   #forget(): void {

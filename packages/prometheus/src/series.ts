@@ -14,7 +14,7 @@ let chunkAt = 0
 /**
  * A series that was looked up and validated: its labels as they are sent, and, once it was sent, their bytes.
  *
- * Made by a {@link SeriesTable}. The same labels give the same object until the table forgets it.
+ * Made by a {@link SeriesTable}. The same labels give the same object for as long as the table keeps it.
  */
 export class Series {
   readonly metricName: string
@@ -28,8 +28,10 @@ export class Series {
   readonly names: readonly string[]
   /** @internal */
   readonly layout: SeriesLayout
-  /** The table has forgotten it, and may have another one for the same labels. @internal */
-  isEvicted = false
+  /** Equal for equal labels of one table. @internal */
+  readonly hash: number
+  /** The table does not have it, or not any more, and may have another one for the same labels. @internal */
+  isEvicted: boolean
   /** What was looked up after it, the last time. @internal */
   next: Series | undefined = undefined
   /** Where an encoder has its group; means nothing unless that group is the series' own. @internal */
@@ -42,12 +44,14 @@ export class Series {
   #orderKey: number | undefined
 
   /** @internal */
-  constructor(layout: SeriesLayout, metricName: string, values: readonly string[]) {
+  constructor(layout: SeriesLayout, metricName: string, values: readonly string[], hash: number, isEvicted: boolean) {
     this.layout = layout
     this.metricName = metricName
     this.values = values
     this.names = layout.names
     this.series = this
+    this.hash = hash
+    this.isEvicted = isEvicted
   }
 
   /** The labels as they are sent, `__name__` among them. */
@@ -66,6 +70,16 @@ export class Series {
   /** The labels under which the table has it. @internal */
   get spelled(): readonly Label[] {
     return this.values.map((value, position) => ({ name: this.layout.nameAt(position), value }))
+  }
+
+  /** Whether it has the same labels as another one of its table. @internal */
+  equals(other: Series): boolean {
+    const { names, values, metricName, hash } = this
+    if (hash !== other.hash || metricName !== other.metricName || names.length !== other.names.length) return false
+    for (let index = 0; index < names.length; index++) {
+      if (values[index] !== other.values[index] || names[index] !== other.names[index]) return false
+    }
+    return this.layout.hasName === other.layout.hasName
   }
 
   /** The same for the same labels in every process, whatever their order: an integer from 0 to 2^53 - 1, evenly spread. */
