@@ -1,31 +1,64 @@
-import type { ElementConverter, TimestreamRecord } from './options.ts'
+import { type ResolvedOptions, type TableRouter } from './options.ts'
+import { type Entry, ONLY_TABLE } from './record/entry.ts'
+import { Preparer } from './record/prepare.ts'
+import type { TimestreamRecord } from './record/record.ts'
 
-/**
- * Turns a value into records.
- *
- * @throws TypeError if the converter gives something else, such as a promise; whatever the converter throws.
- */
-export function convertElement<In>(
-  elementConverter: ElementConverter<In>,
-  value: In,
-  emit: (record: TimestreamRecord) => void,
-): void {
-  const converted = elementConverter(value)
-  if (converted === undefined || converted === null) return
-  if (!Array.isArray(converted)) {
-    emit(checked(converted))
-    return
+const TABLE_NAME = /^[\w.-]{1,256}$/
+
+/** Turns values into checked records. */
+export class Converter<In> {
+  readonly #options: ResolvedOptions<In>
+  readonly #preparer: Preparer
+
+  constructor(options: ResolvedOptions<In>) {
+    this.#options = options
+    this.#preparer = new Preparer({ numbers: options.numbers, mayLack: options.batchConverter !== undefined })
   }
-  // All are looked at before the first is taken: a value is refused whole or not at all.
-  for (const record of converted) checked(record)
-  for (const record of converted) emit(record)
+
+  /**
+   * Turns a value into entries. A record that breaks a rule of the service becomes one too, with its problems.
+   *
+   * @throws TypeError if the converter gives something else than records, such as a promise, or the router no table; whatever the
+   * user's functions throw.
+   */
+  convert(value: In, emit: (entry: Entry) => void): void {
+    const { elementConverter, version, router } = this.#options
+    const converted = elementConverter(value)
+    if (converted === undefined || converted === null) return
+    if (Array.isArray(converted)) {
+      // All are looked at before the first is taken: a value is refused whole or not at all.
+      for (const record of converted) checked(record)
+      if (converted.length === 0) return
+    } else checked(converted)
+    const table = router === undefined ? ONLY_TABLE : this.#route(router, value)
+    const sourceVersion = version(value)
+    if (!Array.isArray(converted)) {
+      emit(this.#preparer.prepare(converted as TimestreamRecord, table, sourceVersion))
+      return
+    }
+    for (const record of converted as readonly TimestreamRecord[]) {
+      emit(this.#preparer.prepare(record, table, sourceVersion))
+    }
+  }
+
+  #route(router: TableRouter<In>, value: In): string {
+    const chosen: unknown = router(value)
+    const tableName = typeof chosen === 'string' ? chosen : Reflect.get(Object(chosen), 'tableName')
+    const database = typeof chosen === 'string' ? undefined : Reflect.get(Object(chosen), 'databaseName')
+    const databaseName: unknown = database ?? this.#options.databaseName
+    if (isName(databaseName) && isName(tableName)) return `${databaseName}/${tableName}`
+    throw new TypeError('tableName must return the name of a table, or { databaseName, tableName }')
+  }
 }
 
-function checked(record: unknown): TimestreamRecord {
+function isName(name: unknown): name is string {
+  return typeof name === 'string' && TABLE_NAME.test(name)
+}
+
+function checked(record: unknown): void {
   if (typeof record !== 'object' || record === null || Array.isArray(record) || 'then' in record) {
     const got = record === null ? 'null' : Array.isArray(record) ? 'an array' : typeof record
     const what = got === 'object' ? 'a promise' : got
     throw new TypeError(`elementConverter must return a record, a list of records or undefined, got ${what}`)
   }
-  return record
 }

@@ -1,21 +1,20 @@
-import type { WriteRecordsRequest } from '@aws-sdk/client-timestream-write'
-import { type ExplainedEntry, explainEntries, type Explanation, type Reason, SluiceError } from '@sluice/core'
-import { convertElement } from './convert.ts'
-import type { ResolvedOptions, TimestreamRecord } from './options.ts'
-import { batchConverterThrew, makeRequest } from './request.ts'
-import { requestSizeInBytes, recordSizeInBytes } from './size.ts'
-
-const BILLED_UNIT_BYTES = 1024
+import { type ExplainedEntry, explainEntries, type Explanation, type Reason } from '@sluice/core'
+import { Converter } from './convert.ts'
+import type { ResolvedOptions } from './options.ts'
+import type { Entry } from './record/entry.ts'
+import { RequestMaker } from './request/maker.ts'
+import { billedUnits } from './request/request.ts'
 
 /** What the sink would send for the value: each record as if it were sent alone. Makes no client and sends nothing. */
 export function explainValue<In>(options: ResolvedOptions<In>, value: In): Explanation {
+  const converter = new Converter(options)
+  const maker = new RequestMaker(options, false)
   return explainEntries(
     {
-      convert: (given: In, emit: (record: TimestreamRecord) => void) =>
-        convertElement(options.elementConverter, given, emit),
-      sizeInBytes: recordSizeInBytes,
+      convert: (given: In, emit: (entry: Entry) => void) => converter.convert(given, emit),
+      sizeInBytes: (entry) => entry.sizeInBytes,
       limits: options.engine,
-      send: (record) => explainRecord(options, record),
+      send: (entry) => explainRecord(options, maker, entry),
     },
     value,
   )
@@ -23,22 +22,23 @@ export function explainValue<In>(options: ResolvedOptions<In>, value: In): Expla
 
 function explainRecord<In>(
   options: ResolvedOptions<In>,
-  record: TimestreamRecord,
+  maker: RequestMaker<In>,
+  entry: Entry,
 ): Partial<Pick<ExplainedEntry, 'entry' | 'destination' | 'billed' | 'refusals'>> {
-  let request: WriteRecordsRequest
-  try {
-    request = makeRequest([record], options, options.batchConverter)
-  } catch (error) {
-    return { refusals: [reasonOf(error)] }
+  const { databaseName = '', tableName = '' } = maker.destinationOf(entry.table)
+  const record = entry.toRecord()
+  if (entry.problems.length > 0) {
+    const refusals: readonly Reason[] = entry.problems.map((message) => ({ code: 'InvalidRecord', message }))
+    return { entry: record, destination: `${databaseName}/${tableName}`, refusals }
+  }
+  const request = maker.make([{ index: 0, entry, raises: 0 }])
+  if ('isolate' in request) return { entry: record, refusals: [request.isolate] }
+  if ('fail' in request) {
+    return { entry: record, refusals: [{ code: request.fail.code, message: request.fail.message }] }
   }
   return {
-    entry: options.batchConverter === undefined ? record : request,
-    destination: `${request.DatabaseName}/${request.TableName}`,
-    billed: { 'writes of 1 KiB': Math.max(1, Math.ceil(requestSizeInBytes(request) / BILLED_UNIT_BYTES)) },
+    entry: options.batchConverter === undefined ? record : request.toSdk(),
+    destination: `${request.databaseName}/${request.tableName}`,
+    billed: { 'writes of 1 KiB': billedUnits(request.bytes) },
   }
-}
-
-/** The batch converter is at fault: the job would fail where it is out of step, and refuse the record where it throws. */
-function reasonOf(error: unknown): Reason {
-  return SluiceError.isInstance(error) ? { code: error.code, message: error.message } : batchConverterThrew(error)
 }

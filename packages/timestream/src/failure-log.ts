@@ -1,69 +1,107 @@
-import type { EntryOutcome, Logger } from '@sluice/core'
+import type { Logger } from '@sluice/core'
 import type { WriteFailure } from './classify.ts'
 import { mayBeDropped } from './failures.ts'
-import type { FailurePolicy } from './options.ts'
-import type { AlignedRequest } from './request.ts'
+import type { Policy } from './policy.ts'
+import type { Rejection } from './rejections.ts'
+import type { Item } from './request/layout.ts'
+import type { WriteRequest } from './request/request.ts'
+
+/** A request and the records that it was made of. */
+export interface Sent {
+  readonly request: WriteRequest
+  readonly items: readonly Item[]
+}
 
 /** Says what went wrong: one line for a request, no stack for what is known, no record content unless it was asked for. */
 export class FailureLog {
   readonly #logger: Logger
-  readonly #policy: FailurePolicy
+  readonly #policy: Policy
+  /** The option for how often a request is repeated: the SDK does it inside, the engine outside. */
+  readonly #repeats: string
 
-  constructor(logger: Logger, policy: FailurePolicy) {
+  constructor(logger: Logger, policy: Policy, transport: 'direct' | 'sdk') {
     this.#logger = logger
     this.#policy = policy
+    this.#repeats = transport === 'sdk' ? 'writeClientConfig.maxErrorRetry' : 'retry'
   }
 
-  retried(failure: WriteFailure, request: AlignedRequest, attempt: number): void {
-    const details = `Details: ${said(failure)} Option: ${optionFor(failure)}.`
+  retried(failure: WriteFailure, sent: Sent, attempt: number): void {
+    const details = `Details: ${said(failure)} Option: ${this.#optionFor(failure)}.`
     this.#logger.warn(
-      { ...fieldsOf(failure, request), attempt },
+      { ...fieldsOf(failure, sent), attempt },
       `Retryable '${failure.code}' occurred while inserting to Timestream. Records insertion will be retried. ${details}`,
     )
   }
 
-  rejected(failure: WriteFailure, request: AlignedRequest, outcomes: readonly EntryOutcome[]): void {
-    const indexes = outcomes.flatMap(({ kind }, index) => (kind === 'written' ? [] : [index]))
-    const reasons = [...new Set(outcomes.flatMap((outcome) => ('reason' in outcome ? [outcome.reason.message] : [])))]
-    const option = 'failureHandlerConfig.failProcessingOnRejectedRecordsException'
+  rejected(failure: WriteFailure, sent: Sent, rejections: readonly (Rejection | undefined)[]): void {
+    const items = sent.items.filter((_, index) => rejections[index] !== undefined)
+    const reasons = [...new Set(rejections.flatMap((rejection) => rejection?.reason.message ?? []))]
     this.#logger.warn(
       {
-        ...fieldsOf(failure, request),
-        rejected: indexes.length,
+        ...fieldsOf(failure, sent),
+        rejected: items.length,
         reasons: reasons.slice(0, 5),
-        ...this.#content(indexes.map((index) => request.Records[index])),
+        ...this.#content(items),
       },
-      `Timestream rejected ${indexes.length} of ${request.Records.length} records; the others are stored. Option: ${option}.`,
+      `Timestream rejected ${items.length} of ${sent.request.count} records; the others are stored. Option: ${this.#policy.options.rejected}.`,
     )
   }
 
   /** The culprit is not known yet. */
-  isolated(failure: WriteFailure, request: AlignedRequest): void {
+  isolated(failure: WriteFailure, sent: Sent): void {
     this.#logger.warn(
-      fieldsOf(failure, request),
-      `Timestream refused a request of ${request.Records.length} records for one of them, which is looked for by sending ` +
+      fieldsOf(failure, sent),
+      `Timestream refused a request of ${sent.request.count} records for one of them, which is looked for by sending ` +
         `halves. ${said(failure)} Option: maxIsolationRequests.`,
     )
   }
 
-  refused(failure: WriteFailure, request: AlignedRequest, option: string = optionFor(failure)): void {
+  /** The culprit stands alone. */
+  invalid(failure: WriteFailure, sent: Sent): void {
+    this.#refused(failure, sent, this.#policy.options.invalid)
+  }
+
+  refused(failure: WriteFailure, sent: Sent): void {
+    this.#refused(failure, sent, this.#optionFor(failure))
+  }
+
+  /** Records that were found to break a rule before they were sent: one line for a batch. */
+  unsound(items: readonly Item[], reasons: readonly string[]): void {
+    this.#logger.warn(
+      { records: items.length, reasons: [...new Set(reasons)].slice(0, 5), ...this.#content(items) },
+      `${items.length} records break rules of Timestream and are not sent. Option: ${this.#policy.options.invalid}.`,
+    )
+  }
+
+  #refused(failure: WriteFailure, sent: Sent, option: string): void {
     this.#logger.error(
-      { ...fieldsOf(failure, request), ...this.#content(request.Records) },
+      { ...fieldsOf(failure, sent), ...this.#content(sent.items) },
       `'${failure.code}' occurred while inserting to Timestream. ${said(failure)} Option: ${option}.`,
     )
   }
 
-  #content(records: readonly unknown[]): { readonly records?: readonly string[] } {
+  #content(items: readonly Item[]): { readonly content?: readonly string[] } {
     if (!this.#policy.printFailedRequests) return {}
-    return { records: records.map((record) => JSON.stringify(record, exact)) }
+    return { content: items.map(({ entry }) => JSON.stringify(entry)) }
+  }
+
+  /** What to turn when this goes on. */
+  #optionFor(failure: WriteFailure): string {
+    const { action, kind, slowDown } = failure
+    if (action === 'credentials') return 'credentialsProviderType'
+    if (action === 'rediscover') return 'writeClientConfig.endpointOverride'
+    if (action !== 'retry') return mayBeDropped(failure) ? this.#policy.options.error : 'writeClientConfig'
+    if (kind === 'unknown') return 'writeClientConfig.requestTimeout'
+    if (kind === 'throttled' && slowDown) return 'maxInFlightRequests'
+    return this.#repeats
   }
 }
 
-function fieldsOf(failure: WriteFailure, { DatabaseName, TableName, Records }: AlignedRequest): object {
+function fieldsOf(failure: WriteFailure, { request }: Sent): object {
   return {
-    database: DatabaseName,
-    table: TableName,
-    requestRecords: Records.length,
+    database: request.databaseName,
+    table: request.tableName,
+    requestRecords: request.count,
     code: failure.code,
     ...(failure.httpStatus === undefined ? {} : { httpStatus: failure.httpStatus }),
     ...(failure.requestId === undefined ? {} : { requestId: failure.requestId }),
@@ -72,21 +110,4 @@ function fieldsOf(failure: WriteFailure, { DatabaseName, TableName, Records }: A
 
 function said({ message, httpStatus, requestId }: WriteFailure): string {
   return `Status Code: ${httpStatus ?? 'none'}, Request ID: ${requestId ?? 'none'}, Message: ${message.replace(/\s+/g, ' ')}.`
-}
-
-/** What to turn when this goes on. */
-function optionFor(failure: WriteFailure): string {
-  const { action, kind, slowDown } = failure
-  if (action === 'credentials') return 'credentialsProviderType'
-  if (action === 'rediscover') return 'writeClientConfig.endpointOverride'
-  if (action !== 'retry') {
-    return mayBeDropped(failure) ? 'failureHandlerConfig.failProcessingOnErrorDefault' : 'writeClientConfig'
-  }
-  if (kind === 'unknown') return 'writeClientConfig.requestTimeout'
-  if (kind === 'throttled') return slowDown ? 'maxInFlightRequests' : 'writeClientConfig.maxErrorRetry'
-  return 'writeClientConfig.maxErrorRetry'
-}
-
-function exact(_key: string, value: unknown): unknown {
-  return typeof value === 'bigint' ? value.toString() : value
 }

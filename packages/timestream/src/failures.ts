@@ -1,6 +1,5 @@
 import { SluiceError } from '@sluice/core'
 import type { WriteFailure } from './classify.ts'
-import type { AlignedRequest } from './request.ts'
 
 /** The service takes no new customers; it says so with this text. */
 const CLOSED = 'Only existing Timestream for LiveAnalytics customers'
@@ -14,8 +13,7 @@ export function mayBeDropped({ action, httpStatus }: WriteFailure): boolean {
 }
 
 /** The error that ends the job for a failure of which no record is guilty. */
-export function fatalError(failure: WriteFailure, request: AlignedRequest): SluiceError {
-  const { DatabaseName: database, TableName: table } = request
+export function fatalError(failure: WriteFailure, database: string, table: string): SluiceError {
   const said = `${failure.code}: ${failure.message}`
   const facts = {
     database,
@@ -36,7 +34,7 @@ export function fatalError(failure: WriteFailure, request: AlignedRequest): Slui
     case 'missing':
       return new SluiceError(
         'SLUICE_DESTINATION_NOT_FOUND',
-        `Timestream has no table '${table}' in database '${database}', or it is not active. The sink does not create it. ${said}`,
+        `Timestream has no table '${table}' in database '${database}', or it is not active. Option: ensureTable creates it. ${said}`,
         { facts },
       )
     case 'rediscover':

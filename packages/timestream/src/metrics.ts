@@ -1,7 +1,6 @@
-import type { WriteRecordsRequest } from '@aws-sdk/client-timestream-write'
 import { type Clock, type Counter, type MetricDefinition, type MetricGroup, SINK_METRICS } from '@sluice/core'
 import { TIMESTREAM_EXCEPTIONS, type TimestreamException } from './classify.ts'
-import { countMeasures } from './size.ts'
+import { billedUnits, type WriteRequest } from './request/request.ts'
 
 const EXCEPTIONS: readonly TimestreamException[] = [...TIMESTREAM_EXCEPTIONS, 'UNKNOWN']
 
@@ -17,6 +16,9 @@ type Name =
   | 'numOfCommonAttributesDimensionsPerWriteRecordRequest'
   | 'millisTimeBetweenFlushes'
   | 'numOfUNKNOWNEXCEPTION'
+  | 'numApiCalls'
+  | 'numBilledUnits'
+  | 'numRecordsInvalid'
 
 const exceptionMetrics = Object.fromEntries(
   EXCEPTIONS.map((exception): [string, MetricDefinition] => {
@@ -75,6 +77,21 @@ export const TIMESTREAM_METRICS: Readonly<Record<Name | ExceptionMetric, MetricD
     'Time between the last two requests sent.',
   ),
   numOfUNKNOWNEXCEPTION: counter('numOfUNKNOWNEXCEPTION', 'requests', 'The same figure as numOfUNKNOWN.'),
+  numApiCalls: counter(
+    'numApiCalls',
+    'requests',
+    'Calls of WriteRecords, repeats by the SDK included, counted when the request has ended.',
+  ),
+  numBilledUnits: counter(
+    'numBilledUnits',
+    'none',
+    'Writes of 1 KiB that the service bills for the requests sent, estimated: each request is rounded up; repeats count again.',
+  ),
+  numRecordsInvalid: counter(
+    'numRecordsInvalid',
+    'records',
+    'Records that broke a rule of the service and were not sent.',
+  ),
   ...exceptionMetrics,
 }
 
@@ -82,6 +99,9 @@ export const TIMESTREAM_METRICS: Readonly<Record<Name | ExceptionMetric, MetricD
 export class SinkMetrics {
   readonly writesSuccess: Counter
   readonly retries: Counter
+  readonly calls: Counter
+  readonly invalid: Counter
+  readonly #billed: Counter
   readonly #clock: Clock
   readonly #exceptions: Readonly<Record<string, Counter>>
   #records = Number.NaN
@@ -95,6 +115,9 @@ export class SinkMetrics {
     this.#clock = clock
     this.writesSuccess = group.counter(metrics.numWritesSuccess)
     this.retries = group.counter(metrics.numWritesNonSDKRetries)
+    this.calls = group.counter(metrics.numApiCalls)
+    this.invalid = group.counter(metrics.numRecordsInvalid)
+    this.#billed = group.counter(metrics.numBilledUnits)
     this.#exceptions = Object.fromEntries(EXCEPTIONS.map((name) => [name, group.counter(metrics[`numOf${name}`])]))
     // Other names of figures that exist: read, never counted twice.
     const alias = (definition: MetricDefinition, of: MetricDefinition): void => {
@@ -111,13 +134,14 @@ export class SinkMetrics {
   }
 
   /** A request is about to be sent. */
-  sending(request: WriteRecordsRequest): void {
+  sending(request: WriteRequest): void {
     const now = this.#clock.now()
     this.#betweenMs = now - this.#flushedAt
     this.#flushedAt = now
-    this.#records = request.Records?.length ?? 0
-    this.#measures = countMeasures(request)
-    this.#dimensions = request.CommonAttributes?.Dimensions?.length ?? 0
+    this.#records = request.count
+    this.#measures = request.measures
+    this.#dimensions = request.commonDimensions
+    this.#billed.value += billedUnits(request.bytes)
   }
 
   /** A request ended with an error. */

@@ -1,8 +1,12 @@
 import type { _Record, TimestreamWriteClient, WriteRecordsRequest } from '@aws-sdk/client-timestream-write'
+import type { AwsCredentials } from '@sluice/aws'
 import type { AsyncSinkOptions } from '@sluice/core'
-
-/** One record of a request, in the form that the AWS SDK takes. A `Version` beyond 2^53 may be a bigint. */
-export type TimestreamRecord = _Record
+import type { RecordMapping } from './mapping.ts'
+import type { FailureHandlerConfig, Policy, RejectionPolicy } from './policy.ts'
+import type { TimestreamRecord } from './record/record.ts'
+import type { NumberOptions, NumberRules } from './record/values.ts'
+import type { EnsureTable } from './tables/settings.ts'
+import type { VersionFrom, VersionReader } from './versions.ts'
 
 /**
  * Turns a value into none, one or many records. Synchronous and repeatable: the same value always gives the same records, or a
@@ -10,11 +14,17 @@ export type TimestreamRecord = _Record
  */
 export type ElementConverter<In> = (value: In) => TimestreamRecord | readonly TimestreamRecord[] | undefined
 
+/** A table of the sink's database, or of another. */
+export type TableName = string | { readonly databaseName?: string; readonly tableName: string }
+
+/** Chooses the table of a value. Synchronous and repeatable. A throw, or no table, refuses the value. */
+export type TableRouter<In> = (value: In) => TableName
+
 /**
  * Turns records into a request. `Records[i]` must be made from `records[i]`: the service names rejected records by their index.
  * A list of another length fails the job with `SLUICE_BATCH_CONVERTER_NOT_ALIGNED`.
  */
-export type BatchConverter = (records: readonly TimestreamRecord[]) => WriteRecordsRequest
+export type BatchConverter = (records: readonly _Record[]) => WriteRecordsRequest
 
 /** Where credentials come from. */
 export type CredentialProviderType = 'AUTO' | 'ENV_VAR' | 'SYS_PROP' | 'PROFILE'
@@ -30,8 +40,8 @@ export interface WriteClientConfig {
   /** Connections to the service, at most. @default the value of `maxInFlightRequests` */
   readonly maxConcurrency?: number
   /**
-   * How often the SDK repeats one request by itself before the sink sees its error: 0 to 100. Its pauses double up to 20 s, and
-   * end when the sink is closed; `AWS_RETRY_MODE` is not used.
+   * With the transport `sdk`: how often the SDK repeats one request by itself before the sink sees its error, 0 to 100. Its pauses
+   * double up to 20 s, and end when the sink is closed; `AWS_RETRY_MODE` is not used. With `direct` the sink alone repeats.
    *
    * @default 10
    */
@@ -50,35 +60,6 @@ export interface WriteClientConfig {
   readonly useFipsEndpoint?: boolean
   /** Use endpoints that have IPv6 too. @default what the SDK finds */
   readonly useDualstackEndpoint?: boolean
-}
-
-export interface FailureHandlerConfig {
-  /** Log the content of records that failed. They may hold sensitive data. @default false */
-  readonly printFailedRequests?: boolean
-  /**
-   * What happens to records that the service rejects one by one. True: they are refused, which fails the job unless it has dead
-   * letters. False: they are dropped and counted. The other records of the request are stored in both cases.
-   *
-   * @default true
-   */
-  readonly failProcessingOnRejectedRecordsException?: boolean
-  /**
-   * What happens to the record for which the service refuses a whole request. The sink finds it by sending halves. True: it is
-   * refused, which fails the job unless it has dead letters. False: it is dropped and counted.
-   *
-   * @default true
-   */
-  readonly failProcessingOnValidationException?: boolean
-  /**
-   * What happens when the service answers with any other error that a repeat does not heal, such as a missing table, a missing
-   * right or a quota. True: the job fails and no record is lost. False: all records of the request are dropped and counted.
-   *
-   * The job fails with either value when a restart may help, when the credentials are at fault, and when the request could
-   * not be sent.
-   *
-   * @default true
-   */
-  readonly failProcessingOnErrorDefault?: boolean
 }
 
 /**
@@ -106,13 +87,50 @@ export interface TimestreamSinkOptions<In> extends Partial<
 > {
   /** Names the sink in metrics, errors and state; unique within a job. @default 'timestream' */
   readonly uid?: string
-  /** Database to write to. */
-  readonly databaseName: string
-  /** Table to write to. It must exist. */
-  readonly tableName: string
-  readonly elementConverter: ElementConverter<In>
-  /** @default a request for `databaseName` and `tableName` with the records as they are */
+  /** Database to write to. Required, unless a `batchConverter` or the router names it. */
+  readonly databaseName?: string
+  /** Table to write to, or a function that chooses one for each value. Required, unless a `batchConverter` names it. */
+  readonly tableName?: string | TableRouter<In>
+  /** Exactly one of `elementConverter` and `mapping` is required. */
+  readonly elementConverter?: ElementConverter<In>
+  /** Says how a value becomes a record, by names of fields and functions. */
+  readonly mapping?: RecordMapping<In>
+  /** Version of records that have none of their own. @default none: the service takes 1, and the first value of a key stays */
+  readonly version?: VersionFrom<In>
+  /**
+   * Turns records into a request. With one of your own the sink sends what it returns: no records grouped, sorted or resolved, and
+   * what a record lacks may be a common attribute.
+   *
+   * @default records grouped by series and measure name and sorted by time, with what they have in common as `CommonAttributes`
+   */
   readonly batchConverter?: BatchConverter
+  /** What becomes of numbers that the service does not take. */
+  readonly numbers?: NumberOptions
+  /**
+   * True sends the records of one series, and repeats them, in their order: needed only where an older value without a version may not
+   * come later than a newer one. Requests are then in flight on `orderedLanes` lanes. `keyBy` of the pipeline wins.
+   *
+   * @default false
+   */
+  readonly orderBySeries?: boolean
+  /** Creates databases and tables that do not exist, before the first request to each. @default false */
+  readonly ensureTable?: boolean | EnsureTable
+  /**
+   * Refuses records outside of the table's retention before they are sent. Asks DescribeTable for it every 10 minutes, which needs the
+   * right timestream:DescribeTable.
+   *
+   * @default false: the service says so
+   */
+  readonly checkRetention?: boolean
+  /**
+   * How requests are sent. `direct`: signed and sent by the sink itself, one attempt each; the sink repeats. `sdk`: by the client of the
+   * AWS SDK, which repeats each up to `maxErrorRetry` times before the sink does.
+   *
+   * @default 'direct'; 'sdk' with a `client`
+   */
+  readonly transport?: 'direct' | 'sdk'
+  /** Write the sink's metrics to the standard output once a minute, in the embedded metric format of CloudWatch. @default false */
+  readonly emitSinkMetricsToCloudWatch?: boolean
   /** Records in one request, at most: 1 to 100. @default 100 */
   readonly maxBatchSize?: number
   /** Records in the buffer, at most; beyond it the stream is slowed. Must be greater than `maxBatchSize`. @default 1000 */
@@ -131,26 +149,37 @@ export interface TimestreamSinkOptions<In> extends Partial<
    */
   readonly credentialsProviderType?: CredentialProviderType
   readonly credentialConfig?: CredentialConfig
+  /** Keys, or any provider of the AWS SDK (`fromTemporaryCredentials(...)`). Excludes `credentialsProviderType`. */
+  readonly credentials?: AwsCredentials | (() => Promise<AwsCredentials>)
+  /** What becomes of what the service does not take, as in the original connector. Excludes `rejectionPolicy`. */
   readonly failureHandlerConfig?: FailureHandlerConfig
+  /** What becomes of records that are not stored, by reason. @default 'deadLetter' for every reason */
+  readonly rejectionPolicy?: RejectionPolicy
   /**
-   * A client that you made and will destroy. It excludes `writeClientConfig`, `credentialsProviderType` and
-   * `credentialConfig`.
+   * A client that you made and will destroy. It excludes `writeClientConfig`, `credentialsProviderType`, `credentialConfig`,
+   * `credentials` and the transport `direct`.
    */
   readonly client?: TimestreamWriteClient
 }
 
-/** Options of the failure handler with their defaults. */
-export type FailurePolicy = Required<FailureHandlerConfig>
-
 /** What the sink works with: every default filled in. */
 export interface ResolvedOptions<In> {
   readonly uid: string
-  readonly databaseName: string
-  readonly tableName: string
+  readonly databaseName: string | undefined
+  /** Undefined where a router or the batch converter chooses. */
+  readonly tableName: string | undefined
+  readonly router: TableRouter<In> | undefined
   readonly elementConverter: ElementConverter<In>
+  readonly version: VersionReader<In>
   readonly batchConverter: BatchConverter | undefined
+  readonly numbers: NumberRules
+  readonly orderBySeries: boolean
+  readonly ensureTable: EnsureTable | undefined
+  readonly checkRetention: boolean
   readonly engine: AsyncSinkOptions
-  readonly policy: FailurePolicy
+  readonly policy: Policy
+  readonly transport: 'direct' | 'sdk'
+  readonly emitSinkMetricsToCloudWatch: boolean
   readonly client: TimestreamWriteClient | undefined
   readonly ownClient: OwnClientOptions
 }
@@ -162,4 +191,5 @@ export interface OwnClientOptions extends WriteClientConfig {
   readonly requestTimeout: number
   readonly credentialsProviderType: CredentialProviderType
   readonly credentialConfig: CredentialConfig
+  readonly credentials?: AwsCredentials | (() => Promise<AwsCredentials>)
 }

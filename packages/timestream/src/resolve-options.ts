@@ -1,7 +1,11 @@
 import { checkAwsClientConfig } from '@sluice/aws'
 import { type AsyncSinkOptions, checkSinkOptions, OptionsCheck } from '@sluice/core'
-import type { FailurePolicy, OwnClientOptions, ResolvedOptions, TimestreamSinkOptions } from './options.ts'
-import { MAX_PAUSE_MS } from './retry-strategy.ts'
+import { checkMapping, mappingConverter, type RecordMapping } from './mapping.ts'
+import type { ElementConverter, OwnClientOptions, ResolvedOptions, TimestreamSinkOptions } from './options.ts'
+import { checkPolicy, FAILURE_HANDLER_OPTIONS, REJECTION_OPTIONS, resolvePolicy } from './policy.ts'
+import { checkEnsureTable } from './tables/settings.ts'
+import { MAX_PAUSE_MS } from './transport/retry-strategy.ts'
+import { checkVersion, versionReader } from './versions.ts'
 
 /** The limit of WriteRecords. */
 const MAX_RECORDS_PER_REQUEST = 100
@@ -28,12 +32,8 @@ const ENGINE_OPTIONS = [
   'retry',
 ] as const
 
-const POLICY_DEFAULTS: FailurePolicy = {
-  printFailedRequests: false,
-  failProcessingOnRejectedRecordsException: true,
-  failProcessingOnValidationException: true,
-  failProcessingOnErrorDefault: true,
-}
+/** The longest that a signature is good for. */
+const MAX_REQUEST_TIMEOUT_MS = 900_000
 
 const GROUPS = {
   writeClientConfig: [
@@ -46,7 +46,9 @@ const GROUPS = {
     'useDualstackEndpoint',
   ],
   credentialConfig: ['profileName', 'profileConfigPath'],
-  failureHandlerConfig: Object.keys(POLICY_DEFAULTS),
+  failureHandlerConfig: FAILURE_HANDLER_OPTIONS,
+  rejectionPolicy: REJECTION_OPTIONS,
+  numbers: ['nonFinite', 'negativeZero'],
 } as const satisfies Partial<Record<keyof TimestreamSinkOptions<unknown>, readonly string[]>>
 
 const PLAIN_OPTIONS = [
@@ -54,8 +56,16 @@ const PLAIN_OPTIONS = [
   'databaseName',
   'tableName',
   'elementConverter',
+  'mapping',
+  'version',
   'batchConverter',
+  'orderBySeries',
+  'ensureTable',
+  'checkRetention',
+  'transport',
+  'emitSinkMetricsToCloudWatch',
   'credentialsProviderType',
+  'credentials',
   'client',
 ] as const
 
@@ -87,29 +97,49 @@ export function resolveOptions<In>(options: TimestreamSinkOptions<In>): Resolved
   }
   const engine = engineOptions(given)
   const own = ownClientOptions(given, engine.maxInFlightRequests)
-  checkPlain(check)
+  checkPlain(check, given)
   checkSinkOptions(check, engine)
   if (Number.isSafeInteger(engine.maxBatchSize) && engine.maxBatchSize > MAX_RECORDS_PER_REQUEST) {
     check.refuse('maxBatchSize', `an integer from 1 to ${MAX_RECORDS_PER_REQUEST}, the limit of WriteRecords`)
   }
   checkClient(check, given, own)
-  for (const path of pathsOf('failureHandlerConfig')) check.boolean(path)
+  const areBothGiven = given['failureHandlerConfig'] !== undefined && given['rejectionPolicy'] !== undefined
+  checkPolicy(check, groupOf(given, 'failureHandlerConfig')['failureHandlerClass'], areBothGiven)
   check.throwIfAny()
+  const { tableName } = options
+  const transport = options.transport ?? (options.client === undefined ? 'direct' : 'sdk')
   return {
     uid: options.uid ?? 'timestream',
     databaseName: options.databaseName,
-    tableName: options.tableName,
-    elementConverter: options.elementConverter,
+    tableName: typeof tableName === 'string' ? tableName : undefined,
+    router: typeof tableName === 'function' ? tableName : undefined,
+    elementConverter: converterOf(options),
+    version: versionReader(options.version),
     batchConverter: options.batchConverter,
-    engine: { ...engine, requestTimeoutMs: coveringTimeoutMs(own) },
-    policy: { ...POLICY_DEFAULTS, ...groupOf(given, 'failureHandlerConfig') },
+    numbers: { nonFinite: 'refuse', negativeZero: 'zero', ...groupOf(given, 'numbers') },
+    orderBySeries: options.orderBySeries ?? false,
+    ensureTable: options.ensureTable === true ? {} : options.ensureTable === false ? undefined : options.ensureTable,
+    checkRetention: options.checkRetention ?? false,
+    engine: { ...engine, requestTimeoutMs: coveringTimeoutMs(own, transport) },
+    policy: resolvePolicy(options.failureHandlerConfig, options.rejectionPolicy),
+    transport,
+    emitSinkMetricsToCloudWatch: options.emitSinkMetricsToCloudWatch ?? false,
     client: options.client,
     ownClient: own,
   }
 }
 
-/** Long enough for every try that the SDK makes by itself, with its pauses, and for a discovery before the first. */
-function coveringTimeoutMs({ maxErrorRetry, requestTimeout }: OwnClientOptions): number {
+function converterOf<In>({ elementConverter, mapping }: TimestreamSinkOptions<In>): ElementConverter<In> {
+  // One of the two was checked to be there.
+  return elementConverter ?? mappingConverter(mapping as RecordMapping<In>)
+}
+
+/**
+ * Long enough for every try that the transport makes by itself, with its pauses, and for a discovery before the first. A request of the
+ * sink may be two to the service: records with the same key are not sent together.
+ */
+function coveringTimeoutMs({ maxErrorRetry, requestTimeout }: OwnClientOptions, transport: 'direct' | 'sdk'): number {
+  if (transport === 'direct') return 3 * requestTimeout
   return (maxErrorRetry + 2) * requestTimeout + maxErrorRetry * MAX_PAUSE_MS
 }
 
@@ -125,39 +155,55 @@ function ownClientOptions(given: Loose, maxInFlightRequests: number): OwnClientO
     requestTimeout: 20_000,
     credentialsProviderType: 'AUTO',
     ...groupOf(given, 'writeClientConfig'),
-    ...withoutUndefined({ credentialsProviderType: given['credentialsProviderType'] }),
+    ...withoutUndefined({
+      credentialsProviderType: given['credentialsProviderType'],
+      credentials: given['credentials'],
+    }),
     credentialConfig: groupOf(given, 'credentialConfig'),
   }
 }
 
-function checkPlain(check: OptionsCheck): void {
-  const name = {
-    required: true,
-    pattern: /^[\w.-]{1,256}$/,
-    says: "a name of 1 to 256 letters, digits, '_', '.' or '-'",
-  }
+function checkPlain(check: OptionsCheck, given: Loose): void {
+  const { tableName, elementConverter, mapping } = given
+  // A batch converter may name both, a router the database.
+  const isConverted = given['batchConverter'] !== undefined
+  const name = { pattern: /^[\w.-]{1,256}$/, says: "a name of 1 to 256 letters, digits, '_', '.' or '-'" }
   check.string('uid')
-  check.string('databaseName', name)
-  check.string('tableName', name)
-  check.function('elementConverter', true)
+  check.string('databaseName', { ...name, required: !isConverted && typeof tableName !== 'function' })
+  if (typeof tableName !== 'function') check.string('tableName', { ...name, required: !isConverted })
+  if (elementConverter === undefined && mapping === undefined) {
+    check.problem('elementConverter must be a function, got undefined; or give a mapping')
+  }
+  check.function('elementConverter')
+  if (elementConverter !== undefined && mapping !== undefined) {
+    check.problem('mapping and elementConverter exclude one another: give one of the two')
+  }
+  if (mapping !== undefined) checkMapping(check, mapping)
+  checkVersion(check, 'version', given['version'])
   check.function('batchConverter')
+  check.oneOf('numbers.nonFinite', ['refuse', 'omit'])
+  check.oneOf('numbers.negativeZero', ['zero', 'refuse'])
+  for (const flag of ['orderBySeries', 'checkRetention', 'emitSinkMetricsToCloudWatch']) check.boolean(flag)
+  checkEnsureTable(check, given['ensureTable'])
+  check.oneOf('transport', ['direct', 'sdk'])
   check.oneOf('credentialsProviderType', ['AUTO', 'ENV_VAR', 'SYS_PROP', 'PROFILE'])
 }
 
 function checkClient(check: OptionsCheck, given: Loose, own: OwnClientOptions): void {
-  check.integer('writeClientConfig.maxConcurrency')
+  check.integer('writeClientConfig.maxConcurrency', { max: 10_000 })
   check.integer('writeClientConfig.maxErrorRetry', { min: 0, max: 100 })
-  check.integer('writeClientConfig.requestTimeout', { max: 3_600_000 })
+  check.integer('writeClientConfig.requestTimeout', { max: MAX_REQUEST_TIMEOUT_MS })
   check.string('credentialConfig.profileName')
   check.string('credentialConfig.profileConfigPath')
   const { endpointOverride, ...rest } = own
   checkAwsClientConfig(
     check,
     {
-      ...pick(rest, ['region', 'useFipsEndpoint', 'useDualstackEndpoint']),
+      ...pick(rest, ['region', 'useFipsEndpoint', 'useDualstackEndpoint', 'credentials']),
       ...withoutUndefined({ endpoint: endpointOverride }),
     },
-    (field) => `writeClientConfig.${field === 'endpoint' ? 'endpointOverride' : field}`,
+    (field) =>
+      field === 'credentials' ? field : `writeClientConfig.${field === 'endpoint' ? 'endpointOverride' : field}`,
   )
   const type = own.credentialsProviderType
   if (type === 'PROFILE' && own.credentialConfig.profileName === undefined) {
@@ -166,11 +212,15 @@ function checkClient(check: OptionsCheck, given: Loose, own: OwnClientOptions): 
   if (type !== 'PROFILE' && Object.keys(own.credentialConfig).length > 0) {
     check.problem(`credentialConfig needs credentialsProviderType 'PROFILE', got '${type}'`)
   }
+  if (given['credentials'] !== undefined && given['credentialsProviderType'] !== undefined) {
+    check.problem('credentials excludes credentialsProviderType: give one of the two')
+  }
   if (given['client'] === undefined) return
+  if (given['transport'] === 'direct') check.problem("client excludes transport 'direct', which sends by itself")
   if (!isObject(given['client']) || typeof given['client']['send'] !== 'function') {
     check.problem('client must be a TimestreamWriteClient of @aws-sdk/client-timestream-write')
   }
-  for (const name of ['writeClientConfig', 'credentialsProviderType', 'credentialConfig']) {
+  for (const name of ['writeClientConfig', 'credentialsProviderType', 'credentialConfig', 'credentials']) {
     if (given[name] !== undefined) check.problem(`client excludes ${name}: configure the client that you pass instead`)
   }
 }

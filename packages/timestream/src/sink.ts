@@ -2,8 +2,10 @@ import { type Explanation, type Sink, type SinkContext, type SinkWriter, SPI_VER
 import { explainValue } from './explain.ts'
 import type { ResolvedOptions, TimestreamSinkOptions } from './options.ts'
 import { resolveOptions } from './resolve-options.ts'
-import { WriteClient } from './write-client.ts'
-import { TimestreamSinkWriter } from './writer.ts'
+import { DirectTransport } from './transport/direct.ts'
+import { SdkTransport } from './transport/sdk.ts'
+import type { Transport } from './transport/transport.ts'
+import { makeWriter } from './writers.ts'
 
 /**
  * Writes records to Amazon Timestream (LiveAnalytics): buffers them, batches them, keeps requests in flight, repeats what is to
@@ -30,9 +32,7 @@ export class TimestreamSink<In> implements Sink<In> {
   }
 
   createWriter(context: SinkContext): SinkWriter<In> {
-    const { client, ownClient } = this.#options
-    const writeClient = client === undefined ? WriteClient.own(ownClient) : WriteClient.injected(client)
-    return new TimestreamSinkWriter(context, this.#options, writeClient)
+    return makeWriter(context, this.#options, transportFor(this.#options, context))
   }
 
   /**
@@ -61,4 +61,10 @@ export class TimestreamSink<In> implements Sink<In> {
   explain(value: In): Explanation {
     return explainValue(this.#options, value)
   }
+}
+
+function transportFor<In>(options: ResolvedOptions<In>, { clock }: SinkContext): Transport {
+  if (options.client !== undefined) return SdkTransport.injected(options.client)
+  if (options.transport === 'sdk') return SdkTransport.own(options.ownClient)
+  return new DirectTransport(options.ownClient, clock)
 }

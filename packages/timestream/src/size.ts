@@ -1,5 +1,4 @@
-import type { WriteRecordsRequest } from '@aws-sdk/client-timestream-write'
-import type { TimestreamRecord } from './options.ts'
+import type { _Record as TimestreamRecord, WriteRecordsRequest } from '@aws-sdk/client-timestream-write'
 
 const TIMESTAMP_BYTES = 8
 
@@ -9,7 +8,7 @@ const TIMESTAMP_BYTES = 8
  *
  * See https://docs.aws.amazon.com/timestream/latest/developerguide/metering-and-pricing.writes.html
  */
-export function recordSizeInBytes(record: TimestreamRecord): number {
+function recordSizeInBytes(record: TimestreamRecord): number {
   let bytes = textBytes(record.MeasureName) + (record.Time === undefined ? 0 : TIMESTAMP_BYTES)
   for (const dimension of listOf(record.Dimensions)) bytes += textBytes(dimension?.Name) + textBytes(dimension?.Value)
   if (record.MeasureValueType !== 'MULTI') return bytes + valueBytes(record.MeasureValueType, record.MeasureValue)

@@ -1,204 +1,201 @@
-import type { WriteRecordsCommandOutput } from '@aws-sdk/client-timestream-write'
 import {
   ALL_WRITTEN,
   AsyncSinkWriter,
   type Batch,
   type BatchTrigger,
   messageOf,
-  type Reason,
   type SinkContext,
-  SluiceError,
   type SubmitContext,
   type SubmitOutcome,
 } from '@sluice/core'
-import { classifyWriteError, type WriteFailure } from './classify.ts'
-import { convertElement } from './convert.ts'
-import { FailureLog } from './failure-log.ts'
-import { fatalError, mayBeDropped } from './failures.ts'
+import { classifyWriteError } from './classify.ts'
+import { Converter } from './convert.ts'
+import { EmbeddedMetrics } from './embedded-metrics.ts'
+import type { Sent } from './failure-log.ts'
+import { Failures } from './failed-writes.ts'
 import { SinkMetrics } from './metrics.ts'
-import type { ResolvedOptions, TimestreamRecord } from './options.ts'
-import { rejectionOutcomes } from './rejections.ts'
-import { type AlignedRequest, batchConverterThrew, makeRequest } from './request.ts'
-import { recordSizeInBytes } from './size.ts'
-import type { Discovery, WriteClient } from './write-client.ts'
+import type { ResolvedOptions } from './options.ts'
+import type { Entry } from './record/entry.ts'
+import type { Item } from './request/layout.ts'
+import { RequestMaker } from './request/maker.ts'
+import { Book, type Whole } from './submission.ts'
+import { Tables } from './tables/tables.ts'
+import { outsideWindow } from './tables/window.ts'
+import { callsOf, type Transport, type WriteAnswer } from './transport/transport.ts'
 
-/** Milliseconds that requests are repeated for credentials that cannot be fetched, or have expired. */
-const MAX_CREDENTIALS_WAIT_MS = 60_000
+/** Requests for one batch, at most: records with the same key, or whose version is raised, are sent one after the other. */
+const MAX_REQUESTS = 8
 
-/** A request that ended with an error. */
-interface Failed {
-  readonly failure: WriteFailure
-  readonly request: AlignedRequest
-  readonly discovery: Discovery
+/** How often the version of one record is raised before its conflict is final. */
+const MAX_RAISES = 3
+
+/** What `submit` knows of its batch. */
+interface Submit {
   readonly attempt: number
   readonly trigger: BatchTrigger
   readonly signal: AbortSignal
 }
 
 /** Writes batches of records with WriteRecords and gives each record the outcome that the service names. */
-export class TimestreamSinkWriter<In> extends AsyncSinkWriter<In, TimestreamRecord> {
+export class TimestreamSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
   /** What WriteRecords says of single records is final; what is repeated is the whole request. */
   protected override readonly answers = 'request'
   readonly #options: ResolvedOptions<In>
-  readonly #client: WriteClient
+  readonly #transport: Transport
+  readonly #converter: Converter<In>
+  readonly #maker: RequestMaker<In>
+  readonly #tables: Tables | undefined
   readonly #metrics: SinkMetrics
-  readonly #log: FailureLog
-  /** Since when there have been no usable credentials. */
-  #credentialsFailedAt: number | undefined
+  readonly #failures: Failures
+  readonly #embedded: EmbeddedMetrics | undefined
 
-  constructor(context: SinkContext, options: ResolvedOptions<In>, client: WriteClient) {
+  constructor(context: SinkContext, options: ResolvedOptions<In>, transport: Transport) {
     super(context, options.engine)
+    const { ensureTable: ensure, checkRetention: checksRetention, policy } = options
+    const { clock, logger, metrics } = context
     this.#options = options
-    this.#client = client
-    this.#metrics = new SinkMetrics(context.metrics, context.clock)
-    this.#log = new FailureLog(context.logger, options.policy)
+    this.#transport = transport
+    this.#converter = new Converter(options)
+    this.#maker = new RequestMaker(options, context.keyed === true)
+    this.#tables =
+      ensure === undefined && !checksRetention
+        ? undefined
+        : new Tables({ ensure, checksRetention, clock, logger, client: () => transport.control })
+    this.#embedded = options.emitSinkMetricsToCloudWatch ? new EmbeddedMetrics(context, options) : undefined
+    this.#metrics = new SinkMetrics(this.#embedded?.group ?? metrics, clock)
+    this.#failures = new Failures({ context, options, transport, metrics: this.#metrics, limits: this.limits })
+    if (policy.overwriteConflicts) {
+      logger.warn(
+        { sink: context.sinkUid },
+        'Records that conflict with stored ones overwrite them, whichever is newer: a replay of old records overwrites newer ones. Option: rejectionPolicy.overwriteConflicts.',
+      )
+    }
   }
 
   override async close(deadlineMs: number): Promise<void> {
     try {
       await super.close(deadlineMs)
     } finally {
-      this.#client.close()
+      this.#embedded?.close()
+      await this.#transport.close()
     }
   }
 
-  protected convert(value: In, emit: (record: TimestreamRecord) => void): void {
-    convertElement(this.#options.elementConverter, value, emit)
+  protected convert(value: In, emit: (entry: Entry) => void): void {
+    this.#converter.convert(value, emit)
   }
 
-  protected override sizeInBytes(record: TimestreamRecord): number {
-    return recordSizeInBytes(record)
+  protected override sizeInBytes(entry: Entry): number {
+    return entry.sizeInBytes
   }
 
-  protected async submit(
-    { entries, trigger }: Batch<TimestreamRecord>,
-    { attempt, signal }: SubmitContext,
-  ): Promise<SubmitOutcome> {
-    let request: AlignedRequest
-    try {
-      request = makeRequest(entries, this.#options, this.#options.batchConverter)
-    } catch (error) {
-      if (SluiceError.isInstance(error)) return { fail: error }
-      return { isolate: batchConverterThrew(error) }
+  protected async submit({ entries, trigger }: Batch<Entry>, context: SubmitContext): Promise<SubmitOutcome> {
+    const { attempt, signal } = context
+    const submit = { attempt, trigger, signal }
+    const book = new Book(entries.length)
+    const all = entries.map((entry, index) => ({ index, entry, raises: 0 }))
+    const sound = await this.#takeOut(all, book, submit)
+    if ('whole' in sound) return sound.whole
+    let { items } = sound
+    for (let request = 0; items.length > 0; request++) {
+      if (request === MAX_REQUESTS) return { isolate: TOO_MANY_OF_ONE_KEY }
+      const { send, followers, later } = this.#maker.layOut(items)
+      book.follow(followers)
+      const raised: Item[] = []
+      const whole = await this.#write(send, book, raised, submit)
+      if (whole !== undefined) return whole
+      items = later.length === 0 ? raised : [...later, ...raised]
     }
+    const outcomes = book.close()
+    if (outcomes === undefined) return ALL_WRITTEN
+    return 'isolate' in outcomes ? outcomes : { entries: outcomes }
+  }
+
+  /** Takes out what the service would refuse; gives the others, or what becomes of the whole batch. */
+  async #takeOut(
+    items: readonly Item[],
+    book: Book,
+    { attempt, signal }: Submit,
+  ): Promise<{ readonly items: readonly Item[] } | { readonly whole: Whole }> {
+    const first = items[0] as Item
+    const { databaseName, tableName } = this.#maker.destinationOf(first.entry.table)
+    let window
+    if (this.#tables !== undefined && databaseName !== undefined && tableName !== undefined) {
+      try {
+        const known = this.#tables.get({ databaseName, tableName })
+        window = known instanceof Promise ? await abortable(known, signal) : known
+      } catch (error) {
+        return { whole: this.#failures.beforeWrite(error, databaseName, tableName, attempt) }
+      }
+    }
+    if (window === undefined && items.every(({ entry }) => entry.problems.length === 0)) return { items }
+    const wallNow = this.context.clock.wallNow()
+    const sound: Item[] = []
+    const unsound: { readonly item: Item; readonly reason: { code: string; message: string } }[] = []
+    for (const item of items) {
+      const { problems } = item.entry
+      const outside =
+        window === undefined || problems.length > 0 ? undefined : outsideWindow(window, item.entry, wallNow)
+      if (problems.length > 0) unsound.push({ item, reason: { code: 'InvalidRecord', message: problems.join('; ') } })
+      else if (outside !== undefined) unsound.push({ item, reason: outside })
+      else sound.push(item)
+    }
+    const whole = this.#failures.unsound(unsound, book)
+    return whole === undefined ? { items: sound } : { whole }
+  }
+
+  /** Sends one request; undefined if it ended record by record, as the book then says. */
+  async #write(items: readonly Item[], book: Book, raised: Item[], submit: Submit): Promise<Whole | undefined> {
+    const request = this.#maker.make(items)
+    if ('fail' in request || 'isolate' in request) return request
+    const sent: Sent = { request, items }
     this.#metrics.sending(request)
-    const discovery = this.#client.discovery
-    let answer: WriteRecordsCommandOutput
+    const { discovery } = this.#transport
+    let answer: WriteAnswer
     try {
-      answer = await this.#send(request, signal)
+      answer = await abortable(this.#transport.send(request, submit.signal), submit.signal)
     } catch (error) {
+      this.#metrics.calls.value += callsOf(error)
       const failure = classifyWriteError(error)
       this.#metrics.failed(failure.exception)
-      if (failure.action !== 'credentials' && failure.httpStatus !== undefined) this.#credentialsFailedAt = undefined
-      return this.#failed(error, { failure, request, discovery, attempt, trigger, signal })
+      return this.#failures.of(error, { ...submit, failure, sent, discovery, book, raise: this.#raise(raised) })
     }
-    this.#credentialsFailedAt = undefined
+    this.#metrics.calls.value += answer.calls
+    this.#failures.accepted()
     // Silence is not success: whatever answered, it was not WriteRecords.
-    if (typeof answer.RecordsIngested?.Total !== 'number') return { isolate: ANSWER_WITHOUT_COUNT }
+    if (typeof answer.total !== 'number') return { isolate: ANSWER_WITHOUT_COUNT }
     this.#metrics.writesSuccess.value++
-    return ALL_WRITTEN
+    for (const item of items) book.written(item)
+    return undefined
   }
 
-  /** Ends with the signal even if the SDK does not: it waits for another client's discovery without looking at signals. */
-  #send(request: AlignedRequest, signal: AbortSignal): Promise<WriteRecordsCommandOutput> {
-    const { promise: aborted, reject } = Promise.withResolvers<never>()
-    const onAbort = (): void => reject(Object.assign(new Error(messageOf(signal.reason)), { name: 'AbortError' }))
-    signal.addEventListener('abort', onAbort, { once: true })
-    return Promise.race([this.#client.send(request, signal), aborted]).finally(() =>
-      signal.removeEventListener('abort', onAbort),
-    )
-  }
-
-  #failed(error: unknown, failed: Failed): SubmitOutcome {
-    const { failure, request } = failed
-    switch (failure.action) {
-      case 'rejected':
-        return this.#rejected(error, failure, request)
-      case 'invalid':
-        return this.#invalid(failed)
-      case 'retry':
-        return this.#again(failed)
-      case 'rediscover':
-        if (this.#hasTries(failed) && this.#client.rediscover(failed.discovery)) return this.#again(failed)
-        break
-      case 'credentials':
-        if (this.#hasTries(failed) && this.#awaitsCredentials(failure)) return this.#again(failed)
-        break
-      case 'denied':
-      case 'missing':
-      case 'fatal':
-        break
+  /** Puts a record back with a version above the stored one; false if the policy does not say so, or it was done too often. */
+  #raise(raised: Item[]): (item: Item, existingVersion: number | bigint | undefined) => boolean {
+    if (!this.#options.policy.overwriteConflicts) return () => false
+    return (item, existingVersion) => {
+      if (existingVersion === undefined || item.raises >= MAX_RAISES) return false
+      const entry = item.entry.withVersion(BigInt(existingVersion) + 1n)
+      raised.push({ index: item.index, entry, raises: item.raises + 1 })
+      return true
     }
-    return this.#fatal(error, failure, request)
-  }
-
-  /** After the last try of an entry a repeat would refuse it, and it is not at fault. */
-  #hasTries({ attempt }: Failed): boolean {
-    return attempt < this.limits.retry.maxAttempts
-  }
-
-  #awaitsCredentials({ renewable }: WriteFailure): boolean {
-    const now = this.context.clock.now()
-    this.#credentialsFailedAt ??= now
-    return renewable === true && now - this.#credentialsFailedAt < MAX_CREDENTIALS_WAIT_MS
-  }
-
-  #again({ failure, request, attempt, signal }: Failed): SubmitOutcome {
-    const reason: unknown = signal.reason
-    // A writer that closes repeats nothing: the next attempt of the job does.
-    if (!SluiceError.isInstance(reason) || reason.code !== 'SLUICE_CLOSED') {
-      this.#metrics.retries.value++
-      this.#log.retried(failure, request, attempt)
-    }
-    return { retryAll: reasonOf(failure), slowDown: failure.slowDown, unknown: failure.unknown }
-  }
-
-  #rejected(error: unknown, failure: WriteFailure, request: AlignedRequest): SubmitOutcome {
-    const kind = this.#options.policy.failProcessingOnRejectedRecordsException ? 'refuse' : 'dropped'
-    const list: unknown = Reflect.get(Object(error), 'RejectedRecords')
-    const outcomes = rejectionOutcomes(list, request.Records.length, failure, kind)
-    if (outcomes === undefined) {
-      // Who was rejected is not certain, so no record may count as stored: each is asked for alone.
-      const message = `the service rejected records without naming each of them once: ${failure.message}`
-      return this.#oneByOne({ ...reasonOf(failure), message }, request, kind)
-    }
-    if (outcomes.some((outcome) => outcome.kind === 'written')) this.#metrics.writesSuccess.value++
-    this.#log.rejected(failure, request, outcomes)
-    return { entries: outcomes }
-  }
-
-  #invalid({ failure, request, trigger }: Failed): SubmitOutcome {
-    const fails = this.#options.policy.failProcessingOnValidationException
-    if (request.Records.length === 1) {
-      this.#log.refused(failure, request, 'failureHandlerConfig.failProcessingOnValidationException')
-    } else if (trigger !== 'isolate') {
-      this.#log.isolated(failure, request)
-    }
-    return this.#oneByOne(reasonOf(failure), request, fails ? 'refuse' : 'dropped')
-  }
-
-  /** Lets the engine find the culprits, and applies the policy to those that it finds. */
-  #oneByOne(reason: Reason, request: AlignedRequest, kind: 'refuse' | 'dropped'): SubmitOutcome {
-    return request.Records.length === 1 ? { entries: [{ kind, reason }] } : { isolate: reason }
-  }
-
-  #fatal(error: unknown, failure: WriteFailure, request: AlignedRequest): SubmitOutcome {
-    this.#log.refused(failure, request)
-    // Errors of our own come from providers of credentials.
-    const droppable = mayBeDropped(failure) && !SluiceError.isInstance(error)
-    if (this.#options.policy.failProcessingOnErrorDefault || !droppable) {
-      return { fail: SluiceError.isInstance(error) ? error : fatalError(failure, request) }
-    }
-    const reason = reasonOf(failure)
-    return { entries: request.Records.map(() => ({ kind: 'dropped', reason })) }
   }
 }
 
-const ANSWER_WITHOUT_COUNT: Reason = {
+/** Ends with the signal even if what is waited for does not: the SDK waits for another client's discovery without looking at signals. */
+function abortable<T>(waited: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise: aborted, reject } = Promise.withResolvers<never>()
+  const onAbort = (): void => reject(Object.assign(new Error(messageOf(signal.reason)), { name: 'AbortError' }))
+  if (signal.aborted) onAbort()
+  else signal.addEventListener('abort', onAbort, { once: true })
+  return Promise.race([waited, aborted]).finally(() => signal.removeEventListener('abort', onAbort))
+}
+
+const ANSWER_WITHOUT_COUNT = {
   code: 'answerMalformed',
   message: 'the answer says success without RecordsIngested, which WriteRecords always counts',
 }
 
-function reasonOf({ code, message, requestId }: WriteFailure): Reason {
-  return { code, message, ...(requestId === undefined ? {} : { requestId }) }
+const TOO_MANY_OF_ONE_KEY = {
+  code: 'sameKey',
+  message: `more than ${MAX_REQUESTS} records of the batch have the same key and different values`,
 }

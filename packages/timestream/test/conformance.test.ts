@@ -1,12 +1,18 @@
+import type { _Record } from '@aws-sdk/client-timestream-write'
 import { describeSink, type SentEntry, type SinkRecord, type SinkStage, type StoreAnswer } from '@sluice/core/testing'
+import type { Sink } from '@sluice/core'
 import { afterAll, describe, test } from 'vitest'
+import { writerOver } from './over.ts'
 
-import type { TimestreamRecord } from '../src/options.ts'
+import type { TimestreamRecord } from '../src/record/record.ts'
 import { TimestreamSink } from '../src/sink.ts'
 import { type Answer, exception, FakeService, STORED } from './fake-service.ts'
 
 /** The time-out that a client of the caller gets: 11 tries of 20 s and their pauses, and a discovery before the first. */
-const REQUEST_TIMEOUT_MS = 440_000
+const SDK_TIMEOUT_MS = 440_000
+
+/** Two requests, and a discovery before the first. */
+const DIRECT_TIMEOUT_MS = 60_000
 
 function toRecords({ key, sequence, entries, conversionThrows }: SinkRecord): readonly TimestreamRecord[] {
   if (conversionThrows) throw new TypeError('a value that cannot be converted')
@@ -20,13 +26,13 @@ function toRecords({ key, sequence, entries, conversionThrows }: SinkRecord): re
 }
 
 /** A record as it was sent: what the service recognises a repeat by are its coordinates and its version. */
-function decode(record: TimestreamRecord): SentEntry {
+function decode(record: _Record): SentEntry {
   const { Dimensions = [], MeasureName = '', Time = '', Version } = record
   return {
     key: Dimensions[0]?.Value ?? '',
     sequence: Number(Time) - 1_700_000_000_000,
     part: Number(MeasureName.slice('part'.length)),
-    content: JSON.stringify(record),
+    content: JSON.stringify(Object.entries(record).toSorted(([a], [b]) => (a < b ? -1 : 1))),
     identity: JSON.stringify([Dimensions, MeasureName, Time, Version]),
   }
 }
@@ -72,43 +78,49 @@ function rejected(list: readonly Readonly<Record<string, unknown>>[]): Answer {
 }
 
 function serviceOf({ store, defer }: SinkStage): FakeService {
-  const service = new FakeService(async ({ body }) => toAnswer(await store.receive((body.Records ?? []).map(decode))))
+  const service = new FakeService(async ({ records }) => toAnswer(await store.receive(records.map(decode))))
   defer(() => service.client.destroy())
   return service
 }
 
-describeSink<SinkRecord>(
-  { describe, test, afterAll },
-  {
-    name: 'TimestreamSink',
-    abilities: {
-      answers: 'entry',
-      repeats: 'idempotent',
-      orderKey: 'keyed',
-      destinations: false,
-      entryRetries: false,
-      namedRefusals: true,
-      wholeRefusals: true,
-      conflicts: true,
-      tooLarge: false,
-      throttling: 'slowsDown',
-      callerFaults: true,
-      conversionRefusals: true,
-      fanOut: true,
-      explain: true,
+function sinkOver(transport: 'sdk' | 'direct', stage: SinkStage): Sink<SinkRecord> {
+  const { requestTimeoutMs: _, ...limits } = stage.limits
+  const options = { ...limits, databaseName: 'metrics', tableName: 'hosts', elementConverter: toRecords }
+  const service = serviceOf(stage)
+  const sink = new TimestreamSink<SinkRecord>(options)
+  return {
+    spiVersion: sink.spiVersion,
+    uid: sink.uid,
+    repeats: sink.repeats,
+    createWriter: (context) => writerOver(transport, service, options, context),
+    explain: (value) => sink.explain(value),
+  }
+}
+
+for (const transport of ['sdk', 'direct'] as const)
+  describeSink<SinkRecord>(
+    { describe, test, afterAll },
+    {
+      name: `TimestreamSink over ${transport}`,
+      abilities: {
+        answers: 'entry',
+        repeats: 'idempotent',
+        orderKey: 'keyed',
+        destinations: false,
+        entryRetries: false,
+        namedRefusals: true,
+        wholeRefusals: true,
+        conflicts: true,
+        tooLarge: false,
+        throttling: 'slowsDown',
+        callerFaults: true,
+        conversionRefusals: true,
+        fanOut: true,
+        explain: true,
+      },
+      requestTimeoutMs: transport === 'sdk' ? SDK_TIMEOUT_MS : DIRECT_TIMEOUT_MS,
+      valueFor: (record) => record,
+      create: (stage) => sinkOver(transport, stage),
+      decodeExplained: (entry) => decode(entry as _Record),
     },
-    requestTimeoutMs: REQUEST_TIMEOUT_MS,
-    valueFor: (record) => record,
-    create: (stage) => {
-      const { requestTimeoutMs: _, ...limits } = stage.limits
-      return new TimestreamSink<SinkRecord>({
-        ...limits,
-        databaseName: 'metrics',
-        tableName: 'hosts',
-        elementConverter: toRecords,
-        client: serviceOf(stage).client,
-      })
-    },
-    decodeExplained: (entry) => decode(entry as TimestreamRecord),
-  },
-)
+  )

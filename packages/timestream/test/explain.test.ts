@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import type { TimestreamRecord, TimestreamSinkOptions } from '../src/options.ts'
+import type { TimestreamSinkOptions } from '../src/options.ts'
+import type { TimestreamRecord } from '../src/record/record.ts'
 import { TimestreamSink } from '../src/sink.ts'
 import { FakeService, STORED } from './fake-service.ts'
 import { Harness, until } from './harness.ts'
@@ -75,7 +76,7 @@ test.each([
   [1000, 1],
   [1024, 1],
   [1025, 2],
-  [4096, 4],
+  [2048, 2],
 ])('a record of %i bytes costs %i writes', (bytes, writes) => {
   const host = 'x'.repeat(bytes - 23)
   expect(sinkWith().explain({ ...POINT, host }).entries).toMatchObject([

@@ -26,11 +26,26 @@ test('the defaults are those of the original connector', () => {
     maxInFlightRequests: 100,
     maxTimeInBufferMS: 15_000,
   })
-  expect(policy).toEqual({
+  const deadLetter = 'deadLetter'
+  expect(policy).toMatchObject({
     printFailedRequests: false,
-    failProcessingOnRejectedRecordsException: true,
-    failProcessingOnValidationException: true,
-    failProcessingOnErrorDefault: true,
+    failsOnError: true,
+    overwriteConflicts: false,
+    remedies: {
+      conflict: deadLetter,
+      olderVersion: deadLetter,
+      outsideRetention: deadLetter,
+      invalid: deadLetter,
+      other: deadLetter,
+    },
+  })
+  expect(resolveOptions(minimal)).toMatchObject({
+    transport: 'direct',
+    numbers: { nonFinite: 'refuse', negativeZero: 'zero' },
+    ensureTable: undefined,
+    checkRetention: false,
+    orderBySeries: false,
+    emitSinkMetricsToCloudWatch: false,
   })
   expect(ownClient).toEqual({
     maxConcurrency: 100,
@@ -42,7 +57,8 @@ test('the defaults are those of the original connector', () => {
 })
 
 test('the engine waits longer than the SDK can take with all of its repeats', () => {
-  const { engine } = resolveOptions({ ...minimal, writeClientConfig: { maxErrorRetry: 2, requestTimeout: 1000 } })
+  const writeClientConfig = { maxErrorRetry: 2, requestTimeout: 1000 }
+  const { engine } = resolveOptions({ ...minimal, transport: 'sdk', writeClientConfig })
   expect(engine.requestTimeoutMs).toBeGreaterThanOrEqual(3 * 1000 + 2 * 20_000)
 })
 
@@ -71,7 +87,31 @@ test.for([
   [{ maxInFlightRequests: -1 }, /^maxInFlightRequests must be an integer/],
   [{ maxTimeInBufferMS: 1.5 }, /^maxTimeInBufferMS must be an integer/],
   [{ maxTimeInBufferMs: 5 }, /^unknown option 'maxTimeInBufferMs'; did you mean 'maxTimeInBufferMS'\?$/],
-  [{ emitSinkMetricsToCloudWatch: true }, /^unknown option 'emitSinkMetricsToCloudWatch'/],
+  [{ emitSinkMetricsToCloudWatch: 'yes' }, /^emitSinkMetricsToCloudWatch must be a boolean/],
+  [{ elementConverter: undefined }, /^elementConverter must be a function, got undefined; or give a mapping$/],
+  [{ tableName: undefined }, /^tableName must be a name of 1 to 256/],
+  [{ transport: 'http' }, /^transport must be one of 'direct', 'sdk'/],
+  [{ numbers: { nonFinite: 'drop' } }, /^numbers.nonFinite must be one of 'refuse', 'omit'/],
+  [{ numbers: 5 }, /^numbers must be an object, got number$/],
+  [{ version: 5 }, /^version must be the name of a field, a function/],
+  [{ version: { sqs: () => 1 } }, /^version must be the name of a field, a function/],
+  [{ mapping: { time: 't', dimensions: ['d'], measures: ['m'], measureName: 'n' } }, /^mapping and elementConverter/],
+  [
+    { rejectionPolicy: { conflict: 'drop' } },
+    /^rejectionPolicy.conflict must be one of 'deadLetter', 'ignore', 'fail'/,
+  ],
+  [{ rejectionPolicy: { conflicts: 'fail' } }, /^unknown option 'rejectionPolicy.conflicts'; did you mean/],
+  [{ rejectionPolicy: {}, failureHandlerConfig: {} }, /^rejectionPolicy has no effect beside failureHandlerConfig/],
+  [
+    { failureHandlerConfig: { failureHandlerClass: 'com.example.Mine' } },
+    /^failureHandlerConfig.failureHandlerClass must be 'DefaultWriteRequestFailureHandler' or an object/,
+  ],
+  [{ ensureTable: 'yes' }, /^ensureTable must be a boolean or an object, got string$/],
+  [{ ensureTable: { memoryStoreRetentionHours: 0 } }, /^ensureTable.memoryStoreRetentionHours must be an integer/],
+  [{ ensureTable: { retention: 1 } }, /^unknown option 'ensureTable.retention'$/],
+  [{ ensureTable: { rejectedDataLocation: { bucketName: 'b' } } }, /needs ensureTable.magneticStoreWrites$/],
+  [{ credentials: { accessKeyId: 'A' } }, /^credentials.secretAccessKey must be/],
+  [{ credentials: () => undefined, credentialsProviderType: 'AUTO' }, /^credentials excludes credentialsProviderType/],
   [{ databaseName: '' }, /^databaseName must be a name of 1 to 256/],
   [{ tableName: 'a b' }, /^tableName must be a name/],
   [{ elementConverter: 'x' }, /^elementConverter must be a function/],
@@ -144,4 +184,58 @@ test.for([undefined, null, 5, []])('options that are %j are refused', (options) 
 test('a sink says what repeats do', () => {
   const sink = new TimestreamSink({ ...minimal, uid: 'hosts' })
   expect(sink).toMatchObject({ uid: 'hosts', repeats: 'idempotent', spiVersion: 1 })
+})
+
+test('the configuration object of the original connector runs unchanged', () => {
+  const timestreamSinkConfig = {
+    maxBatchSize: 100,
+    maxBufferedRequests: 1000,
+    maxInFlightRequests: 100,
+    maxTimeInBufferMS: 15_000,
+    emitSinkMetricsToCloudWatch: true,
+    writeClientConfig: {
+      maxConcurrency: 100,
+      maxErrorRetry: 10,
+      region: 'eu-west-1',
+      requestTimeout: 20_000,
+      endpointOverride: 'https://ingest-cell1.timestream.eu-west-1.amazonaws.com',
+    },
+    credentialsProviderType: 'PROFILE',
+    credentialConfig: { profileName: 'metrics', profileConfigPath: '/home/me/.aws/config' },
+    failureHandlerConfig: {
+      failureHandlerClass: 'com.amazonaws.samples.connectors.timestream.DefaultWriteRequestFailureHandler',
+      printFailedRequests: false,
+      failProcessingOnRejectedRecordsException: true,
+      failProcessingOnErrorDefault: true,
+    },
+  } as const
+  // There the request of the batch converter names database and table.
+  const resolved = resolveOptions({
+    elementConverter: () => undefined,
+    batchConverter: () => ({ DatabaseName: 'd', TableName: 't', Records: [] }),
+    ...timestreamSinkConfig,
+  } as never)
+  expect(resolved.policy.remedies).toMatchObject({ conflict: 'fail', other: 'fail', invalid: 'fail' })
+  expect(resolved).toMatchObject({ emitSinkMetricsToCloudWatch: true, databaseName: undefined, tableName: undefined })
+})
+
+test('failureHandlerConfig decides alone, with its own defaults', () => {
+  const flags = { failProcessingOnRejectedRecordsException: false }
+  const { policy } = resolveOptions({ ...minimal, failureHandlerConfig: flags })
+  expect(policy.remedies).toEqual({
+    conflict: 'ignore',
+    olderVersion: 'ignore',
+    outsideRetention: 'ignore',
+    other: 'ignore',
+    invalid: 'fail',
+  })
+})
+
+test('with a client the transport is the SDK', () => {
+  const client = new TimestreamWriteClient({ region: 'eu-west-1' })
+  expect(resolveOptions({ ...minimal, client }).transport).toBe('sdk')
+  expect(problemsOf({ ...minimal, client, transport: 'direct' })).toEqual([
+    "client excludes transport 'direct', which sends by itself",
+  ])
+  client.destroy()
 })

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import type { TimestreamRecord } from '../src/options.ts'
-import { countMeasures, recordSizeInBytes } from '../src/size.ts'
+import type { _Record as TimestreamRecord } from '@aws-sdk/client-timestream-write'
+import { countMeasures, requestSizeInBytes } from '../src/size.ts'
 
 const dimension = (Name: string, Value: string): { Name: string; Value: string } => ({ Name, Value })
 
@@ -43,7 +43,7 @@ test.for([
   ['nothing', {}, 0],
   ['parts of wrong types', { Dimensions: [null, { Name: 1 }], MeasureName: 5, MeasureValues: 'x' }, 0],
 ] as unknown as readonly (readonly [string, TimestreamRecord, number])[])('size: %s', ([, record, bytes]) => {
-  expect(recordSizeInBytes(record)).toBe(bytes)
+  expect(requestSizeInBytes({ DatabaseName: 'd', TableName: 't', Records: [record] })).toBe(bytes)
 })
 
 const multi = (count: number): TimestreamRecord => ({

@@ -1,12 +1,13 @@
 import { TimestreamWriteClient } from '@aws-sdk/client-timestream-write'
 import type { AwsCredentials } from '@sluice/aws'
 import { SluiceError } from '@sluice/core'
-import type { OwnClientOptions } from './options.ts'
+import type { OwnClientOptions } from '../options.ts'
 
 type Provider = () => Promise<AwsCredentials>
 
 /** The provider that the options ask for; undefined leaves the search to the SDK. */
-export function credentialsOf(options: OwnClientOptions): Provider | undefined {
+export function credentialsOf(options: OwnClientOptions): Provider | AwsCredentials | undefined {
+  if (options.credentials !== undefined) return options.credentials
   switch (options.credentialsProviderType) {
     case 'ENV_VAR':
       return () => Promise.resolve(fromEnvironment(process.env))

@@ -1,5 +1,5 @@
 import { afterEach, expect, test, vi } from 'vitest'
-import { RetryStrategy } from '../src/retry-strategy.ts'
+import { RetryStrategy } from '../../src/transport/retry-strategy.ts'
 
 afterEach(() => {
   vi.restoreAllMocks()

@@ -6,8 +6,8 @@ import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { SluiceError } from '@sluice/core'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { credentialsOf, fromArguments, fromEnvironment } from '../src/credentials.ts'
-import type { OwnClientOptions } from '../src/options.ts'
+import { credentialsOf, fromArguments, fromEnvironment } from '../../src/transport/credentials.ts'
+import type { OwnClientOptions } from '../../src/options.ts'
 
 let folder: string
 
@@ -22,6 +22,11 @@ afterEach(async () => {
   vi.unstubAllEnvs()
   await rm(folder, { recursive: true })
 })
+
+function provided(found: ReturnType<typeof credentialsOf>): Promise<unknown> {
+  if (typeof found !== 'function') throw new Error('there is no provider')
+  return found()
+}
 
 function options(type: OwnClientOptions['credentialsProviderType'], config = {}): OwnClientOptions {
   return {
@@ -42,9 +47,9 @@ test('ENV_VAR reads the variables, each time anew', async () => {
   vi.stubEnv('AWS_ACCESS_KEY_ID', 'AKIA1')
   vi.stubEnv('AWS_SECRET_ACCESS_KEY', 's')
   vi.stubEnv('AWS_SESSION_TOKEN', 't')
-  expect(await provide?.()).toEqual({ accessKeyId: 'AKIA1', secretAccessKey: 's', sessionToken: 't' })
+  expect(await provided(provide)).toEqual({ accessKeyId: 'AKIA1', secretAccessKey: 's', sessionToken: 't' })
   vi.stubEnv('AWS_ACCESS_KEY_ID', 'AKIA2')
-  expect(await provide?.()).toMatchObject({ accessKeyId: 'AKIA2' })
+  expect(await provided(provide)).toMatchObject({ accessKeyId: 'AKIA2' })
 })
 
 test('missing variables are named, and what is there is not shown', () => {
@@ -78,7 +83,7 @@ test.for(['[metrics]', '[profile metrics]'])('PROFILE reads the section %s of a 
   const path = join(folder, 'aws')
   await writeFile(path, `${section}\naws_access_key_id = AKIAFILE\naws_secret_access_key = s\n`)
   const provide = credentialsOf(options('PROFILE', { profileName: 'metrics', profileConfigPath: path }))
-  expect(await provide?.()).toMatchObject({ accessKeyId: 'AKIAFILE', secretAccessKey: 's' })
+  expect(await provided(provide)).toMatchObject({ accessKeyId: 'AKIAFILE', secretAccessKey: 's' })
 })
 
 test('PROFILE reads the shared files', async () => {
@@ -87,7 +92,7 @@ test('PROFILE reads the shared files', async () => {
   vi.stubEnv('AWS_SHARED_CREDENTIALS_FILE', path)
   vi.stubEnv('AWS_CONFIG_FILE', join(folder, 'none'))
   const provide = credentialsOf(options('PROFILE', { profileName: 'metrics' }))
-  expect(await provide?.()).toMatchObject({ accessKeyId: 'AKIASHARED' })
+  expect(await provided(provide)).toMatchObject({ accessKeyId: 'AKIASHARED' })
 })
 
 test('PROFILE takes no identity from elsewhere', async () => {
@@ -106,7 +111,7 @@ test('PROFILE takes no identity from elsewhere', async () => {
     const { port } = server.address() as AddressInfo
     vi.stubEnv('AWS_CONTAINER_CREDENTIALS_FULL_URI', `http://127.0.0.1:${port}/identity`)
     const provide = credentialsOf(options('PROFILE', { profileName: 'metrics', profileConfigPath: path }))
-    await expect(provide?.()).rejects.toThrow(`'${path}' gave no credentials for profile 'metrics'`)
+    await expect(provided(provide)).rejects.toThrow(`'${path}' gave no credentials for profile 'metrics'`)
     expect(asked).toEqual(['/identity'])
   } finally {
     server.closeAllConnections()

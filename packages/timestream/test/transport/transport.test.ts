@@ -1,9 +1,9 @@
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { afterEach, expect, test, vi } from 'vitest'
-import { TimestreamSink } from '../src/sink.ts'
-import { Harness, until } from './harness.ts'
-import { type Answer, exception, STORED, FakeService } from './fake-service.ts'
+import { afterEach, describe, expect, test, vi } from 'vitest'
+import { TimestreamSink } from '../../src/sink.ts'
+import { Harness, until } from '../harness.ts'
+import { type Answer, exception, STORED, FakeService } from '../fake-service.ts'
 
 const record = { Dimensions: [{ Name: 'd', Value: 'v' }], MeasureName: 'm', MeasureValue: '1', Time: '1' }
 const minimal = {
@@ -63,36 +63,95 @@ function useEnvironment(url: string): void {
   vi.stubEnv('AWS_SECRET_ACCESS_KEY', 'secret')
 }
 
-test('region, endpoint and credentials come from the environment; the endpoint is discovered', async () => {
-  const { url, seen } = await serve(({ operation }) => (operation === 'DescribeEndpoints' ? endpoints : STORED))
-  useEnvironment(url)
-  const harness = new Harness()
-  const writer = new TimestreamSink(minimal).createWriter(harness.context)
-  await harness.write(writer, [1, 2])
-  await until('settled', () => harness.settlement.settled.length === 2)
-  await writer.close(1000)
-  expect(seen.map(({ operation }) => operation)).toEqual(['DescribeEndpoints', 'WriteRecords'])
-  expect(seen[1]?.authorization).toContain('/eu-west-1/timestream/aws4_request')
-})
+describe.each(['sdk', 'direct'] as const)('over the transport %s', (transport) => {
+  const options = { ...minimal, transport }
 
-test('an endpoint that is no longer valid is discovered anew', async () => {
-  const { url, seen } = await serve(({ operation }, index) => {
-    if (operation === 'DescribeEndpoints') return endpoints
-    return index === 1 ? exception('InvalidEndpointException', 421, 'moved') : STORED
+  test('region, endpoint and credentials come from the environment; the endpoint is discovered', async () => {
+    const { url, seen } = await serve(({ operation }) => (operation === 'DescribeEndpoints' ? endpoints : STORED))
+    useEnvironment(url)
+    const harness = new Harness()
+    const writer = new TimestreamSink(options).createWriter(harness.context)
+    await harness.write(writer, [1, 2])
+    await until('settled', () => harness.settlement.settled.length === 2)
+    await writer.close(1000)
+    expect(seen.map(({ operation }) => operation)).toEqual(['DescribeEndpoints', 'WriteRecords'])
+    expect(seen[1]?.authorization).toContain('/eu-west-1/timestream/aws4_request')
   })
-  useEnvironment(url)
-  const harness = new Harness()
-  const writer = new TimestreamSink(minimal).createWriter(harness.context)
-  await harness.write(writer, [1])
-  await until('settled', () => harness.settlement.settled.length === 1)
-  await writer.close(1000)
-  expect(seen.map(({ operation }) => operation)).toEqual([
-    'DescribeEndpoints',
-    'WriteRecords',
-    'DescribeEndpoints',
-    'WriteRecords',
-  ])
-  expect(harness.metric('numOfInvalidEndpointException')).toBe(1)
+
+  test('an endpoint that is no longer valid is discovered anew', async () => {
+    const { url, seen } = await serve(({ operation }, index) => {
+      if (operation === 'DescribeEndpoints') return endpoints
+      return index === 1 ? exception('InvalidEndpointException', 421, 'moved') : STORED
+    })
+    useEnvironment(url)
+    const harness = new Harness()
+    const writer = new TimestreamSink(options).createWriter(harness.context)
+    await harness.write(writer, [1])
+    await until('settled', () => harness.settlement.settled.length === 1)
+    await writer.close(1000)
+    expect(seen.map(({ operation }) => operation)).toEqual([
+      'DescribeEndpoints',
+      'WriteRecords',
+      'DescribeEndpoints',
+      'WriteRecords',
+    ])
+    expect(harness.metric('numOfInvalidEndpointException')).toBe(1)
+  })
+
+  test('endpoints that are refused again and again end the attempt', async () => {
+    const { url, seen } = await serve(({ operation }) =>
+      operation === 'DescribeEndpoints' ? endpoints : exception('InvalidEndpointException', 421, 'moved'),
+    )
+    useEnvironment(url)
+    const harness = new Harness()
+    const writer = new TimestreamSink(options).createWriter(harness.context)
+    await harness.write(writer, [1])
+    await until('the failure', () => harness.failures.length > 0)
+    await writer.close(1000)
+    expect(harness.failures[0]).toMatchObject({ code: 'SLUICE_SINK_FAILED', restartable: true })
+    expect(seen.length).toBeLessThanOrEqual(12)
+    expect(harness.settlement.settled).toEqual([])
+  })
+
+  test('an account that the closed service does not take is told so', async () => {
+    const message =
+      'Only existing Timestream for LiveAnalytics customers can access the service. Reach out to AWS support, for more information.'
+    const { url } = await serve(() => exception('AccessDeniedException', 403, message))
+    useEnvironment(url)
+    const harness = new Harness()
+    const writer = new TimestreamSink(options).createWriter(harness.context)
+    await harness.write(writer, [1])
+    await until('the failure', () => harness.failures.length > 0)
+    await writer.close(1000)
+    expect(harness.failures[0]?.code).toBe('SLUICE_ACCESS_DENIED')
+    expect(harness.failures[0]?.message).toContain('takes no new customers since 2025-06-20')
+    expect(harness.failures[0]?.message).toContain(message)
+  })
+
+  test('ENV_VAR without keys ends the attempt with an error that names the variables', async () => {
+    useEnvironment('http://127.0.0.1:9')
+    vi.stubEnv('AWS_ACCESS_KEY_ID', '')
+    const harness = new Harness()
+    const writer = new TimestreamSink({ ...options, credentialsProviderType: 'ENV_VAR' }).createWriter(harness.context)
+    await harness.write(writer, [1])
+    await until('the failure', () => harness.failures.length > 0)
+    await writer.close(1000)
+    expect(harness.failures[0]?.code).toBe('SLUICE_ACCESS_DENIED')
+    expect(harness.failures[0]?.message).toContain('AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY')
+  })
+
+  test('close ends connections of its own client', async () => {
+    const { url, seen } = await serve(() => undefined)
+    const harness = new Harness()
+    useEnvironment(url)
+    const writer = new TimestreamSink({ ...options, writeClientConfig: { endpointOverride: url } }).createWriter(
+      harness.context,
+    )
+    await harness.write(writer, [1])
+    await until('the request', () => seen.length === 1)
+    await writer.close(5000)
+    expect(writer.status()).toMatchObject({ written: 0, abandoned: 1, inFlightRequests: 0 })
+  })
 })
 
 test('an injected client discovers its endpoint anew too', async () => {
@@ -117,42 +176,13 @@ test('an injected client discovers its endpoint anew too', async () => {
   ])
 })
 
-test('endpoints that are refused again and again end the attempt', async () => {
-  const { url, seen } = await serve(({ operation }) =>
-    operation === 'DescribeEndpoints' ? endpoints : exception('InvalidEndpointException', 421, 'moved'),
-  )
-  useEnvironment(url)
-  const harness = new Harness()
-  const writer = new TimestreamSink(minimal).createWriter(harness.context)
-  await harness.write(writer, [1])
-  await until('the failure', () => harness.failures.length > 0)
-  await writer.close(1000)
-  expect(harness.failures[0]).toMatchObject({ code: 'SLUICE_SINK_FAILED', restartable: true })
-  expect(seen.length).toBeLessThanOrEqual(12)
-  expect(harness.settlement.settled).toEqual([])
-})
-
-test('an account that the closed service does not take is told so', async () => {
-  const message =
-    'Only existing Timestream for LiveAnalytics customers can access the service. Reach out to AWS support, for more information.'
-  const { url } = await serve(() => exception('AccessDeniedException', 403, message))
-  useEnvironment(url)
-  const harness = new Harness()
-  const writer = new TimestreamSink(minimal).createWriter(harness.context)
-  await harness.write(writer, [1])
-  await until('the failure', () => harness.failures.length > 0)
-  await writer.close(1000)
-  expect(harness.failures[0]?.code).toBe('SLUICE_ACCESS_DENIED')
-  expect(harness.failures[0]?.message).toContain('takes no new customers since 2025-06-20')
-  expect(harness.failures[0]?.message).toContain(message)
-})
-
 test('a request without an answer ends at requestTimeout, repeated by the SDK maxErrorRetry times, then by the sink', async () => {
   const { url, seen } = await serve((_, index) => (index < 3 ? undefined : STORED))
   useEnvironment(url)
   const harness = new Harness()
   const writer = new TimestreamSink({
     ...minimal,
+    transport: 'sdk',
     writeClientConfig: { endpointOverride: url, maxErrorRetry: 1, requestTimeout: 50 },
   }).createWriter(harness.context)
   await harness.write(writer, [1])
@@ -164,29 +194,20 @@ test('a request without an answer ends at requestTimeout, repeated by the SDK ma
   expect(harness.lines('Option: writeClientConfig.requestTimeout')).toHaveLength(1)
 })
 
-test('ENV_VAR without keys ends the attempt with an error that names the variables', async () => {
-  useEnvironment('http://127.0.0.1:9')
-  vi.stubEnv('AWS_ACCESS_KEY_ID', '')
-  const harness = new Harness()
-  const writer = new TimestreamSink({ ...minimal, credentialsProviderType: 'ENV_VAR' }).createWriter(harness.context)
-  await harness.write(writer, [1])
-  await until('the failure', () => harness.failures.length > 0)
-  await writer.close(1000)
-  expect(harness.failures[0]?.code).toBe('SLUICE_ACCESS_DENIED')
-  expect(harness.failures[0]?.message).toContain('AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY')
-})
-
-test('close ends connections of its own client', async () => {
-  const { url, seen } = await serve(() => undefined)
-  const harness = new Harness()
+test('over the transport direct every try is one of the sink, also without an answer', async () => {
+  const { url, seen } = await serve((_, index) => (index < 3 ? undefined : STORED))
   useEnvironment(url)
-  const writer = new TimestreamSink({ ...minimal, writeClientConfig: { endpointOverride: url } }).createWriter(
-    harness.context,
-  )
+  const harness = new Harness()
+  const writer = new TimestreamSink({
+    ...minimal,
+    writeClientConfig: { endpointOverride: url, maxErrorRetry: 10, requestTimeout: 50 },
+  }).createWriter(harness.context)
   await harness.write(writer, [1])
-  await until('the request', () => seen.length === 1)
-  await writer.close(5000)
-  expect(writer.status()).toMatchObject({ written: 0, abandoned: 1, inFlightRequests: 0 })
+  await until('settled', () => harness.settlement.settled.length === 1)
+  await writer.close(1000)
+  expect(seen.map(({ operation }) => operation)).toEqual(Array.from({ length: 4 }).fill('WriteRecords'))
+  expect(harness.metric('numRequestsUnknown')).toBe(3)
+  expect(harness.metric('numApiCalls')).toBe(4)
 })
 
 const failed = exception('InternalServerException', 500, 'down')
@@ -203,6 +224,7 @@ test.for([
     const { url, seen } = await serve(() => failed)
     const options = {
       ...minimal,
+      transport: 'sdk' as const,
       maxBatchSize: 1,
       ...(operation === 'WriteRecords' ? { writeClientConfig: { endpointOverride: url } } : {}),
     }

@@ -1,0 +1,155 @@
+import type { OptionsCheck } from '@sluice/core'
+import { fieldOf } from './fields.ts'
+import type { ElementConverter } from './options.ts'
+import type { TimestreamMeasure, TimestreamRecord } from './record/record.ts'
+import { shown } from './record/shown.ts'
+import { TIME_UNITS, type TimeUnit, VALUE_TYPES, type ValueInput, type ValueType } from './record/values.ts'
+
+/** The name of a field of the value (`host`, or `host.name` for one inside another), or a function. */
+export type FieldOrFunction<In, Out> = string | ((value: In) => Out)
+
+/** Where a measure comes from, with a type that is not that of JavaScript. */
+export interface MeasureMapping<In> {
+  readonly from: FieldOrFunction<In, ValueInput | null | undefined>
+  /** @default that of the value: number DOUBLE, bigint BIGINT, boolean BOOLEAN, Date TIMESTAMP, text VARCHAR */
+  readonly type?: ValueType
+}
+
+type Lookup<In, From> = readonly (keyof In & string)[] | Readonly<Record<string, From>>
+
+/**
+ * Says how a value becomes one multi-measure record, instead of an `elementConverter`.
+ *
+ * Dimensions and measures without a value (undefined, null; of dimensions also empty text) are left out; a record needs one of each.
+ *
+ * @example
+ * ```ts
+ * mapping: {
+ *   time: 'timeMs',
+ *   dimensions: ['host', 'region'],
+ *   measures: { cpu: 'cpu', requests: { from: 'requestCount', type: 'BIGINT' } },
+ *   measureName: { literal: 'host_metrics' },
+ * }
+ * ```
+ */
+export interface RecordMapping<In> {
+  /** A Date, or a whole number of `timeUnit`. */
+  readonly time: FieldOrFunction<In, Date | number | bigint | string>
+  /** @default 'MILLISECONDS' */
+  readonly timeUnit?: TimeUnit
+  /** Names of fields, or where the dimension of each name comes from. Numbers and booleans become text. */
+  readonly dimensions: Lookup<In, FieldOrFunction<In, string | number | bigint | boolean | null | undefined>>
+  /** Names of fields, or where the measure of each name comes from. */
+  readonly measures: Lookup<In, FieldOrFunction<In, ValueInput | null | undefined> | MeasureMapping<In>>
+  /** A field or a function that gives the measure name, or the name itself as `{ literal }`. */
+  readonly measureName: FieldOrFunction<In, string> | { readonly literal: string }
+}
+
+type Reader<In> = (value: In) => unknown
+
+const MAPPING_OPTIONS = ['time', 'timeUnit', 'dimensions', 'measures', 'measureName'] as const
+
+/** The converter that the mapping describes. */
+export function mappingConverter<In>(mapping: RecordMapping<In>): ElementConverter<In> {
+  const time = readerOf<In>(mapping.time)
+  const dimensions = lookupOf<In>(mapping.dimensions)
+  const measures = lookupOf<In>(mapping.measures)
+  const { measureName, timeUnit } = mapping
+  const name = typeof measureName === 'object' ? (): unknown => measureName.literal : readerOf<In>(measureName)
+  return (value) => {
+    const Dimensions: { Name: string; Value: string }[] = []
+    for (const { name: Name, read } of dimensions) {
+      const found = read(value)
+      if (found !== undefined && found !== null && found !== '') Dimensions.push({ Name, Value: textOf(found) })
+    }
+    const MeasureValues: TimestreamMeasure[] = []
+    for (const { name: Name, read, type } of measures) {
+      const found = read(value)
+      if (found === undefined || found === null) continue
+      const Value = found as ValueInput
+      MeasureValues.push(type === undefined ? { Name, Value } : { Name, Value, Type: type })
+    }
+    const record: TimestreamRecord = {
+      Dimensions,
+      MeasureName: name(value) as string,
+      MeasureValueType: 'MULTI',
+      MeasureValues,
+      Time: time(value) as string,
+      ...(timeUnit === undefined ? {} : { TimeUnit: timeUnit }),
+    }
+    return record
+  }
+}
+
+/** What is neither text nor a plain value stays as it is, and is refused as a dimension. */
+function textOf(value: unknown): string {
+  const isPlain = typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean'
+  return isPlain ? String(value) : (value as string)
+}
+
+interface Column<In> {
+  readonly name: string
+  readonly read: Reader<In>
+  readonly type: ValueType | undefined
+}
+
+function lookupOf<In>(given: Lookup<In, unknown>): readonly Column<In>[] {
+  if (isList(given)) return given.map((name) => ({ name, read: readerOf(name), type: undefined }))
+  return Object.entries(given).map(([name, from]) => {
+    if (typeof from !== 'object' || from === null) return { name, read: readerOf(from as string), type: undefined }
+    const { from: source, type } = from as MeasureMapping<In>
+    return { name, read: readerOf(source as string), type }
+  })
+}
+
+function readerOf<In>(from: string | ((value: In) => unknown)): Reader<In> {
+  return typeof from === 'function' ? from : (value) => fieldOf(value, from)
+}
+
+function isList(value: unknown): value is readonly string[] {
+  return Array.isArray(value)
+}
+
+/** Adds every problem of a mapping; `check` is over the whole options. */
+export function checkMapping(check: OptionsCheck, mapping: unknown): void {
+  if (typeof mapping !== 'object' || mapping === null || Array.isArray(mapping)) {
+    check.problem('mapping must be an object with time, dimensions, measures and measureName')
+    return
+  }
+  const given = mapping as Readonly<Record<string, unknown>>
+  for (const name of Object.keys(given)) {
+    if (!MAPPING_OPTIONS.includes(name as 'time')) check.problem(`unknown option 'mapping.${name}'`)
+  }
+  if (!isSource(given['time'])) check.problem('mapping.time must be the name of a field or a function')
+  const { measureName, timeUnit } = given
+  const literal: unknown = Reflect.get(Object(measureName), 'literal')
+  if (!isSource(measureName) && !(typeof literal === 'string' && literal !== '')) {
+    check.problem('mapping.measureName must be the name of a field, a function, or { literal: name }')
+  }
+  if (timeUnit !== undefined && !TIME_UNITS.includes(timeUnit as TimeUnit)) {
+    check.problem(`mapping.timeUnit must be one of ${TIME_UNITS.join(', ')}`)
+  }
+  checkLookup(check, 'dimensions', given['dimensions'])
+  checkLookup(check, 'measures', given['measures'])
+}
+
+function checkLookup(check: OptionsCheck, name: 'dimensions' | 'measures', given: unknown): void {
+  const entries: readonly (readonly [string, unknown])[] = isList(given)
+    ? given.map((field) => [shown(field), field])
+    : Object.entries(typeof given === 'object' && given !== null ? given : {})
+  if (entries.length === 0) {
+    check.problem(`mapping.${name} must be a list of field names, or an object of field names and functions; not empty`)
+  }
+  for (const [column, from] of entries) {
+    if (isSource(from)) continue
+    const type: unknown = Reflect.get(Object(from), 'type')
+    const isTyped = name === 'measures' && isSource(Reflect.get(Object(from), 'from'))
+    if (isTyped && (type === undefined || VALUE_TYPES.includes(type as ValueType))) continue
+    const typed = name === 'measures' ? `, or { from, type } with a type of ${VALUE_TYPES.join(', ')}` : ''
+    check.problem(`mapping.${name}.${column} must be the name of a field or a function${typed}`)
+  }
+}
+
+function isSource(from: unknown): boolean {
+  return typeof from === 'function' || (typeof from === 'string' && from !== '')
+}

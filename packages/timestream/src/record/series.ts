@@ -1,0 +1,168 @@
+import type { Dimension } from '@aws-sdk/client-timestream-write'
+import { checkName, MAX_DIMENSION_BYTES, MAX_DIMENSIONS } from './limits.ts'
+import { label } from './shown.ts'
+
+/** Dimensions that were made by {@link series}: checked and written as JSON once, and known again by identity. */
+export type SeriesDimensions = readonly Dimension[]
+
+const handles = new WeakMap<object, Series>()
+const NO_DIMENSIONS: readonly Dimension[] = Object.freeze([])
+
+/**
+ * The dimensions of a series, for records that are written again and again: give the result as `Dimensions`. The sink then neither
+ * looks the series up nor checks it for each record. Frozen.
+ *
+ * What is wrong with the dimensions is told of each record that has them.
+ *
+ * @example
+ * ```ts
+ * const host = series({ region: 'eu-west-1', host: 'a' })
+ * const toRecord = (cpu: number) => ({ Dimensions: host, MeasureName: 'cpu', MeasureValue: cpu, Time: new Date() })
+ * ```
+ */
+export function series(dimensions: Readonly<Record<string, string>> | readonly Dimension[]): SeriesDimensions {
+  const list = Array.isArray(dimensions)
+    ? (dimensions as readonly Dimension[])
+    : Object.entries(dimensions).map(([Name, Value]) => ({ Name, Value: Value as string }))
+  const handle = Object.freeze(list.map((dimension) => Object.freeze({ ...dimension })))
+  handles.set(handle, new Series(handle))
+  return handle
+}
+
+/** One list of dimensions: what was found out about it, and its parts as JSON. */
+export class Series {
+  readonly dimensions: readonly Dimension[]
+  /** `{"Name":"host","Value":"a"}` of each dimension. */
+  readonly parts: readonly string[]
+  /** UTF-8 bytes of names and values, as the service meters them. */
+  readonly bytes: number
+  /** Equal for lists that differ in order only: they are one series. */
+  readonly identity: string
+  readonly problems: readonly string[]
+  #rest: { readonly common: ReadonlySet<string>; readonly json: string } | undefined
+
+  constructor(given: readonly Dimension[]) {
+    // A copy: the list of a record may change after it was looked at.
+    this.dimensions = given.map((dimension) => ({ ...dimension }))
+    this.problems = problemsOf(this.dimensions)
+    const sound = this.problems.length === 0
+    this.parts = sound ? this.dimensions.map(partOf) : []
+    this.bytes = this.dimensions.reduce((sum, dimension) => sum + bytesOf(dimension), 0)
+    this.identity = [...this.parts].sort().join()
+  }
+
+  /** The dimensions that are not common, as JSON; the last answer is kept, since batches of one stream have the same in common. */
+  restOf(common: ReadonlySet<string>): string {
+    if (this.#rest?.common !== common) {
+      this.#rest = { common, json: this.parts.filter((part) => !common.has(part)).join() }
+    }
+    return this.#rest.json
+  }
+}
+
+/** Checks dimensions once for each series: finds what was found out before. */
+export class SeriesCache {
+  readonly #max: number
+  #root = new Node(undefined)
+  #size = 0
+
+  constructor(max = 100_000) {
+    this.#max = max
+  }
+
+  /** @param given - the `Dimensions` of a record, whatever it is. */
+  of(given: unknown): Series {
+    const list = Array.isArray(given) ? (given as readonly Dimension[]) : NO_DIMENSIONS
+    const handle = handles.get(list)
+    if (handle !== undefined) return handle
+    let node = this.#root
+    for (const dimension of list) {
+      const { Name, Value, DimensionValueType } = dimension ?? {}
+      if (typeof Name !== 'string' || typeof Value !== 'string' || DimensionValueType !== undefined) {
+        return new Series(list)
+      }
+      node = node.child(Name, Value)
+    }
+    if (node.series !== undefined) return node.series
+    const found = new Series(list)
+    if (++this.#size > this.#max) {
+      this.#root = new Node(undefined)
+      this.#size = 1
+      return found
+    }
+    node.series = found
+    return found
+  }
+}
+
+/** A trie over the values: a look-up hashes each value and joins none. Records of one table mostly name the same dimension next. */
+class Node {
+  series: Series | undefined
+  readonly #name: string | undefined
+  readonly #values = new Map<string, Node>()
+  #next: Map<string, Node> | undefined
+  #only: Node | undefined
+
+  constructor(name: string | undefined) {
+    this.#name = name
+  }
+
+  child(name: string, value: string): Node {
+    const named = this.#only !== undefined && this.#only.#name === name ? this.#only : this.#named(name)
+    let node = named.#values.get(value)
+    if (node === undefined) {
+      node = new Node(undefined)
+      named.#values.set(value, node)
+    }
+    return node
+  }
+
+  #named(name: string): Node {
+    const found = this.#next?.get(name)
+    if (found !== undefined) return found
+    const made = new Node(name)
+    if (this.#only === undefined) this.#only = made
+    this.#next ??= new Map()
+    this.#next.set(name, made)
+    return made
+  }
+}
+
+function problemsOf(dimensions: readonly Dimension[]): readonly string[] {
+  const problems: string[] = []
+  if (dimensions.length > MAX_DIMENSIONS) {
+    problems.push(`${dimensions.length} dimensions; allowed are ${MAX_DIMENSIONS}`)
+  }
+  const names = new Set<unknown>()
+  for (const { Name, Value, DimensionValueType: type } of dimensions) {
+    checkName('dimension', Name, problems)
+    const name = label(Name)
+    if (typeof Value !== 'string' || Value === '') {
+      const got = Value === '' ? "''" : Value === null ? 'null' : typeof Value
+      problems.push(`the value of dimension '${name}' must be a non-empty string, got ${got}`)
+    } else if (!Value.isWellFormed()) {
+      problems.push(`the value of dimension '${name}' is not well-formed Unicode`)
+    }
+    if (type !== undefined && type !== 'VARCHAR') problems.push(`the type of dimension '${name}' must be VARCHAR`)
+    if (names.has(Name)) problems.push(`the dimension '${name}' is given twice`)
+    names.add(Name)
+  }
+  const bytes = dimensions.reduce((sum, dimension) => sum + bytesOf(dimension), 0)
+  if (bytes > MAX_DIMENSION_BYTES) {
+    problems.push(`dimension names and values have ${bytes} bytes; allowed are ${MAX_DIMENSION_BYTES}`)
+  }
+  return problems
+}
+
+/** The type is left out: there is one only. */
+function partOf({ Name, Value }: Dimension): string {
+  return `{"Name":${JSON.stringify(Name)},"Value":${JSON.stringify(Value)}}`
+}
+
+function bytesOf({ Name, Value }: Dimension): number {
+  return byteLength(Name) + byteLength(Value)
+}
+
+function byteLength(text: unknown): number {
+  return typeof text === 'string' ? Buffer.byteLength(text) : 0
+}

@@ -1,0 +1,66 @@
+import type { Entry } from '../record/entry.ts'
+import type { Series } from '../record/series.ts'
+
+/** What all records of a request have in common, and is sent once. */
+export interface Common {
+  /** `{"Name":...,"Value":...}` of each dimension. The same object for the same set, so that series remember what is left of them. */
+  readonly dimensions: ReadonlySet<string>
+  readonly measureName: boolean
+  readonly type: boolean
+  readonly unit: boolean
+  readonly time: boolean
+  readonly version: boolean
+}
+
+const NO_DIMENSIONS: ReadonlySet<string> = new Set()
+
+const NOTHING: Common = Object.freeze({
+  dimensions: NO_DIMENSIONS,
+  measureName: false,
+  type: false,
+  unit: false,
+  time: false,
+  version: false,
+})
+
+/** Finds common attributes. A dimension is either common or of the record, never both: the service refuses an overlap. */
+export class CommonFinder {
+  #last: ReadonlySet<string> = NO_DIMENSIONS
+
+  of(entries: readonly Entry[]): Common {
+    const [first] = entries
+    if (first === undefined || entries.length === 1) return NOTHING
+    const every = (name: 'measureName' | 'type' | 'hasUnit' | 'unit' | 'time' | 'version'): boolean => {
+      const value = first[name]
+      return entries.every((entry) => entry[name] === value)
+    }
+    const unit = first.hasUnit && every('hasUnit') && every('unit')
+    return {
+      dimensions: this.#dimensionsOf(entries),
+      measureName: first.measureName !== '' && every('measureName'),
+      type: first.type !== undefined && every('type'),
+      unit,
+      // A time is meant in its unit: without a common one, records might read it differently.
+      time: first.time !== '' && every('time') && (unit || !entries.some(({ hasUnit }) => hasUnit)),
+      version: first.version !== undefined && every('version'),
+    }
+  }
+
+  #dimensionsOf(entries: readonly Entry[]): ReadonlySet<string> {
+    const first = (entries[0] as Entry).series
+    let parts = first.parts
+    let seen: Series = first
+    for (const { series } of entries) {
+      if (series === seen) continue
+      seen = series
+      if (parts.length === 0) break
+      if (!parts.every((part, at) => series.parts[at] === part)) {
+        parts = parts.filter((part) => series.parts.includes(part))
+      }
+    }
+    const last = this.#last
+    if (parts.length === last.size && parts.every((part) => last.has(part))) return last
+    this.#last = new Set(parts)
+    return this.#last
+  }
+}

@@ -1,0 +1,85 @@
+import type { _Record, WriteRecordsRequest } from '@aws-sdk/client-timestream-write'
+import { messageOf, type Reason, SluiceError } from '@sluice/core'
+import type { BatchConverter } from '../options.ts'
+import { countMeasures, requestSizeInBytes } from '../size.ts'
+import type { WriteRequest } from './request.ts'
+
+/** A request that a `batchConverter` made. */
+export class ConvertedRequest implements WriteRequest {
+  readonly databaseName: string
+  readonly tableName: string
+  readonly count: number
+  readonly measures: number
+  readonly commonDimensions: number
+  readonly bytes: number
+  readonly #request: WriteRecordsRequest
+  #body: string | undefined
+
+  constructor(request: WriteRecordsRequest & { readonly Records: readonly _Record[] }) {
+    this.#request = request
+    this.databaseName = request.DatabaseName ?? ''
+    this.tableName = request.TableName ?? ''
+    this.count = request.Records.length
+    this.measures = countMeasures(request)
+    this.commonDimensions = request.CommonAttributes?.Dimensions?.length ?? 0
+    this.bytes = requestSizeInBytes(request)
+  }
+
+  get body(): string {
+    this.#body ??= stringify(this.#request)
+    return this.#body
+  }
+
+  toSdk(): WriteRecordsRequest {
+    return this.#request
+  }
+}
+
+/**
+ * Makes the request for a batch.
+ *
+ * @throws SluiceError `SLUICE_BATCH_CONVERTER_NOT_ALIGNED` if the converter's request has not one record for each of the batch, or
+ * no table; whatever the converter throws.
+ */
+export function convertBatch(
+  records: readonly _Record[],
+  batchConverter: BatchConverter,
+  databaseName: string | undefined,
+  tableName: string | undefined,
+): ConvertedRequest {
+  const made: unknown = batchConverter(records)
+  const list: unknown = typeof made === 'object' && made !== null ? Reflect.get(made, 'Records') : undefined
+  if (!Array.isArray(list) || list.length !== records.length) {
+    const got = Array.isArray(list) ? `${list.length}` : 'no list of'
+    throw new SluiceError(
+      'SLUICE_BATCH_CONVERTER_NOT_ALIGNED',
+      `batchConverter must return a request with one record for each of its ${records.length} records, in their order; ` +
+        `it returned ${got} records. Filter and multiply in elementConverter.`,
+      { facts: { expected: records.length, returned: Array.isArray(list) ? list.length : undefined } },
+    )
+  }
+  const request = made as WriteRecordsRequest & { readonly Records: _Record[] }
+  const database = request.DatabaseName ?? databaseName
+  const table = request.TableName ?? tableName
+  if (database === undefined || table === undefined) {
+    throw new SluiceError(
+      'SLUICE_DESTINATION_NOT_FOUND',
+      'batchConverter returned a request without DatabaseName or TableName, and the options databaseName and tableName are not given',
+    )
+  }
+  return new ConvertedRequest({ ...request, DatabaseName: database, TableName: table })
+}
+
+/** The reason of a request that could not be made because the converter threw. */
+export function batchConverterThrew(error: unknown): Reason {
+  return { code: 'batchConverterThrew', message: messageOf(error), cause: error }
+}
+
+/** JSON with bigints as whole numbers. */
+function stringify(value: unknown): string {
+  if (typeof value === 'bigint') return value.toString()
+  if (Array.isArray(value)) return `[${value.map((item) => stringify(item)).join()}]`
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null'
+  const members = Object.entries(value).filter(([, item]) => item !== undefined)
+  return `{${members.map(([name, item]) => `${JSON.stringify(name)}:${stringify(item)}`).join()}}`
+}

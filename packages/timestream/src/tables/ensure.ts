@@ -1,0 +1,205 @@
+import {
+  CreateDatabaseCommand,
+  CreateTableCommand,
+  type CreateTableRequest,
+  DescribeTableCommand,
+  type MagneticStoreWriteProperties,
+  type RetentionProperties,
+  type Table,
+  type TimestreamWriteClient,
+  UpdateTableCommand,
+} from '@aws-sdk/client-timestream-write'
+import { type Logger, SluiceError } from '@sluice/core'
+import { shown } from '../record/shown.ts'
+import type { EnsureTable } from './settings.ts'
+
+/** What the service takes where nothing is said. */
+const DEFAULT_HOURS = 6
+const DEFAULT_DAYS = 73_000
+
+export interface TableId {
+  readonly databaseName: string
+  readonly tableName: string
+}
+
+/** @throws what the client throws. */
+export async function describeTable(client: TimestreamWriteClient, id: TableId): Promise<Table | undefined> {
+  const names = { DatabaseName: id.databaseName, TableName: id.tableName }
+  return (await client.send(new DescribeTableCommand(names))).Table
+}
+
+/**
+ * Makes sure that the table exists, and is as the settings say; several processes may do so at one time.
+ *
+ * @throws what the client throws; SluiceError `SLUICE_DESTINATION_NOT_FOUND`, restartable, for a table that is being deleted or restored.
+ */
+export async function ensureTable(
+  client: TimestreamWriteClient,
+  id: TableId,
+  settings: EnsureTable,
+  logger: Logger,
+): Promise<Table | undefined> {
+  const found = await orMissing(describeTable(client, id))
+  const table = found ?? (await createOrFind(client, id, settings, logger))
+  const status = table?.TableStatus
+  if (status !== undefined && status !== 'ACTIVE') {
+    const message = `Timestream table '${id.tableName}' in database '${id.databaseName}' is ${status}, not ACTIVE`
+    throw new SluiceError('SLUICE_DESTINATION_NOT_FOUND', message, { restartable: true, facts: { ...id, status } })
+  }
+  return table === undefined ? undefined : adjust(client, id, table, settings, logger)
+}
+
+async function createOrFind(
+  client: TimestreamWriteClient,
+  id: TableId,
+  settings: EnsureTable,
+  logger: Logger,
+): Promise<Table | undefined> {
+  const request = createRequest(id, settings)
+  const create = async (): Promise<Table | undefined> => (await client.send(new CreateTableCommand(request))).Table
+  try {
+    const made = await orMissing(create())
+    if (made === undefined) {
+      await orConflict(client.send(new CreateDatabaseCommand({ DatabaseName: id.databaseName })))
+      logger.info({ ...id }, `Created the Timestream database '${id.databaseName}', or another process did.`)
+      await create()
+    }
+  } catch (error) {
+    // Another process was faster.
+    if (nameOf(error) !== 'ConflictException') throw error
+    return describeTable(client, id)
+  }
+  logger.info({ ...id }, `Created the Timestream table '${id.tableName}' in database '${id.databaseName}'.`)
+  return describeTable(client, id)
+}
+
+function createRequest({ databaseName, tableName }: TableId, settings: EnsureTable): CreateTableRequest {
+  const { partitionKey, partitionKeyRequired = false } = settings
+  const retention = retentionOf(settings)
+  const magnetic = magneticOf(settings)
+  return {
+    DatabaseName: databaseName,
+    TableName: tableName,
+    ...(retention === undefined ? {} : { RetentionProperties: retention }),
+    ...(magnetic === undefined ? {} : { MagneticStoreWriteProperties: magnetic }),
+    ...(partitionKey === undefined
+      ? {}
+      : {
+          Schema: {
+            CompositePartitionKey: [
+              partitionKey === 'measure_name'
+                ? { Type: 'MEASURE' }
+                : {
+                    Type: 'DIMENSION',
+                    Name: partitionKey,
+                    EnforcementInRecord: partitionKeyRequired ? 'REQUIRED' : 'OPTIONAL',
+                  },
+            ],
+          },
+        }),
+  }
+}
+
+/** The service takes both or none; `of` is what a table has. */
+function retentionOf(settings: EnsureTable, of?: RetentionProperties): RetentionProperties | undefined {
+  const { memoryStoreRetentionHours: hours, magneticStoreRetentionDays: days } = settings
+  if (hours === undefined && days === undefined) return undefined
+  return {
+    MemoryStoreRetentionPeriodInHours: hours ?? of?.MemoryStoreRetentionPeriodInHours ?? DEFAULT_HOURS,
+    MagneticStoreRetentionPeriodInDays: days ?? of?.MagneticStoreRetentionPeriodInDays ?? DEFAULT_DAYS,
+  }
+}
+
+function magneticOf({
+  magneticStoreWrites: writes,
+  rejectedDataLocation: location,
+}: EnsureTable): MagneticStoreWriteProperties | undefined {
+  if (writes === undefined) return undefined
+  if (location === undefined) return { EnableMagneticStoreWrites: writes }
+  const { bucketName, prefix } = location
+  const s3 = { BucketName: bucketName, ...(prefix === undefined ? {} : { ObjectKeyPrefix: prefix }) }
+  return {
+    EnableMagneticStoreWrites: writes,
+    MagneticStoreRejectedDataLocation: { S3Configuration: s3 },
+  }
+}
+
+/** Changes what differs, or warns of it. */
+async function adjust(
+  client: TimestreamWriteClient,
+  id: TableId,
+  table: Table,
+  settings: EnsureTable,
+  logger: Logger,
+): Promise<Table> {
+  const differences = differencesOf(table, settings)
+  const key = table.Schema?.CompositePartitionKey?.[0]
+  const keyName = key?.Type === 'MEASURE' ? 'measure_name' : key?.Name
+  if (settings.partitionKey !== undefined && keyName !== settings.partitionKey) {
+    const text = `The partition key of the Timestream table '${id.tableName}' is ${keyName ?? 'that of the service'}, not '${settings.partitionKey}', and cannot be changed.`
+    logger.warn({ ...id }, `${text} Option: ensureTable.partitionKey.`)
+  }
+  if (differences.length === 0) return table
+  const text = `The Timestream table '${id.tableName}' in database '${id.databaseName}' is not as ensureTable says: ${differences.join('; ')}.`
+  if (settings.reconcile !== true) {
+    logger.warn({ ...id }, `${text} Option: ensureTable.reconcile.`)
+    return table
+  }
+  const retention = retentionOf(settings, table.RetentionProperties)
+  const magnetic = magneticOf(settings)
+  const changed = await client.send(
+    new UpdateTableCommand({
+      DatabaseName: id.databaseName,
+      TableName: id.tableName,
+      ...(retention === undefined ? {} : { RetentionProperties: retention }),
+      ...(magnetic === undefined ? {} : { MagneticStoreWriteProperties: magnetic }),
+    }),
+  )
+  logger.info({ ...id }, `${text} It was changed.`)
+  return changed.Table ?? table
+}
+
+function differencesOf(table: Table, settings: EnsureTable): readonly string[] {
+  const { RetentionProperties: retention, MagneticStoreWriteProperties: magnetic } = table
+  const s3 = magnetic?.MagneticStoreRejectedDataLocation?.S3Configuration
+  const { rejectedDataLocation: location } = settings
+  const pairs: readonly (readonly [string, unknown, unknown])[] = [
+    [
+      'memoryStoreRetentionHours',
+      settings.memoryStoreRetentionHours,
+      retention?.MemoryStoreRetentionPeriodInHours ?? DEFAULT_HOURS,
+    ],
+    [
+      'magneticStoreRetentionDays',
+      settings.magneticStoreRetentionDays,
+      retention?.MagneticStoreRetentionPeriodInDays ?? DEFAULT_DAYS,
+    ],
+    ['magneticStoreWrites', settings.magneticStoreWrites, magnetic?.EnableMagneticStoreWrites ?? false],
+    ['rejectedDataLocation.bucketName', location?.bucketName, s3?.BucketName],
+    ['rejectedDataLocation.prefix', location?.prefix, s3?.ObjectKeyPrefix],
+  ]
+  return pairs.flatMap(([name, wanted, found]) =>
+    wanted === undefined || wanted === found ? [] : [`${name} is ${shown(found)}, wanted is ${shown(wanted)}`],
+  )
+}
+
+async function orMissing<T>(asked: Promise<T>): Promise<T | undefined> {
+  try {
+    return await asked
+  } catch (error) {
+    if (nameOf(error) === 'ResourceNotFoundException') return undefined
+    throw error
+  }
+}
+
+async function orConflict(asked: Promise<unknown>): Promise<void> {
+  try {
+    await asked
+  } catch (error) {
+    if (nameOf(error) !== 'ConflictException') throw error
+  }
+}
+
+function nameOf(error: unknown): unknown {
+  return Reflect.get(Object(error), 'name')
+}

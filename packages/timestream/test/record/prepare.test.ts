@@ -1,0 +1,189 @@
+import * as fc from 'fast-check'
+import { expect, test } from 'vitest'
+import type { Entry } from '../../src/record/entry.ts'
+import { Preparer } from '../../src/record/prepare.ts'
+import type { TimestreamRecord } from '../../src/record/record.ts'
+import { series } from '../../src/record/series.ts'
+
+const numbers = { nonFinite: 'refuse', negativeZero: 'zero' } as const
+
+const good: TimestreamRecord = {
+  Dimensions: [{ Name: 'host', Value: 'a' }],
+  MeasureName: 'cpu',
+  MeasureValue: 1.5,
+  Time: 1_700_000_000_000,
+}
+
+const multi = (values: TimestreamRecord['MeasureValues']): TimestreamRecord => ({
+  Dimensions: [{ Name: 'host', Value: 'a' }],
+  MeasureName: 'm',
+  MeasureValueType: 'MULTI',
+  MeasureValues: values,
+  Time: '1',
+})
+
+function prepare(record: unknown, rules: Partial<ConstructorParameters<typeof Preparer>[0]> = {}): Entry {
+  return new Preparer({ numbers, mayLack: false, ...rules }).prepare(record as TimestreamRecord, '', undefined)
+}
+
+test('values of JavaScript become those of the service', () => {
+  const record = multi([
+    { Name: 'cpu', Value: 0.1 },
+    { Name: 'count', Value: 9_007_199_254_740_993n },
+    { Name: 'up', Value: true },
+    { Name: 'note', Value: 'a "quoted"\ntext' },
+    { Name: 'at', Value: new Date(5) },
+    { Name: 'load', Value: 1n, Type: 'DOUBLE' },
+  ])
+  expect(prepare({ ...record, Version: 2n ** 60n }).toRecord()).toEqual({
+    ...record,
+    MeasureValues: [
+      { Name: 'cpu', Value: '0.1', Type: 'DOUBLE' },
+      { Name: 'count', Value: '9007199254740993', Type: 'BIGINT' },
+      { Name: 'up', Value: 'true', Type: 'BOOLEAN' },
+      { Name: 'note', Value: 'a "quoted"\ntext', Type: 'VARCHAR' },
+      { Name: 'at', Value: '5', Type: 'TIMESTAMP' },
+      { Name: 'load', Value: '1', Type: 'DOUBLE' },
+    ],
+    Version: 2n ** 60n,
+  })
+})
+
+test("a TIMESTAMP is in the record's unit", () => {
+  const record = { ...multi([{ Name: 'at', Value: new Date(1_700_000_000_000) }]), TimeUnit: 'SECONDS' }
+  expect(prepare(record).toRecord().MeasureValues).toEqual([{ Name: 'at', Value: '1700000000', Type: 'TIMESTAMP' }])
+})
+
+test('a measure that is not finite is left out if the option says so', () => {
+  const record = multi([
+    { Name: 'cpu', Value: Number.NaN },
+    { Name: 'mem', Value: 1 },
+  ])
+  const omit = { numbers: { ...numbers, nonFinite: 'omit' as const } }
+  expect(prepare(record, omit).toRecord().MeasureValues).toEqual([{ Name: 'mem', Value: '1', Type: 'DOUBLE' }])
+  expect(prepare(multi([{ Name: 'cpu', Value: Number.NaN }]), omit).problems).toEqual([
+    'at least one measure value is required',
+  ])
+})
+
+const name = (bytes: number): string => 'n'.repeat(bytes)
+const withDimensions = (...pairs: readonly (readonly [unknown, unknown])[]): object => ({
+  ...good,
+  Dimensions: pairs.map(([Name, Value]) => ({ Name, Value })),
+})
+
+test.for<readonly [string, object, string]>([
+  ['no dimension', { ...good, Dimensions: [] }, 'at least one dimension is required'],
+  ['dimensions that are no list', { ...good, Dimensions: 'x' }, 'at least one dimension is required'],
+  ['a dimension name of 61 bytes', withDimensions([name(61), 'v']), 'has 61 bytes; allowed are 60'],
+  ['an empty dimension value', withDimensions(['d', '']), "the value of dimension 'd' must be a non-empty string"],
+  ['a dimension value that is a number', withDimensions(['d', 5]), 'must be a non-empty string, got number'],
+  ['a dimension given twice', withDimensions(['d', '1'], ['d', '2']), "the dimension 'd' is given twice"],
+  ['a reserved dimension', withDimensions(['time', '1']), "the dimension name 'time' is reserved"],
+  ['a dimension with ts_', withDimensions(['ts_a', '1']), "must not start with 'ts_' or 'measure_name'"],
+  ['a dimension with a colon', withDimensions(['a:b', '1']), 'contain a colon'],
+  ['dimension pairs beyond 2 KB', withDimensions(['d', name(2048)]), 'have 2049 bytes; allowed are 2048'],
+  [
+    '129 dimensions',
+    withDimensions(...Array.from({ length: 129 }, (_, i) => [`d${i}`, 'v'] as const)),
+    '129 dimensions; allowed are 128',
+  ],
+  ['no measure name', { ...good, MeasureName: undefined }, 'a measure name must be a non-empty string'],
+  ['a measure name of 257 bytes', { ...good, MeasureName: name(257) }, 'has 257 bytes; allowed are 256'],
+  ['no value', { ...good, MeasureValue: undefined }, 'a measure value is required'],
+  ['a value that is NaN', { ...good, MeasureValue: Number.NaN }, 'is NaN or infinite'],
+  ['a single TIMESTAMP', { ...good, MeasureValue: new Date(5) }, 'allowed in a multi-measure record only'],
+  ['an unknown type', { ...good, MeasureValueType: 'FLOAT' }, "and MULTI, got 'FLOAT'"],
+  ['an unknown unit', { ...good, TimeUnit: 'HOURS' }, 'TimeUnit must be one of'],
+  ['no time', { ...good, Time: undefined }, 'a time is required'],
+  ['a time that is none', { ...good, Time: 'now' }, 'Time must be a whole number of MILLISECONDS from 1970'],
+  ['version 0', { ...good, Version: 0 }, 'Version must be a whole number from 1 to 2^63 - 1'],
+  ['no measures', multi([]), 'at least one measure value is required'],
+  [
+    'a measure given twice',
+    multi([
+      { Name: 'a', Value: 1 },
+      { Name: 'a', Value: 2 },
+    ]),
+    "the measure 'a' is given twice",
+  ],
+  [
+    '257 measures',
+    multi(Array.from({ length: 257 }, (_, i) => ({ Name: `m${i}`, Value: true }))),
+    '257 measures; allowed are 256',
+  ],
+  [
+    'values beyond 2 KB',
+    multi([
+      { Name: 'a', Value: name(1500) },
+      { Name: 'b', Value: name(1500) },
+    ]),
+    'the measure values have 3000 bytes; allowed are 2048',
+  ],
+  [
+    'both kinds of values',
+    { ...multi([{ Name: 'a', Value: 1 }]), MeasureValue: '1' },
+    'MeasureValue must not be given',
+  ],
+])('%s', ([, record, problem]) => {
+  expect(prepare(record).problems.join('; ')).toContain(problem)
+})
+
+test('all reasons are told at once', () => {
+  const { problems } = prepare({ Dimensions: [], MeasureName: 'time', MeasureValue: 'x', Time: -1, Version: 0 })
+  expect(problems).toHaveLength(5)
+})
+
+test('whatever a converter gives, it is prepared without a throw', () => {
+  const anything = fc.anything({ withBigInt: true, withDate: true, withNullPrototype: true })
+  const field = fc.constantFrom(
+    'Dimensions',
+    'MeasureValueType',
+    'TimeUnit',
+    'MeasureName',
+    'MeasureValue',
+    'MeasureValues',
+    'Time',
+    'Version',
+  )
+  fc.assert(
+    fc.property(fc.dictionary(field, anything), fc.boolean(), (record, mayLack) => {
+      const entry = prepare({ ...good, ...record }, { mayLack })
+      expect(Array.isArray(entry.problems)).toBe(true)
+      expect(entry.sizeInBytes).toBeGreaterThanOrEqual(0)
+      expect(() => entry.problems.length > 0 || (JSON.parse(`{${entry.values}}`) as unknown)).not.toThrow()
+    }),
+    { numRuns: 2000 },
+  )
+})
+
+test('with a batch converter a record may lack what is a common attribute', () => {
+  const { problems } = prepare({ MeasureValue: 'text of any type' }, { mayLack: true })
+  expect(problems).toEqual([])
+})
+
+test('a series handle is the series of its dimensions; one with a mistake tells it of each record', () => {
+  const preparer = new Preparer({ numbers, mayLack: false })
+  const of = (Dimensions: TimestreamRecord['Dimensions']): Entry =>
+    preparer.prepare({ ...good, Dimensions }, '', undefined)
+  const handle = series({ host: 'a', region: 'eu' })
+  expect(Object.isFrozen(handle)).toBe(true)
+  expect(of(handle).series).toBe(of(handle).series)
+  expect(of(handle).series.identity).toBe(
+    of([
+      { Name: 'region', Value: 'eu' },
+      { Name: 'host', Value: 'a' },
+    ]).series.identity,
+  )
+  expect(of(series({ time: 'x' })).problems).toEqual(["the dimension name 'time' is reserved"])
+})
+
+test('a list of dimensions that changes after it was looked at is another series', () => {
+  const preparer = new Preparer({ numbers, mayLack: false })
+  const list = [{ Name: 'host', Value: 'a' }]
+  const first = preparer.prepare({ ...good, Dimensions: list }, '', undefined)
+  ;(list[0] as { Value: string }).Value = 'b'
+  const second = preparer.prepare({ ...good, Dimensions: list }, '', undefined)
+  expect(first.toRecord().Dimensions).toEqual([{ Name: 'host', Value: 'a' }])
+  expect(second.toRecord().Dimensions).toEqual([{ Name: 'host', Value: 'b' }])
+})
