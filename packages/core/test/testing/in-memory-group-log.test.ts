@@ -22,6 +22,16 @@ function fill(log: InMemoryGroupLog<number>): void {
   log.push('b', ...range(100, 100))
 }
 
+/** Keeps what it is given. */
+function member(name: string, got: GroupSplit[]): GroupMember {
+  return {
+    name,
+    assigned: (splits) => void got.push(...splits),
+    revoked: () => Promise.resolve(),
+    lost: () => Promise.resolve(),
+  }
+}
+
 describe('a group log in memory', () => {
   test('a member goes on where the one before it had committed', async () => {
     const clock = new VirtualClock()
@@ -80,12 +90,6 @@ describe('a group log in memory', () => {
   test('a commit of a generation that is over changes nothing', async () => {
     const log = new InMemoryGroupLog<number>({ splits: ['a'] })
     log.push('a', ...range(9))
-    const member = (name: string, got: GroupSplit[]): GroupMember => ({
-      name,
-      assigned: (splits) => void got.push(...splits),
-      revoked: () => Promise.resolve(),
-      lost: () => Promise.resolve(),
-    })
     const [before, after]: [GroupSplit[], GroupSplit[]] = [[], []]
     const first = member('first', before)
     log.join(first, 'earliest')

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 
 import { SOURCE_CASES } from '../../../src/testing/conformance-source/cases.ts'
 import { describeSource } from '../../../src/testing/conformance-source/runner.ts'
-import { collect } from './collect.ts'
+import { collect } from '../collect.ts'
 import { MUTANTS } from './mutants.ts'
 import { groupSubject, memorySubject, queueSubject } from './services.ts'
 
@@ -33,18 +33,27 @@ test('every problem of a subject is named at once', () => {
 test('a shape that the source does not have fails, and is not skipped', async () => {
   const subject = memorySubject()
   const abilities = { ...subject.abilities, positionAuthority: 'external' } as const
-  const { failed } = await collect({ ...subject, abilities }, (name) => name.startsWith('records of a split'))
+  const { failed } = await collect(
+    (runner) => describeSource(runner, { ...subject, abilities }),
+    (name) => name.startsWith('records of a split'),
+  )
   expect([...failed.values()].join()).toContain(
     'the service lacks failNextAcknowledgement, holdNextAcknowledgement, committed',
   )
   const bounded = { ...subject.abilities, lostPositions: 'never' } as const
-  const { line } = await collect({ ...subject, abilities: bounded }, () => false)
+  const { line } = await collect(
+    (runner) => describeSource(runner, { ...subject, abilities: bounded }),
+    () => false,
+  )
   expect(line.skipped.filter(({ ability }) => ability === 'lostPositions')).toHaveLength(2)
 })
 
 test('what a source declares must be what its shape says', async () => {
   const subject = groupSubject((source) => Object.assign(source, { acknowledgement: 'individual' }))
-  const { failed } = await collect(subject, (name) => name.startsWith('records of a split'))
+  const { failed } = await collect(
+    (runner) => describeSource(runner, subject),
+    (name) => name.startsWith('records of a split'),
+  )
   expect([...failed.values()].join()).toContain("acknowledgement is 'individual', declared is 'prefix'")
 })
 
@@ -55,7 +64,13 @@ test('every case has a name of its own and a promise, and is run for one of the 
   expect(SOURCE_CASES.every((each) => each.promises.length > 0)).toBe(true)
   const skips = await Promise.all(
     [memorySubject(), groupSubject(), queueSubject()].map(
-      async (subject) => (await collect(subject, () => false)).line,
+      async (subject) =>
+        (
+          await collect(
+            (runner) => describeSource(runner, subject),
+            () => false,
+          )
+        ).line,
     ),
   )
   const skipped = skips.map((line) => new Set(line.skipped.map((skip) => skip.case)))

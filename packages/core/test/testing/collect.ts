@@ -1,6 +1,5 @@
-import { messageOf } from '../../../src/errors.ts'
-import { describeSource } from '../../../src/testing/conformance-source/runner.ts'
-import type { SourceSubject } from '../../../src/testing/conformance-source/subject.ts'
+import { messageOf } from '../../src/errors.ts'
+import type { TestRunner } from '../../src/testing/conformance/kit.ts'
 
 export interface Collected {
   /** The message of each failed case, by the case's name. */
@@ -15,23 +14,20 @@ export interface Collected {
   }
 }
 
-/** Runs the kit with a test runner that only takes notes: for sources that have to fail. */
-export async function collect<T>(
-  subject: SourceSubject<T>,
+/** Runs a kit with a test runner that only takes notes: for connectors that have to fail. */
+export async function collect(
+  kit: (runner: TestRunner) => void,
   only: (name: string) => boolean = () => true,
 ): Promise<Collected> {
   const tests: { readonly name: string; readonly body: () => Promise<void> }[] = []
   const endings: (() => void)[] = []
   const lines: string[] = []
-  describeSource(
-    {
-      describe: (_, body) => body(),
-      test: (title, body) => void tests.push({ name: title.replace(/ \(promise .*$/u, ''), body }),
-      afterAll: (body) => void endings.push(body),
-      print: (line) => void lines.push(line),
-    },
-    subject,
-  )
+  kit({
+    describe: (_, body) => body(),
+    test: (title, body) => void tests.push({ name: title.replace(/ \(promise .*$/u, ''), body }),
+    afterAll: (body) => void endings.push(body),
+    print: (line) => void lines.push(line),
+  })
   const failed = new Map<string, string>()
   const passed: string[] = []
   for (const { name, body } of tests) {
