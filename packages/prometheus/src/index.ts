@@ -1,6 +1,7 @@
 export type { BasicAuth, BearerToken } from './auth.ts'
 export { RemoteWriteClient, type SeriesDescription, type SeriesHandle } from './client.ts'
 export type { RemoteWriteClientOptions } from './client-options.ts'
+export { seriesKey } from './key-selector.ts'
 export { PROMETHEUS_METRICS } from './metrics.ts'
 export type {
   BucketSpan,
