@@ -32,10 +32,11 @@ export type WriteKind =
   | 'fellBack'
   | 'caller'
 
-/** Samples and histograms that a request held, or that a receiver of 2.0 says it wrote. */
+/** What a request held, or what a receiver of 2.0 says it wrote of it. */
 export interface WrittenCounts {
   readonly samples: number
   readonly histograms: number
+  readonly exemplars: number
 }
 
 export interface WriteVerdict {
@@ -52,7 +53,7 @@ export interface WriteVerdict {
 }
 
 /** What was sent, and where to. */
-export interface SentRequest extends WrittenCounts {
+export interface SentRequest extends Pick<WrittenCounts, 'samples' | 'histograms'> {
   readonly protocol: WireProtocol
   /** For errors: without credentials and query. */
   readonly shownUrl: string
@@ -101,7 +102,17 @@ export function classifyAnswer(answer: Answer, sent: SentRequest, wallNow: numbe
     default:
       break
   }
-  if (status >= 400 && status < 500) return { kind: 'refused', outcome: { isolate: reason }, reason, status }
+  if (status >= 400 && status < 500) {
+    // A receiver of 2.0 may have written the others: a missing count is 0 then.
+    const written = sent.protocol === '2.0' ? writtenCounts(answer) : undefined
+    return {
+      kind: 'refused',
+      outcome: { isolate: reason },
+      reason,
+      status,
+      ...(written === undefined ? {} : { written }),
+    }
+  }
   return { kind: 'caller', outcome: { fail: receiverRefused(answer, sent.shownUrl) }, reason, status }
 }
 
@@ -163,7 +174,7 @@ function writtenCounts({ headers }: Answer): WrittenCounts | undefined {
   const histograms = countOf(headers['x-prometheus-remote-write-histograms-written'])
   const exemplars = countOf(headers['x-prometheus-remote-write-exemplars-written'])
   if (samples === undefined && histograms === undefined && exemplars === undefined) return undefined
-  return { samples: samples ?? 0, histograms: histograms ?? 0 }
+  return { samples: samples ?? 0, histograms: histograms ?? 0, exemplars: exemplars ?? 0 }
 }
 
 function countOf(header: string | undefined): number | undefined {

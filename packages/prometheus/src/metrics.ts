@@ -69,7 +69,11 @@ export const PROMETHEUS_METRICS: Readonly<Record<Name | 'numSamplesNonRetryableD
     'Requests that ended for good without being written, for any reason: refused, or the last try. The one that is halved to find a culprit is not counted; that of the culprit is.',
   ),
   numHistogramsOut: counter('numHistogramsOut', 'records', 'Native histograms written, counted as numSamplesOut.'),
-  numExemplarsOut: counter('numExemplarsOut', 'records', 'Exemplars in the requests that were written.'),
+  numExemplarsOut: counter(
+    'numExemplarsOut',
+    'records',
+    'Exemplars written, counted as numSamplesOut: receivers drop some without a word.',
+  ),
   numMetadataOut: counter(
     'numMetadataOut',
     'records',

@@ -41,6 +41,26 @@ function cut(name: string): string {
 
 const MAX_NAME = 80
 
+/**
+ * Of a request of which the receiver wrote some entries and refused others: those that it may refuse when they are sent again, only
+ * because it has them by then. The newest sample of a series is not among them, since it is taken again.
+ */
+function repeatable(entries: readonly Entry[]): readonly Entry[] {
+  const later = new Set<number>()
+  return entries.toReversed().filter(({ size, series: { orderKey } }) => {
+    const isNewest = !later.has(orderKey)
+    later.add(orderKey)
+    return size > 1 || !isNewest
+  })
+}
+
+/** Entries that the receiver may hold although the request failed. */
+export function uncertainOf(entries: readonly Entry[], { uncertain, written }: WriteVerdict): readonly Entry[] {
+  if (uncertain === true) return entries
+  const isPartial = written !== undefined && written.samples + written.histograms > 0
+  return isPartial ? repeatable(entries) : []
+}
+
 /** A writer that closes repeats nothing: the next attempt of the job does. */
 export function isClosing({ signal }: SubmitContext): boolean {
   const reason: unknown = signal.aborted ? signal.reason : undefined

@@ -1,5 +1,5 @@
 import type { Clock } from '@sluice/core'
-import { classifyAnswer, classifyError, type SentRequest, type WriteVerdict } from './classify.ts'
+import { classifyAnswer, classifyError, type SentRequest, type WriteVerdict, type WrittenCounts } from './classify.ts'
 import { type Compressor, createCompressor } from './compress.ts'
 import { createEncoder, type RemoteWriteEncoder } from './encode.ts'
 import { WriteRequestEncoder } from './encode-v1.ts'
@@ -152,7 +152,7 @@ export class RequestSender {
       const { counters } = this.#plan.metrics
       counters.numSamplesOut.value += verdict.written?.samples ?? samples
       counters.numHistogramsOut.value += verdict.written?.histograms ?? histograms
-      counters.numExemplarsOut.value += exemplars
+      counters.numExemplarsOut.value += verdict.written?.exemplars ?? exemplars
       counters.numWriteRequestsOut.value++
       counters.numCompressedBytesOut.value += body.byteLength
       counters.numUncompressedBytesOut.value += uncompressedBytes
@@ -205,7 +205,7 @@ function fellBack({ reason }: WriteVerdict): WriteVerdict {
   return { kind: 'fellBack', reason, outcome: { retryAll: reason, slowDown: false } }
 }
 
-function countsOf(entries: readonly Entry[]): { samples: number; histograms: number; exemplars: number } {
+function countsOf(entries: readonly Entry[]): WrittenCounts {
   const counts = { samples: 0, histograms: 0, exemplars: 0 }
   for (const { parts } of entries) {
     if (parts === undefined) counts.samples++

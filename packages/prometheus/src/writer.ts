@@ -19,7 +19,7 @@ import { Transport } from './transport.ts'
 import { type EntryFactory, sizeOf } from './writer-entries.ts'
 import { joined, setApart } from './writer-apart.ts'
 import type { ConfirmedLookUp, ConfirmedSamples } from './writer-confirmed.ts'
-import { heldBy, isClosing, optionFor } from './writer-facts.ts'
+import { heldBy, isClosing, optionFor, uncertainOf } from './writer-facts.ts'
 import { halvedEntry, type PartsProgress, sendParts } from './writer-parts.ts'
 import { Refusals } from './writer-refusals.ts'
 import { RequestSender } from './writer-sender.ts'
@@ -176,7 +176,7 @@ export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
 
   #failed(failed: Failed): SubmitOutcome | Promise<SubmitOutcome> {
     const { verdict, batch, context } = failed
-    if (verdict.uncertain === true) for (const entry of batch.entries) this.#states.of(entry).uncertain = true
+    for (const entry of uncertainOf(batch.entries, verdict)) this.#states.of(entry).uncertain = true
     if (isClosing(context)) return verdict.outcome
     switch (verdict.kind) {
       case 'serverError':

@@ -98,10 +98,10 @@ describe('classifyAnswer', () => {
     const EXEMPLARS = 'x-prometheus-remote-write-exemplars-written'
 
     test.each([
-      ['all samples', { [SAMPLES]: '5' }, 'written', { samples: 5, histograms: 0 }],
-      ['more than all', { [SAMPLES]: '6', [HISTOGRAMS]: '1' }, 'written', { samples: 6, histograms: 1 }],
-      ['fewer', { [SAMPLES]: '4' }, 'refused', { samples: 4, histograms: 0 }],
-      ['only another count', { [EXEMPLARS]: '0' }, 'refused', { samples: 0, histograms: 0 }],
+      ['all samples', { [SAMPLES]: '5' }, 'written', { samples: 5, histograms: 0, exemplars: 0 }],
+      ['more than all', { [SAMPLES]: '6', [HISTOGRAMS]: '1' }, 'written', { samples: 6, histograms: 1, exemplars: 0 }],
+      ['fewer', { [SAMPLES]: '4' }, 'refused', { samples: 4, histograms: 0, exemplars: 0 }],
+      ['only another count', { [EXEMPLARS]: '2' }, 'refused', { samples: 0, histograms: 0, exemplars: 2 }],
       ['no count', {}, 'unconfirmed', undefined],
       ['a count that is no number', { [SAMPLES]: 'five' }, 'unconfirmed', undefined],
       ['an empty count', { [SAMPLES]: '' }, 'unconfirmed', undefined],
@@ -109,6 +109,13 @@ describe('classifyAnswer', () => {
       const verdict = classifyAnswer(answer(204, headers), V2, NOW)
       expect(verdict.kind).toBe(kind)
       expect(verdict.written).toStrictEqual(written)
+    })
+
+    test('a refusal says what was written all the same', () => {
+      const { kind, written } = classifyAnswer(answer(400, { [SAMPLES]: '3' }), V2, NOW)
+      expect([kind, written]).toStrictEqual(['refused', { samples: 3, histograms: 0, exemplars: 0 }])
+      expect(classifyAnswer(answer(400), V2, NOW).written).toBeUndefined()
+      expect(classifyAnswer(answer(400, { [SAMPLES]: '3' }), V1, NOW).written).toBeUndefined()
     })
 
     test('the counts mean nothing when 1.0 was sent', () => {

@@ -42,7 +42,11 @@ describe('protocol 2.0', () => {
     stand.receiver.decide = (request) => ({
       ...(confirmed(request) as object),
       status: 200,
-      headers: { 'X-Prometheus-Remote-Write-Samples-Written': '3' },
+      headers: {
+        'X-Prometheus-Remote-Write-Samples-Written': '3',
+        'X-Prometheus-Remote-Write-Histograms-Written': '4',
+        'X-Prometheus-Remote-Write-Exemplars-Written': '5',
+      },
     })
     await stand.write(records('a', 'b'), { protocol: '2.0', orderedLanes: 1 })
     expect(versions()).toBe('2.0.0')
@@ -50,6 +54,8 @@ describe('protocol 2.0', () => {
     expect(stand.requests).toStrictEqual([['up{host=a} 1 @1700000000000', 'up{host=b} 1 @1700000000001']])
     expect(stand.writer.status()).toMatchObject({ written: 2 })
     expect(stand.harness.metric('numSamplesOut')).toBe(3)
+    expect(stand.harness.metric('numHistogramsOut')).toBe(4)
+    expect(stand.harness.metric('numExemplarsOut')).toBe(5)
   })
 
   test.each<[string, Command]>([

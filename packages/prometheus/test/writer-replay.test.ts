@@ -192,3 +192,46 @@ describe('status 500', () => {
     expect(stand.writer.status()).toMatchObject({ dropped: 0, inHand: 1 })
   })
 })
+
+describe('a receiver of 2.0 that writes what it can of a refused request', () => {
+  const newest = new Map<string, string>()
+  const stored = new Set<string>()
+
+  beforeEach(() => {
+    newest.clear()
+    stored.clear()
+    stand.receiver.decide = (request) => {
+      const sent = linesOf(request)
+      const taken = sent.filter((line) => take(line))
+      const headers = {
+        'X-Prometheus-Remote-Write-Samples-Written': String(taken.length),
+        'X-Prometheus-Remote-Write-Exemplars-Written': '0',
+      }
+      return { status: taken.length < sent.length ? 400 : 204, headers }
+    }
+  })
+
+  /** Without an out-of-order window; the newest sample again is taken. */
+  function take(line: string): boolean {
+    const [series = '', , time = ''] = line.split(' ')
+    const before = newest.get(series)
+    if (series.includes('bad') || (before !== undefined && line !== before && time <= (before.split(' ')[2] ?? ''))) {
+      return false
+    }
+    newest.set(series, line)
+    stored.add(line)
+    return true
+  }
+
+  test('what it wrote and refuses when it is repeated is not taken for refused', async () => {
+    await stand.write([longSeries(4), record('bad', 1), record('b', 1), record('b', 2)], {
+      protocol: '2.0',
+      orderedLanes: 1,
+    })
+    expect(stored.size).toBe(6)
+    expect(stand.writer.status()).toMatchObject({ inHand: 0, deadLettered: 0 })
+    expect(stand.harness.metric('numSamplesNonRetriableDropped')).toBe(1)
+    // Three of the long series and the first of b, which are not the newest of theirs.
+    expect(stand.harness.metric('numSamplesRefusedOnReplay')).toBe(4)
+  })
+})
