@@ -3,12 +3,13 @@ import { seededRandom } from '@sluice/core/testing'
 import type { Campaign, CampaignReport, RunContext } from '../campaign.ts'
 import type { Figures } from '../figures.ts'
 import { SubjectProcess } from '../kill/subject-process.ts'
-import { type Books, bookReport, closeBooks, emptyBooks, outcomesOf } from '../ledger/books.ts'
+import { type Books, bookReport, emptyBooks, outcomesOf } from '../ledger/books.ts'
 import { Generator } from '../ledger/generator.ts'
 import { Producer } from '../ledger/producer.ts'
 import { attributeRepeats, identityOf, storedIdentities } from '../ledger/repeats.ts'
 import { settled } from '../ledger/settled.ts'
-import { MEMORY_PIPELINES, type MemoryPipelineUnderTest, openMemory } from '../pipelines/memory-servers.ts'
+import { runOverMemory } from '../pipelines/memory-run.ts'
+import { MEMORY_PIPELINES, type MemoryPipelineUnderTest } from '../pipelines/memory-servers.ts'
 import { FakeTime } from './fake-time.ts'
 import { jumpPlan, jumpProblems } from './plan.ts'
 import { brokenJumpRules, type JumpRecord, MAX_STALL_MS, stalled } from './rules.ts'
@@ -54,24 +55,14 @@ class ClockRun {
 
   /** Never rejects. */
   async carryOut(): Promise<void> {
-    const { pipeline: definition, folder, signal } = this.#context
-    try {
-      const time = await FakeTime.find(folder)
+    await runOverMemory(this.#context, this.#books, async (pipeline) => {
+      const time = await FakeTime.find(this.#context.folder)
       if (typeof time === 'string') {
         this.#skipped = time
         throw new Error(`the wall clock cannot be made to jump: ${time}`)
       }
-      await using pipeline = await openMemory(definition.name, folder)
-      try {
-        await this.#jumpAll(pipeline, time)
-        this.#books.completed = true
-      } finally {
-        await closeBooks(this.#books, pipeline)
-      }
-    } catch (error) {
-      const reason: unknown = signal.aborted ? signal.reason : error
-      this.#books.failures.push(reason instanceof Error ? reason.message : String(reason))
-    }
+      await this.#jumpAll(pipeline, time)
+    })
   }
 
   report(seconds: number): CampaignReport {

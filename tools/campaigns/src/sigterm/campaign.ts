@@ -2,12 +2,13 @@ import { seededRandom } from '@sluice/core/testing'
 import type { Campaign, CampaignReport, RunContext } from '../campaign.ts'
 import { type Figures } from '../figures.ts'
 import { SubjectProcess } from '../kill/subject-process.ts'
-import { type Books, bookReport, closeBooks, emptyBooks, outcomesOf } from '../ledger/books.ts'
+import { type Books, bookReport, emptyBooks, outcomesOf } from '../ledger/books.ts'
 import { Generator } from '../ledger/generator.ts'
 import { Producer } from '../ledger/producer.ts'
 import { attributeRepeats, coveredButMissing, storedUncovered } from '../ledger/repeats.ts'
 import { settled } from '../ledger/settled.ts'
-import { MEMORY_PIPELINES, type MemoryPipelineUnderTest, openMemory } from '../pipelines/memory-servers.ts'
+import { runOverMemory } from '../pipelines/memory-run.ts'
+import { MEMORY_PIPELINES, type MemoryPipelineUnderTest } from '../pipelines/memory-servers.ts'
 import { KINDS, type SignalPlan, signalPlan, signalProblems } from './plan.ts'
 import { brokenSignalRules, graceSuffices, type SignalRecord } from './rules.ts'
 import { strike } from './strike.ts'
@@ -49,19 +50,7 @@ class SigtermRun {
 
   /** Never rejects. */
   async carryOut(): Promise<void> {
-    const { pipeline: definition, folder, signal } = this.#context
-    try {
-      await using pipeline = await openMemory(definition.name, folder)
-      try {
-        await this.#signalAll(pipeline)
-        this.#books.completed = true
-      } finally {
-        await closeBooks(this.#books, pipeline)
-      }
-    } catch (error) {
-      const reason: unknown = signal.aborted ? signal.reason : error
-      this.#books.failures.push(reason instanceof Error ? reason.message : String(reason))
-    }
+    await runOverMemory(this.#context, this.#books, (pipeline) => this.#signalAll(pipeline))
   }
 
   report(seconds: number): CampaignReport {

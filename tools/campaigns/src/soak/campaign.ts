@@ -5,12 +5,13 @@ import { seededRandom } from '@sluice/core/testing'
 import type { Campaign, CampaignReport, RunContext, Size } from '../campaign.ts'
 import type { Figures } from '../figures.ts'
 import { SubjectProcess } from '../kill/subject-process.ts'
-import { type Books, bookReport, closeBooks, emptyBooks, outcomesOf } from '../ledger/books.ts'
+import { type Books, bookReport, emptyBooks, outcomesOf } from '../ledger/books.ts'
 import { Generator } from '../ledger/generator.ts'
 import { Producer } from '../ledger/producer.ts'
 import { attributeRepeats } from '../ledger/repeats.ts'
 import { settled } from '../ledger/settled.ts'
-import { MEMORY_PIPELINES, type MemoryPipelineUnderTest, openMemory } from '../pipelines/memory-servers.ts'
+import { runOverMemory } from '../pipelines/memory-run.ts'
+import { MEMORY_PIPELINES, type MemoryPipelineUnderTest } from '../pipelines/memory-servers.ts'
 import { VITALS_VARIABLE } from '../subject/settings.ts'
 import type { Vitals } from '../subject/vitals.ts'
 import { breakOnce, type Fault, FAULTS } from './faults.ts'
@@ -55,20 +56,10 @@ class SoakRun {
 
   /** Never rejects. */
   async carryOut(): Promise<void> {
-    const { pipeline: definition, folder, signal } = this.#context
-    try {
-      await using pipeline = await openMemory(definition.name, folder)
-      try {
-        await this.#soak(pipeline)
-        this.#growth = growth(vitalsIn(this.#vitalsPath))
-        this.#books.completed = true
-      } finally {
-        await closeBooks(this.#books, pipeline)
-      }
-    } catch (error) {
-      const reason: unknown = signal.aborted ? signal.reason : error
-      this.#books.failures.push(reason instanceof Error ? reason.message : String(reason))
-    }
+    await runOverMemory(this.#context, this.#books, async (pipeline) => {
+      await this.#soak(pipeline)
+      this.#growth = growth(vitalsIn(this.#vitalsPath))
+    })
   }
 
   report(seconds: number): CampaignReport {
