@@ -21,10 +21,13 @@ export interface RefusalPlan {
 export class Refusals {
   /** Each refusal is to be heard of: a dead letter where there are any, otherwise the end of the attempt. */
   readonly areTold: boolean
+  /** The user wants to hear of every refusal, also of what may be a repeat of a request without an answer. */
+  readonly areAllTold: boolean
   readonly #metrics: SinkMetrics
   readonly #log: FailureLog
 
   constructor({ policy, hasDeadLetters, metrics, log }: RefusalPlan) {
+    this.areAllTold = policy === 'FAIL'
     this.areTold = (policy ?? (hasDeadLetters ? 'FAIL' : 'DISCARD_AND_CONTINUE')) === 'FAIL'
     this.#metrics = metrics
     this.#log = log

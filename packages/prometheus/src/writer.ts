@@ -330,8 +330,9 @@ export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
     const { batch, verdict, context } = failed
     const { entries, destination } = batch
     this.#metrics.counters.numWriteRequestsPermanentlyFailed.value++
-    // Nobody knows whether a request without an answer was applied: who wants to hear of every refusal hears of this one too.
-    const isRepeat = this.#refusals.areTold ? context.replaySuspect : this.#isSuspect(failed)
+    // Nobody knows whether a request without an answer was applied: who wants to hear of every refusal hears of this one too. To others
+    // it is no letter, since an outage would make one of each series that it cut.
+    const isRepeat = this.#refusals.areAllTold ? context.replaySuspect : this.#isSuspect(failed)
     const outcome =
       verdict.kind !== 'tooLarge' && isRepeat
         ? this.#refusals.refusedOnReplay(reason, held, destination)

@@ -124,6 +124,18 @@ describe('after a request without an answer', () => {
     expect(stand.harness.metric('numSamplesNonRetriableDropped')).toBe(0)
   })
 
+  test('what was cut is no dead letter, since an outage is charged to nobody', async () => {
+    const tsdb = new Tsdb()
+    tsdb.cuts.add(0)
+    use(tsdb)
+    stand.harness.settlement.delivers = true
+    await stand.write([longSeries(5), record('b', 1)], { orderedLanes: 1 })
+    expect(tsdb.stored).toHaveLength(6)
+    expect(stand.writer.status()).toMatchObject({ inHand: 0, deadLettered: 0 })
+    expect(stand.harness.settlement.refusals).toStrictEqual([])
+    expect(stand.harness.metric('numSamplesRefusedOnReplay')).toBe(4)
+  })
+
   test('who wants to hear of refusals hears of it', async () => {
     const tsdb = new Tsdb()
     tsdb.cuts.add(0)
