@@ -66,6 +66,8 @@ export class DuckStore {
       autoinstall_known_extensions: 'false',
       autoload_known_extensions: 'false',
       allow_community_extensions: 'false',
+      // As in Timestream, 7 / 2 is 3.
+      integer_division: 'true',
       lock_configuration: 'true',
     })
     const filler = await instance.connect()

@@ -1,11 +1,13 @@
 import { StatementType, type DuckDBConnection } from '@duckdb/node-api'
 import { randomBytes } from 'node:crypto'
 import type { Catalogue } from './catalogue.ts'
+import { answerFromCatalogue, type CatalogueAnswer } from './catalogue-queries.ts'
+import { unnamedColumns } from './column-names.ts'
 import type { DuckStore } from './duck-store.ts'
 import { ServiceError, validationError } from './errors.ts'
 import { LIMITS } from './limits.ts'
 import { columnType, datum, type ColumnInfo, type Datum } from './rows.ts'
-import { catalogueStatement, firstWord, translate, type CatalogueStatement } from './translate.ts'
+import { firstWord, refusal, translate } from './translate.ts'
 import { optionalInteger, optionalString, requiredString, type JsonObject } from './wire.ts'
 
 /** A page without MaxRows ends after about this much data, as the service's does. */
@@ -51,9 +53,8 @@ export class QueryRunner {
     if (token !== undefined) return this.#nextPage(token, queryString, maxRows)
 
     const queryId = randomBytes(20).toString('hex').toUpperCase()
-    const statement = catalogueStatement(queryString)
-    const result =
-      statement === undefined ? await this.#run(queryString, signal) : describeCatalogue(this.#catalogue, statement)
+    const answer = answerFromCatalogue(this.#catalogue, queryString)
+    const result = answer === undefined ? await this.#run(queryString, signal) : fromCatalogue(answer)
     return this.#page(queryId, { ...result, queryString, scannedBytes: 0 }, 0, maxRows)
   }
 
@@ -127,7 +128,7 @@ export class QueryRunner {
       if (timedOut.aborted) {
         throw new ServiceError('QueryExecutionException', `The query ran longer than ${this.#timeoutMs} ms.`)
       }
-      throw validationError(error instanceof Error ? error.message : String(error))
+      throw validationError(refusal(error instanceof Error ? error.message : String(error)))
     } finally {
       stop.removeEventListener('abort', interrupt)
       connection.closeSync()
@@ -142,11 +143,12 @@ async function execute(connection: DuckDBConnection, sql: string): Promise<Resul
   if (prepared.statementType !== StatementType.SELECT) {
     throw validationError('Only a single SELECT, WITH, SHOW or DESCRIBE statement can be run.')
   }
+  const unnamed = await unnamedColumns(connection, sql)
   const result = await prepared.run()
   const types = result.columnTypes()
   const columns = result.deduplicatedColumnNames().map((name, index) => {
     const type = types[index]
-    return { Name: name, Type: type === undefined ? {} : columnType(type) }
+    return { Name: unnamed.has(index) ? `_col${index}` : name, Type: type === undefined ? {} : columnType(type) }
   })
   const chunks = await result.fetchAllChunks()
   const starts: number[] = []
@@ -168,44 +170,8 @@ async function execute(connection: DuckDBConnection, sql: string): Promise<Resul
   return { columns, rowCount, rowAt }
 }
 
-function describeCatalogue(catalogue: Catalogue, statement: CatalogueStatement): Result {
-  switch (statement.kind) {
-    case 'databases':
-      return textResult(
-        ['Database'],
-        [...catalogue.databases.keys()].map((name) => [name]),
-      )
-    case 'tables':
-      return textResult(
-        ['Table'],
-        [...catalogue.database(statement.database).tables.keys()].map((name) => [name]),
-      )
-    case 'describe':
-    default: {
-      const table = catalogue.table(statement.database, statement.table)
-      return textResult(
-        ['Column', 'Type', 'Timestream attribute type'],
-        [
-          ...[...table.dimensionColumns.keys()].map((name) => [name, 'varchar', 'DIMENSION']),
-          ['measure_name', 'varchar', 'MEASURE_NAME'],
-          ['time', 'timestamp', 'TIMESTAMP'],
-          ...[...table.measureColumns.values()].map(({ name, type }) => [
-            name,
-            type.toLowerCase(),
-            name.startsWith('measure_value::') ? 'MEASURE_VALUE' : 'MULTI',
-          ]),
-        ],
-      )
-    }
-  }
-}
-
-function textResult(names: readonly string[], rows: readonly (readonly string[])[]): Result {
-  return {
-    columns: names.map((name) => ({ Name: name, Type: { ScalarType: 'VARCHAR' } })),
-    rowCount: rows.length,
-    rowAt: (index) => ({ Data: (rows[index] ?? []).map((cell) => ({ ScalarValue: cell })) }),
-  }
+function fromCatalogue({ columns, rows }: CatalogueAnswer): Result {
+  return { columns, rowCount: rows.length, rowAt: (index) => ({ Data: rows[index] ?? [] }) }
 }
 
 function rowBytes(row: Row): number {

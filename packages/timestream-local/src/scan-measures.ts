@@ -17,8 +17,9 @@ const MINUS = 45
 const POINT = 46
 const ZERO = 48
 const VALUE_KEY = '"Value":"'
-const CONTROL = /[\u0000-\u001f]/
-const ASCII = /^[\u0000-\u007e]*$/
+/** Space to tilde: text that JSON takes as it is, one byte a character. */
+const PRINTABLE = /^[ -~]*$/
+const CONTROL = /\p{Cc}/u
 const POWERS_OF_TEN: readonly number[] = Array.from({ length: 16 }, (_, n) => 10 ** n)
 
 /**
@@ -71,7 +72,7 @@ export class MeasureTemplate {
 
   /** Learns from the text of a whole `MeasureValues` array; undefined when anything about it is out of the ordinary. */
   static learn(text: string): MeasureTemplate | undefined {
-    const list: unknown = ASCII.test(text) ? parsed(text) : undefined
+    const list: unknown = PRINTABLE.test(text) ? parsed(text) : undefined
     if (!Array.isArray(list) || list.length === 0 || list.length > LIMITS.measuresPerRecord) return undefined
     const names: string[] = []
     const types: ValueType[] = []

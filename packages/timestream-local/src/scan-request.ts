@@ -273,12 +273,15 @@ export class RequestScanner {
   }
 }
 
+function isTextOrNone(value: unknown): value is string | undefined {
+  return value === undefined || typeof value === 'string'
+}
+
 const COMMON_TEXTS = ['MeasureName', 'MeasureValueType', 'TimeUnit', 'Time'] as const
 
 function readCommon(common: JsonObject): CommonState | undefined {
   if ('MeasureValue' in common || 'MeasureValues' in common || 'Version' in common) return undefined
   const [measureName, type, unit, time] = COMMON_TEXTS.map((name) => common[name])
-  const isTextOrNone = (value: unknown): value is string | undefined => value === undefined || typeof value === 'string'
   if (!isTextOrNone(measureName) || !isTextOrNone(type) || !isTextOrNone(unit) || !isTextOrNone(time)) return undefined
   try {
     const dimensions = readDimensions(common, '')

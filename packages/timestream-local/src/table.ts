@@ -16,6 +16,8 @@ export interface Series {
   readonly dimensions: ReadonlyMap<string, string>
   readonly measureName: string
   readonly times: SeriesTimes
+  /** Types of the record that was taken last, by identity. */
+  types: readonly ValueType[] | undefined
 }
 
 export interface MeasureColumn {
@@ -53,6 +55,8 @@ export class Table {
   readonly versions: VersionTable = new VersionTable()
   readonly dimensionColumns: Map<string, number> = new Map()
   readonly measureColumns: Map<string, MeasureColumn> = new Map()
+  /** Per measure name and type (`multi` for multi-measure records) the dimensions that it was seen with. */
+  readonly measures: Map<string, Map<string, Set<string>>> = new Map()
   /** Series that the query store does not know yet. */
   newSeries: Series[] = []
   buffer: RowBuffer = new RowBuffer()
@@ -128,6 +132,7 @@ export class Table {
       this.versions.set(slot, record.version, hash)
       this.buffer.replaced.push(slot)
     }
+    if (series.types !== record.types) this.#noteMeasure(series, record)
     if (!this.#isSettled(record)) this.#settle(record)
     this.buffer.add(slot, series.id, record.time, this.#columnIndexes, record.values)
   }
@@ -138,6 +143,16 @@ export class Table {
     this.buffer = new RowBuffer()
     this.newSeries = []
     return taken
+  }
+
+  #noteMeasure(series: Series, record: ParsedRecord): void {
+    series.types = record.types
+    const type = record.multi ? 'multi' : (record.types[0] ?? '').toLowerCase()
+    const kinds = this.measures.get(series.measureName) ?? new Map<string, Set<string>>()
+    this.measures.set(series.measureName, kinds)
+    const dimensions = kinds.get(type) ?? new Set()
+    kinds.set(type, dimensions)
+    for (const name of series.dimensions.keys()) dimensions.add(name)
   }
 
   #isSettled(record: ParsedRecord): boolean {
@@ -239,7 +254,13 @@ export class Table {
       dimensions.set(name, values[d] ?? '')
       if (!this.dimensionColumns.has(name)) this.dimensionColumns.set(name, this.dimensionColumns.size)
     })
-    const series: Series = { id: this.#series.size, dimensions, measureName: record.measureName, times: new Map() }
+    const series: Series = {
+      id: this.#series.size,
+      dimensions,
+      measureName: record.measureName,
+      times: new Map(),
+      types: undefined,
+    }
     this.#series.set(canonicalKey(record), series)
     this.#measureNames.add(record.measureName)
     this.#remember(record.dimensions, series)

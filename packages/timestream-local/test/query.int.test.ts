@@ -1,3 +1,4 @@
+import { CreateTableCommand, WriteRecordsCommand } from '@aws-sdk/client-timestream-write'
 import { CancelQueryCommand, paginateQuery, ValidationException } from '@aws-sdk/client-timestream-query'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
@@ -106,6 +107,12 @@ describe('typed rows', () => {
   })
 })
 
+const dimensionList = (...names: string[]): object => ({
+  ArrayValue: names.map((name) => ({
+    RowValue: { Data: [{ ScalarValue: name }, { ScalarValue: 'varchar' }] },
+  })),
+})
+
 describe("Timestream's SQL", () => {
   it.each([
     [`SELECT measure_value::double FROM ${DB}.${TABLE} WHERE measure_name = 'cpu' AND time > ago(1d)`, [['2.0']]],
@@ -117,11 +124,89 @@ describe("Timestream's SQL", () => {
     ["SELECT bin(TIMESTAMP '2024-01-01 10:17:30', 5m)", [['2024-01-01 10:15:00.000000000']]],
     ['SELECT \'15m\', "15m" FROM (SELECT 1 AS "15m") -- 15m', [['15m', '1']]],
     ['SELECT to_milliseconds(from_milliseconds(1700000000123))', [['1700000000123']]],
+    ['SELECT 7 / 2, 7 / 2.0', [['3', '3.5']]],
+    ["SELECT date_trunc('hour', TIMESTAMP '2024-01-01 10:17:30')", [['2024-01-01 10:00:00.000000000']]],
+    ["SELECT date_add('hour', 3, TIMESTAMP '2024-01-01 23:00:00')", [['2024-01-02 02:00:00.000000000']]],
+    ["SELECT date_add('Month', 1, DATE '2024-01-31')", [['2024-02-29 00:00:00.000000000']]],
+    ["SELECT date_add('nanosecond', -1, from_nanoseconds(1700000000000000001))", [['2023-11-14 22:13:20.000000000']]],
+    ["SELECT date_diff('day', TIMESTAMP '2024-01-01 23:00:00', TIMESTAMP '2024-01-03 01:00:00')", [['1']]],
+    [`SELECT count(*) FROM ${DB}.${TABLE} WHERE time BETWEEN now() - 3h AND now() + 15m`, [['2']]],
+    [`SELECT count(*) FROM ${DB}.${TABLE} WHERE time > '2024-01-01 00:00:00.000000000'`, [['2']]],
+    ["SELECT TIMESTAMP '2024-01-01' + 2d - (1h + 30m) * 2", [['2024-01-02 21:00:00.000000000']]],
+    ["SELECT INTERVAL '12' HOUR = 12h, parse_duration('1.5h')", [['true', '0 01:30:00.000000000']]],
+    [
+      "SELECT from_iso8601_timestamp('2022-06-17T08:04:05.000000000+05:00'), from_iso8601_date('2022-06-17')",
+      [['2022-06-17 03:04:05.000000000', '2022-06-17']],
+    ],
+    ['SELECT to_iso8601(from_nanoseconds(1700000000000000001))', [['2023-11-14T22:13:20.000000001Z']]],
+    [
+      'SELECT from_unixtime(1700000000), to_unixtime(from_unixtime(1700000000))',
+      [['2023-11-14 22:13:20.000000000', '1.7E9']],
+    ],
+    ["SELECT date_format(TIMESTAMP '2024-03-05 09:07:01', '%Y-%m-%d %H:%i:%s %M')", [['2024-03-05 09:07:01 March']]],
+    [
+      "SELECT year(t), month(t), day(t), hour(t), minute(t), second(t), millisecond(t), day_of_week(t), quarter(t) FROM (SELECT TIMESTAMP '2024-03-10 09:07:01.250' AS t)",
+      [['2024', '3', '10', '9', '7', '1', '250', '7', '1']],
+    ],
+    [
+      "SELECT approx_distinct(x), approx_percentile(x, 0.5), max_by(x, -x), regexp_like('ab', 'b$') FROM (VALUES (1), (2), (3)) v(x)",
+      [['3', '2', '1', 'true']],
+    ],
+    [
+      "SELECT element_at([4, 5], 2), CASE WHEN current_timestamp > ago(1m) AND current_date > DATE '2024-01-01' THEN 1 END",
+      [['5', '1']],
+    ],
     ['SHOW DATABASES', [[DB]]],
+    ["SHOW DATABASES LIKE 'm%s'", [[DB]]],
+    ["SHOW DATABASES LIKE 'm_s'", []],
     [`SHOW TABLES FROM "${DB}"`, [[TABLE]]],
+    ['SHOW TABLES', [[TABLE]]],
+    [`SHOW TABLES FROM ${DB} LIKE 'x%'`, []],
     ['WITH x AS (SELECT 1 AS one) SELECT one FROM x;', [['1']]],
   ])('%s', async (sql, rows) => {
     expect(await local.rows(sql)).toEqual(rows)
+  })
+
+  it('names columns without a name as the service does', async () => {
+    const answer = await local.query(`SELECT count(*), 1 + 1 AS two, host, max(time) FROM ${DB}.${TABLE} GROUP BY host`)
+    expect(answer.ColumnInfo?.map(({ Name }) => Name)).toEqual(['_col0', 'two', 'host', '_col3'])
+    const union = await local.query('SELECT 1, 2 AS b UNION SELECT 3, 4')
+    expect(union.ColumnInfo?.map(({ Name }) => Name)).toEqual(['_col0', 'b'])
+  })
+
+  it('shows the measures of a table with their types and dimensions', async () => {
+    const dimensions = [
+      { Name: 'host', Value: 'm' },
+      { Name: 'disk', Value: 'm' },
+    ]
+    const TableName = 'measured'
+    await local.writer.send(new CreateTableCommand({ DatabaseName: DB, TableName }))
+    const Records = [
+      record({ MeasureName: 'shown', MeasureValueType: 'BIGINT', MeasureValue: '1', Dimensions: dimensions }),
+      multi([{ Name: 'ratio', Value: '0.5', Type: 'DOUBLE' }], { MeasureName: 'shown too' }),
+      record({ MeasureName: 'other' }),
+    ]
+    await local.writer.send(new WriteRecordsCommand({ DatabaseName: DB, TableName, Records }))
+    const answer = await local.query(`SHOW MEASURES FROM "${DB}"."${TableName}" LIKE 'shown%'`)
+    expect(answer.ColumnInfo?.map(({ Name }) => Name)).toEqual(['measure_name', 'data_type', 'dimensions'])
+    expect(answer.Rows?.map(({ Data }) => Data)).toEqual([
+      [{ ScalarValue: 'shown' }, { ScalarValue: 'bigint' }, dimensionList('host', 'disk')],
+      [{ ScalarValue: 'shown too' }, { ScalarValue: 'multi' }, dimensionList('host')],
+    ])
+
+    await expect(local.query('SHOW MEASURES FROM nowhere.none')).rejects.toThrow(/nowhere does not exist/)
+  })
+
+  it.each([
+    ['SELECT interpolate_linear(1, 2)', /does not have the function interpolate_linear/],
+    ['SELECT CREATE_TIME_SERIES(time, 1) FROM metrics.hosts', /does not have the function create_time_series/i],
+    ['SELECT ago(5ns)', /5ns is finer/],
+    ["SELECT date_add('fortnight', 1, now())", /unit fortnight is not known/],
+    ['SHOW MEASURES', /SHOW MEASURES FROM database.table/],
+    ['DESCRIBE hosts', /DESCRIBE database.table/],
+    ["UNLOAD (SELECT 1) TO 's3://x'", /single SELECT/],
+  ])('says clearly that it does not have %s', async (sql, message) => {
+    expect((await refusal(sql)).message).toMatch(message)
   })
 
   it('describes a table', async () => {

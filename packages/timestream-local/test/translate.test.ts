@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { firstWord, translate } from '../src/translate.ts'
+import { firstWord, refusal, translate } from '../src/translate.ts'
 
 describe('translate', () => {
   it.each([
@@ -14,10 +14,22 @@ describe('translate', () => {
     ["'15m measure_value::double'", "'15m measure_value::double'"],
     ["'it''s 15m'", "'it''s 15m'"],
     ['/* 15m */ 1 -- 15m', '/* 15m */ 1 -- 15m'],
+    ['current_timestamp > x.current_time', 'now() > x.current_time'],
     ['1e5 + 1.5 + a15m + x::double', '1e5 + 1.5 + a15m + x::double'],
   ])('%s', (sql, expected) => {
     expect(translate(sql)).toBe(expected)
   })
+})
+
+it('nanosecond intervals are refused', () => {
+  expect(() => translate('ago(50ns)')).toThrow(/50ns is finer than timestream-local computes/)
+})
+
+it('functions that are missing are named without advice of DuckDB', () => {
+  const message =
+    'Catalog Error: Scalar Function with name interpolate_linear does not exist!\nDid you mean "list_intersect"?'
+  expect(refusal(message)).toBe('timestream-local does not have the function interpolate_linear.')
+  expect(refusal('Binder Error: something else')).toBe('Binder Error: something else')
 })
 
 describe('firstWord', () => {
