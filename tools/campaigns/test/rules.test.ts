@@ -107,6 +107,19 @@ describe('rules of the kill campaign', () => {
       ])
     })
 
+    test('where keys have an order, one that comes before an earlier one', () => {
+      const ledger = compareLedger(RECORDS, RECORDS.toReversed())
+      expect(brokenRules(facts({ ledger }))).toEqual([])
+      expect(brokenRules(facts({ ledger, ordered: true }))).toEqual([
+        '2 records came before an earlier one of their key',
+      ])
+    })
+
+    test('where the store refuses repeats, they are dropped', () => {
+      expect(brokenRules(facts({ dropped: 3 }))).toEqual(['3 dropped, none was planned'])
+      expect(brokenRules(facts({ dropped: 3, refusesRepeats: true }))).toEqual([])
+    })
+
     test('a record that was altered is corrupted, and the right one missing', () => {
       const arrived = RECORDS.map((each) => (each.sequence === 2 ? { ...each, hash: 'other' } : each))
       expect(brokenRules(facts({ ledger: compareLedger(RECORDS, arrived) }))).toEqual([

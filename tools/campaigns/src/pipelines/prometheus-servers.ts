@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileCheckpoints, silentLogger } from '@sluice/core'
 import type { LedgerEntry } from '@sluice/core/testing'
 import {
@@ -18,8 +19,12 @@ import { JOB, METRIC, type PrometheusSettings, valueOf } from './prometheus-sett
 
 const CHECKPOINT_INTERVAL_MS = 120
 const BATCH = 20
-/** Of requests and answers: longer than a few milliseconds, so that both halves of a request last. */
+/** Of requests and answers, so that both halves of a request last. */
 const WRITE_DELAY_MS = 15
+/** Where repeats are refused, finding out what the store has takes two requests for each of them. */
+const SHORT_WRITE_DELAY_MS = 2
+/** After each produced batch: no more than the subject can write after a kill. */
+const PRODUCE_PAUSE_MS = 60
 
 /** A pipeline into a real Prometheus, for campaigns that act on the way to it. */
 export interface PrometheusPipelineUnderTest extends PipelineUnderTest {
@@ -63,12 +68,13 @@ export function openPrometheus(name: string, folder: string): Promise<Prometheus
 
 async function open(folder: string, outOfOrderTimeWindow: string | undefined): Promise<PrometheusPipelineUnderTest> {
   await using servers = new AsyncDisposableStack()
+  const refusesRepeats = outOfOrderTimeWindow === undefined
   const stateFolder = join(folder, 'state')
   await mkdir(stateFolder)
   const service = servers.use(await MemoryService.start())
-  const window = outOfOrderTimeWindow === undefined ? {} : { outOfOrderTimeWindow }
+  const window = refusesRepeats ? {} : { outOfOrderTimeWindow }
   const prometheus = servers.use(await startPrometheus({ dataFolder: join(folder, 'prometheus'), ...window }))
-  const gate = new WriteGate(() => true, WRITE_DELAY_MS)
+  const gate = new WriteGate(() => true, refusesRepeats ? SHORT_WRITE_DELAY_MS : WRITE_DELAY_MS)
   const proxy = servers.use(
     await startRemoteWriteProxy({
       target: prometheus.remoteWriteUrl,
@@ -90,9 +96,10 @@ async function open(folder: string, outOfOrderTimeWindow: string | undefined): P
     subject: { entry: new URL('prometheus.ts', import.meta.url), settings },
     gate,
     proxy,
-    produce: (records) => {
+    produce: async (records) => {
       ledger.note(records)
-      return Promise.resolve(service.log.produce(records))
+      if (refusesRepeats) await sleep(PRODUCE_PAUSE_MS)
+      return service.log.produce(records)
     },
     arrivals: () => Promise.resolve(ledger.arrivals(proxy.journal)),
     readBack: () => readBack(prometheus, ledger),
