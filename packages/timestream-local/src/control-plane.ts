@@ -4,6 +4,7 @@ import { ServiceError, validationError } from './errors.ts'
 import type { ControlOperation } from './journal-reader.ts'
 import { LIMITS } from './limits.ts'
 import { createNameProblem } from './names.ts'
+import { checkSchema, checkSchemaChange } from './partition-key.ts'
 import type { Retention } from './retention.ts'
 import { Table } from './table.ts'
 import {
@@ -51,7 +52,9 @@ export class ControlPlane {
         return this.#createTable(request, nowMs)
       case 'UpdateTable': {
         const table = this.#table(request)
-        table.settings = settingsOf(request, table.settings)
+        const settings = settingsOf(request, table.settings)
+        checkSchemaChange(table.settings.schema, settings.schema)
+        table.settings = settings
         table.updatedMs = nowMs
         return { Table: describeTable(table) }
       }
@@ -158,7 +161,9 @@ function settingsOf(request: JsonObject, before: Table['settings']): Table['sett
   }
   const magneticWrites = optionalObject(request, 'MagneticStoreWriteProperties') ?? before.magneticWrites
   optionalBoolean(magneticWrites, 'EnableMagneticStoreWrites')
-  return { retention, magneticWrites, schema: optionalObject(request, 'Schema') ?? before.schema }
+  const schema = optionalObject(request, 'Schema') ?? before.schema
+  checkSchema(schema)
+  return { retention, magneticWrites, schema }
 }
 
 function describeDatabase(database: Database): object {

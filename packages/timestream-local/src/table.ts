@@ -1,6 +1,7 @@
 import { LIMITS } from './limits.ts'
 import type { CheckedDimensions } from './dimensions.ts'
 import type { ParsedRecord } from './records.ts'
+import { requiredDimension } from './partition-key.ts'
 import { RequestScanner } from './scan-request.ts'
 import type { Retention, WriteWindow } from './retention.ts'
 import { RowBuffer } from './row-buffer.ts'
@@ -51,7 +52,8 @@ export class Table {
   readonly name: string
   readonly createdMs: number
   updatedMs: number
-  settings: TableSettings
+  #settings: TableSettings
+  #requiredDimension: string | undefined
   readonly versions: VersionTable = new VersionTable()
   readonly dimensionColumns: Map<string, number> = new Map()
   readonly measureColumns: Map<string, MeasureColumn> = new Map()
@@ -79,13 +81,19 @@ export class Table {
     this.id = id
     this.databaseName = databaseName
     this.name = name
-    this.settings = settings
+    this.#settings = settings
+    this.#requiredDimension = requiredDimension(settings.schema)
     this.createdMs = nowMs
     this.updatedMs = nowMs
   }
 
-  get seriesCount(): number {
-    return this.#series.size
+  get settings(): TableSettings {
+    return this.#settings
+  }
+
+  set settings(settings: TableSettings) {
+    this.#settings = settings
+    this.#requiredDimension = requiredDimension(settings.schema)
   }
 
   get magneticWritesEnabled(): boolean {
@@ -103,6 +111,10 @@ export class Table {
     if (record.limitProblem !== undefined) return rejected(record.limitProblem)
     const store = window.place(timeMs(record.time))
     if (typeof store !== 'string') return rejected(store.reason)
+    const required = this.#requiredDimension
+    if (required !== undefined && !record.dimensions.names.includes(required)) {
+      return rejected(`The record has no dimension '${required}', which the partition key of the table requires.`)
+    }
     const series = this.#findSeries(record)
     const hash = this.#look(record)
     const schemaProblem = this.#schemaProblem(record, series === undefined)
