@@ -1,4 +1,6 @@
 import { join } from 'node:path'
+import { KinesisClient } from '@aws-sdk/client-kinesis'
+import { awsRequestHandler } from '@sluice/aws'
 import { consoleLogger, fileCheckpoints, type Job, silentLogger, stream } from '@sluice/core'
 import { KinesisSource } from '@sluice/kinesis'
 import { PrometheusSink } from '@sluice/prometheus'
@@ -33,6 +35,7 @@ export interface DemoSummary {
 }
 
 const STREAM = 'hosts'
+const LOCAL = { region: 'us-east-1', credentials: { accessKeyId: 'local', secretAccessKey: 'local' } }
 const CHECKPOINT_INTERVAL_MS = 1_000
 const MAX_TIME_IN_BUFFER_MS = 500
 const CAUGHT_UP_POLL_MS = 100
@@ -51,6 +54,10 @@ export async function runDemo(options: DemoOptions): Promise<{ readonly summary:
   say(`kinesis-local    ${kinesis.endpoint}`)
   say(`prometheus       ${prometheus.url}`)
   await kinesis.createStream(STREAM, options.shards)
+  const client = servers.adopt(
+    new KinesisClient({ endpoint: kinesis.endpoint, ...LOCAL, requestHandler: awsRequestHandler({ maxSockets: 2 }) }),
+    (each) => each.destroy(),
+  )
   await using state = await temporaryFolder()
   const produced: HostRecord[] = []
   const stopProducing = new AbortController()
@@ -63,7 +70,7 @@ export async function runDemo(options: DemoOptions): Promise<{ readonly summary:
   const progress = showProgress(job, options.records, () => produced.length)
   try {
     const producing = produce({
-      client: kinesis.client(),
+      client,
       stream: STREAM,
       records: options.records,
       signal: stopProducing.signal,
@@ -106,11 +113,7 @@ function startJob(options: DemoOptions, kinesis: KinesisLocal, prometheus: Prome
   const source = new KinesisSource<HostRecord>({
     streamName: STREAM,
     initialPosition: 'TRIM_HORIZON',
-    aws: {
-      endpoint: kinesis.endpoint,
-      region: 'us-east-1',
-      credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
-    },
+    aws: { endpoint: kinesis.endpoint, ...LOCAL },
   })
   const sink = new PrometheusSink<HostRecord>({
     prometheusRemoteWriteUrl: prometheus.remoteWriteUrl,

@@ -28,7 +28,8 @@ export async function produce(production: Production): Promise<void> {
   }
 }
 
-async function put({ client, stream, signal, onConfirmed }: Production, records: readonly HostRecord[]): Promise<void> {
+async function put(production: Production, records: readonly HostRecord[]): Promise<void> {
+  const { client, stream, signal } = production
   const encoder = new TextEncoder()
   let waiting = records
   for (let attempt = 1; waiting.length > 0 && !signal.aborted; attempt++) {
@@ -43,7 +44,7 @@ async function put({ client, stream, signal, onConfirmed }: Production, records:
       }),
     )
     const refused = waiting.filter((_, index) => results[index]?.ErrorCode !== undefined)
-    onConfirmed(waiting.filter((record) => !refused.includes(record)))
+    production.onConfirmed(waiting.filter((record) => !refused.includes(record)))
     waiting = refused
     if (waiting.length === 0) return
     if (attempt === MAX_TRIES)

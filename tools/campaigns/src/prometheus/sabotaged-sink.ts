@@ -44,6 +44,7 @@ export class SabotagedSink<In> extends PrometheusSink<In> {
       case 'lose-order':
         inside.orderKey = () => entries++
         break
+      case undefined:
       default:
     }
     return writer

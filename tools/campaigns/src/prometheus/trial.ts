@@ -113,7 +113,7 @@ class TrialRun {
   }
 
   async #write(pipeline: PrometheusPipelineUnderTest): Promise<void> {
-    const { seed, size, signal, sabotage, folder, print } = this.#context
+    const { seed, size, signal, sabotage, folder } = this.#context
     const { keys, settings } = this.#trial
     const random = seededRandom(seed)
     const generator = new Generator(seed, Date.now() - TIME_BEFORE_START_MS, keys)
@@ -132,7 +132,7 @@ class TrialRun {
       killAt: undefined,
       settings: { ...settings, ...(settings.letterFolder === undefined ? {} : { letterFolder }) },
     })
-    print(`${size.records} records, ${plan.rules.length} faults on their way`)
+    this.#context.print(`${size.records} records, ${plan.rules.length} faults on their way`)
     const good = produced.filter((_, index) => poisonOf(records[index] ?? { payload: '' }) === undefined)
     if (!(await settled(pipeline, subject, good, signal)))
       this.#books.failures.push('the process did not store everything in time')
