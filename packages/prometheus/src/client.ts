@@ -14,7 +14,7 @@ export interface SeriesDescription {
   readonly name: string
   /** @default none */
   readonly labels?: Labels
-  /** Sent with the series by remote write 2.0. */
+  /** What the metric is: sent with the series by remote write 2.0, told by itself by 1.0 (see `metadataIntervalMs`). */
   readonly metadata?: MetricMetadata
 }
 
