@@ -1,5 +1,4 @@
 import type { Counter, MetricDefinition, MetricGroup, SinkContext, Timer } from '@sluice/core'
-import { SINK_METRICS } from '@sluice/core'
 
 const INTERVAL_MS = 60_000
 
@@ -12,9 +11,10 @@ const UNITS: Partial<Record<MetricDefinition['unit'], string>> = {
   none: 'None',
 }
 
+/** One metric; under several labels it is told as their sum. */
 interface Figure {
   readonly definition: MetricDefinition
-  readonly read: () => number
+  readonly reads: Map<unknown, () => number>
   /** Of a counter, at the last line: CloudWatch adds up what it is told. */
   last: number
 }
@@ -26,11 +26,11 @@ interface Figure {
  * See https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
  */
 export class EmbeddedMetrics {
-  /** Where the sink makes its metrics: they reach the job's registry as well. */
+  /** Where the writer makes its metrics: they reach the job's registry as well. */
   readonly group: MetricGroup
   readonly #context: SinkContext
   readonly #table: string
-  readonly #figures: Figure[] = []
+  readonly #figures = new Map<string, Figure>()
   readonly #write: (line: string) => void
   #timer: Timer | undefined
 
@@ -43,34 +43,33 @@ export class EmbeddedMetrics {
     this.#table = `${databaseName}/${tableName}`
     this.#write = write
     const { metrics } = context
-    const note = (definition: MetricDefinition, read: () => number): void => {
-      this.#figures.push({ definition, read, last: 0 })
-    }
     this.group = {
       counter: (definition, labels): Counter => {
         const counter = metrics.counter(definition, labels)
-        if (definition.kind === 'counter' && !this.#knows(definition)) note(definition, () => counter.value)
+        this.#note(definition, counter, () => counter.value)
         return counter
       },
       gauge: (definition, read, labels) => {
-        note(definition, read)
+        this.#note(definition, JSON.stringify(labels ?? {}), read)
         return metrics.gauge(definition, read, labels)
       },
       group: (labels) => metrics.group(labels),
     }
-    for (const name of ['numRecordsOut', 'numBytesOut', 'numRecordsSend', 'numBytesSend'] as const) {
-      this.group.counter(SINK_METRICS[name])
-    }
     this.#schedule()
   }
 
+  /** Writes the last line. */
   close(): void {
-    this.#timer?.cancel()
+    if (this.#timer === undefined) return
+    this.#timer.cancel()
+    this.#timer = undefined
     this.#emit()
   }
 
-  #knows(definition: MetricDefinition): boolean {
-    return this.#figures.some(({ definition: known }) => known.name === definition.name)
+  #note(definition: MetricDefinition, key: unknown, read: () => number): void {
+    const figure = this.#figures.get(definition.name) ?? { definition, reads: new Map(), last: 0 }
+    figure.reads.set(key, read)
+    this.#figures.set(definition.name, figure)
   }
 
   #schedule(): void {
@@ -83,9 +82,9 @@ export class EmbeddedMetrics {
   #emit(): void {
     const values: Record<string, number> = {}
     const metrics: { readonly Name: string; readonly Unit: string }[] = []
-    for (const figure of this.#figures) {
+    for (const figure of this.#figures.values()) {
       const { name, kind, unit } = figure.definition
-      const value = figure.read()
+      const value = [...figure.reads.values()].reduce((sum, read) => sum + read(), 0)
       if (!Number.isFinite(value)) continue
       values[name] = kind === 'counter' ? value - figure.last : value
       figure.last = value

@@ -50,9 +50,11 @@ export class TimestreamSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
   readonly #embedded: EmbeddedMetrics | undefined
 
   constructor(context: SinkContext, options: ResolvedOptions<In>, transport: Transport) {
-    super(context, options.engine)
+    const embedded = options.emitSinkMetricsToCloudWatch ? new EmbeddedMetrics(context, options) : undefined
+    super(embedded === undefined ? context : { ...context, metrics: embedded.group }, options.engine)
+    this.#embedded = embedded
     const { ensureTable: ensure, checkRetention: checksRetention, policy } = options
-    const { clock, logger, metrics } = context
+    const { clock, logger } = context
     this.#options = options
     this.#transport = transport
     this.#converter = new Converter(options)
@@ -61,8 +63,7 @@ export class TimestreamSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
       ensure === undefined && !checksRetention
         ? undefined
         : new Tables({ ensure, checksRetention, clock, logger, client: () => transport.control })
-    this.#embedded = options.emitSinkMetricsToCloudWatch ? new EmbeddedMetrics(context, options) : undefined
-    this.#metrics = new SinkMetrics(this.#embedded?.group ?? metrics, clock)
+    this.#metrics = new SinkMetrics(this.context.metrics, clock)
     this.#failures = new Failures({ context, options, transport, metrics: this.#metrics, limits: this.limits })
     if (policy.overwriteConflicts) {
       logger.warn(

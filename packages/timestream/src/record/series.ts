@@ -47,7 +47,7 @@ export class Series {
     this.problems = problemsOf(this.dimensions)
     const sound = this.problems.length === 0
     this.parts = sound ? this.dimensions.map(partOf) : []
-    this.bytes = this.dimensions.reduce((sum, dimension) => sum + bytesOf(dimension), 0)
+    this.bytes = this.dimensions.reduce((sum, dimension) => sum + dimensionBytes(dimension), 0)
     this.identity = [...this.parts].sort().join()
   }
 
@@ -147,7 +147,7 @@ function problemsOf(dimensions: readonly Dimension[]): readonly string[] {
     if (names.has(Name)) problems.push(`the dimension '${name}' is given twice`)
     names.add(Name)
   }
-  const bytes = dimensions.reduce((sum, dimension) => sum + bytesOf(dimension), 0)
+  const bytes = dimensions.reduce((sum, dimension) => sum + dimensionBytes(dimension), 0)
   if (bytes > MAX_DIMENSION_BYTES) {
     problems.push(`dimension names and values have ${bytes} bytes; allowed are ${MAX_DIMENSION_BYTES}`)
   }
@@ -159,7 +159,8 @@ function partOf({ Name, Value }: Dimension): string {
   return `{"Name":${JSON.stringify(Name)},"Value":${JSON.stringify(Value)}}`
 }
 
-function bytesOf({ Name, Value }: Dimension): number {
+/** As the service meters a dimension. */
+export function dimensionBytes({ Name, Value }: Dimension): number {
   return byteLength(Name) + byteLength(Value)
 }
 

@@ -1,10 +1,12 @@
 import type { Entry } from '../record/entry.ts'
-import type { Series } from '../record/series.ts'
+import { dimensionBytes, type Series } from '../record/series.ts'
 
 /** What all records of a request have in common, and is sent once. */
 export interface Common {
   /** `{"Name":...,"Value":...}` of each dimension. The same object for the same set, so that series remember what is left of them. */
   readonly dimensions: ReadonlySet<string>
+  /** UTF-8 bytes of their names and values. */
+  readonly dimensionBytes: number
   readonly measureName: boolean
   readonly type: boolean
   readonly unit: boolean
@@ -16,6 +18,7 @@ const NO_DIMENSIONS: ReadonlySet<string> = new Set()
 
 const NOTHING: Common = Object.freeze({
   dimensions: NO_DIMENSIONS,
+  dimensionBytes: 0,
   measureName: false,
   type: false,
   unit: false,
@@ -26,6 +29,7 @@ const NOTHING: Common = Object.freeze({
 /** Finds common attributes. A dimension is either common or of the record, never both: the service refuses an overlap. */
 export class CommonFinder {
   #last: ReadonlySet<string> = NO_DIMENSIONS
+  #lastBytes = 0
 
   of(entries: readonly Entry[]): Common {
     const [first] = entries
@@ -37,6 +41,7 @@ export class CommonFinder {
     const unit = first.hasUnit && every('hasUnit') && every('unit')
     return {
       dimensions: this.#dimensionsOf(entries),
+      dimensionBytes: this.#lastBytes,
       measureName: first.measureName !== '' && every('measureName'),
       type: first.type !== undefined && every('type'),
       unit,
@@ -61,6 +66,10 @@ export class CommonFinder {
     const last = this.#last
     if (parts.length === last.size && parts.every((part) => last.has(part))) return last
     this.#last = new Set(parts)
+    this.#lastBytes = first.dimensions.reduce(
+      (sum, dimension, at) => sum + (this.#last.has(first.parts[at] as string) ? dimensionBytes(dimension) : 0),
+      0,
+    )
     return this.#last
   }
 }

@@ -1,4 +1,5 @@
 import type { _Record, WriteRecordsRequest } from '@aws-sdk/client-timestream-write'
+import { stringifyJson } from '@sluice/aws/json-client'
 import { messageOf, type Reason, SluiceError } from '@sluice/core'
 import type { BatchConverter } from '../options.ts'
 import { countMeasures, requestSizeInBytes } from '../size.ts'
@@ -26,7 +27,7 @@ export class ConvertedRequest implements WriteRequest {
   }
 
   get body(): string {
-    this.#body ??= stringify(this.#request)
+    this.#body ??= stringifyJson(this.#request)
     return this.#body
   }
 
@@ -73,13 +74,4 @@ export function convertBatch(
 /** The reason of a request that could not be made because the converter threw. */
 export function batchConverterThrew(error: unknown): Reason {
   return { code: 'batchConverterThrew', message: messageOf(error), cause: error }
-}
-
-/** JSON with bigints as whole numbers. */
-function stringify(value: unknown): string {
-  if (typeof value === 'bigint') return value.toString()
-  if (Array.isArray(value)) return `[${value.map((item) => stringify(item)).join()}]`
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null'
-  const members = Object.entries(value).filter(([, item]) => item !== undefined)
-  return `{${members.map(([name, item]) => `${JSON.stringify(name)}:${stringify(item)}`).join()}}`
 }

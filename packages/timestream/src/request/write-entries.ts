@@ -1,4 +1,5 @@
 import type { WriteRecordsRequest } from '@aws-sdk/client-timestream-write'
+import { parseJson } from '@sluice/aws/json-client'
 import type { Entry } from '../record/entry.ts'
 import type { Common, CommonFinder } from './common.ts'
 import type { WriteRequest } from './request.ts'
@@ -40,10 +41,7 @@ export class EntriesRequest implements WriteRequest {
   }
 
   toSdk(): WriteRecordsRequest {
-    const request = JSON.parse(this.body) as WriteRecordsRequest
-    exact(request.CommonAttributes, this.#entries[0] as Entry)
-    request.Records?.forEach((record, index) => exact(record, this.#entries[index] as Entry))
-    return request
+    return parseJson(this.body) as WriteRecordsRequest
   }
 
   #write(): string {
@@ -57,11 +55,6 @@ export class EntriesRequest implements WriteRequest {
     }
     return `${head}${shared === '{}' ? '' : `,"CommonAttributes":${shared}`},"Records":[${records}]}`
   }
-}
-
-/** Gives digits back that a number has lost. */
-function exact(holder: { Version?: number | undefined } | undefined, { version }: Entry): void {
-  if (holder?.Version !== undefined) holder.Version = version as number
 }
 
 function writeCommon(common: Common, first: Entry): string {
@@ -90,10 +83,6 @@ function writeRecord(entry: Entry, common: Common): string {
 }
 
 function commonBytes(common: Common, { measureName }: Entry): number {
-  let bytes = (common.measureName ? Buffer.byteLength(measureName) : 0) + (common.time ? TIME_BYTES : 0)
-  for (const part of common.dimensions) {
-    const { Name, Value } = JSON.parse(part) as { Name: string; Value: string }
-    bytes += Buffer.byteLength(Name) + Buffer.byteLength(Value)
-  }
-  return bytes
+  const nameBytes = common.measureName ? Buffer.byteLength(measureName) : 0
+  return common.dimensionBytes + nameBytes + (common.time ? TIME_BYTES : 0)
 }

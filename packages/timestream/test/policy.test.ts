@@ -1,0 +1,265 @@
+import type { SinkWriter } from '@sluice/core'
+import { describe, expect, test } from 'vitest'
+import type { TimestreamSinkOptions } from '../src/options.ts'
+import type { FailedWrite } from '../src/policy.ts'
+import { type Answer, exception, type FakeRequest, FakeService, STORED } from './fake-service.ts'
+import { Harness, until } from './harness.ts'
+import { writerOver } from './over.ts'
+
+interface Point {
+  readonly host: string
+  readonly cpu: number
+  readonly version?: number
+}
+
+interface Started {
+  readonly harness: Harness
+  readonly service: FakeService
+  readonly writer: SinkWriter<Point>
+}
+
+const rejection = (...list: readonly object[]): Answer =>
+  exception('RejectedRecordsException', 419, 'One or more records have been rejected.', { RejectedRecords: list })
+
+const conflict = { RecordIndex: 0, Reason: 'A record already exists.', ExistingVersion: 1 }
+const older = { RecordIndex: 0, Reason: 'The record version is lower than the existing version.', ExistingVersion: 9 }
+const outside = { RecordIndex: 0, Reason: 'The record timestamp is outside the time range of the memory store.' }
+const other = { RecordIndex: 0, Reason: 'Too many measures.' }
+
+describe.each(['sdk', 'direct'] as const)('over the transport %s', (transport) => {
+  function start(
+    answer: (request: FakeRequest, index: number) => Answer,
+    options: Partial<TimestreamSinkOptions<Point>> = {},
+    hasDeadLetters = false,
+  ): Started {
+    const service = new FakeService(answer)
+    const harness = new Harness()
+    harness.settlement.delivers = hasDeadLetters
+    const given: TimestreamSinkOptions<Point> = {
+      databaseName: 'metrics',
+      tableName: 'hosts',
+      elementConverter: ({ host, cpu, version }) => ({
+        Dimensions: [{ Name: 'host', Value: host }],
+        MeasureName: 'cpu',
+        MeasureValue: cpu,
+        Time: 5,
+        Version: version,
+      }),
+      retry: { initialDelayMs: 1, maxDelayMs: 1 },
+      ...options,
+    }
+    return { harness, service, writer: writerOver(transport, service, given, { ...harness.context, hasDeadLetters }) }
+  }
+
+  async function write(started: Started, points: readonly Point[], outcomes = points.length): Promise<Harness> {
+    const { harness, writer } = started
+    await harness.write(writer, points)
+    await until('the outcomes', () => harness.settlement.settled.length >= outcomes || harness.failures.length > 0)
+    await writer.close(1000)
+    return harness
+  }
+
+  const point: Point = { host: 'a', cpu: 1 }
+
+  test.for([
+    ['conflict', conflict],
+    ['olderVersion', older],
+    ['outsideRetention', outside],
+    ['other', other],
+  ] as const)('a rejection for %s goes to the dead letters, or as its own policy says', async ([kind, item]) => {
+    const letters = await write(
+      start(() => rejection(item), {}, true),
+      [point],
+    )
+    expect(letters.settlement.refusals).toHaveLength(1)
+    const ignoring = start(() => rejection(item), { rejectionPolicy: { [kind]: 'ignore' } }, true)
+    const ignored = await write(ignoring, [point])
+    expect(ignored.settlement.refusals).toEqual([])
+    expect(ignored.metric('numRecordsDrop')).toBe(1)
+    expect(ignored.metric('numRecordsDuplicate')).toBe(0)
+    const failed = await write(
+      start(() => rejection(item), { rejectionPolicy: { [kind]: 'fail' } }, true),
+      [point],
+    )
+    expect(failed.failures[0]).toMatchObject({ code: 'SLUICE_RECORD_REFUSED' })
+    expect(failed.settlement).toMatchObject({ settled: [], refusals: [] })
+  })
+
+  test('the policy of one reason is not that of another', async () => {
+    const harness = await write(
+      start(() => rejection(conflict), { rejectionPolicy: { olderVersion: 'ignore' } }, true),
+      [point],
+    )
+    expect(harness.settlement.refusals).toHaveLength(1)
+    expect(harness.metric('numRecordsDrop')).toBe(0)
+  })
+
+  test('a record that breaks a rule is not sent; all its reasons are told at once', async () => {
+    const bad = { host: '', cpu: Number.NaN }
+    const started = start(() => STORED, {}, true)
+    const harness = await write(started, [bad, point])
+    expect(harness.settlement.refusals.map(({ token, reason }) => [token, reason.code, reason.message])).toEqual([
+      [
+        0,
+        'InvalidRecord',
+        "the value of dimension 'host' must be a non-empty string, got ''; the measure value is NaN or infinite (option: numbers.nonFinite)",
+      ],
+    ])
+    expect(started.service.sizes).toEqual([1])
+    expect(harness.metric('numRecordsInvalid')).toBe(1)
+    const alone = start(() => STORED, { rejectionPolicy: { invalid: 'ignore' } })
+    expect((await write(alone, [bad])).metric('numRecordsDrop')).toBe(1)
+    expect(alone.service.sizes).toEqual([])
+  })
+
+  test('a failureHandlerConfig decides: what it does not name fails the job, dead letters or not', async () => {
+    const rejected = await write(
+      start(() => rejection(other), { failureHandlerConfig: {} }, true),
+      [point],
+    )
+    expect(rejected.failures[0]).toMatchObject({ code: 'SLUICE_RECORD_REFUSED' })
+    expect(rejected.settlement.refusals).toEqual([])
+    const invalid = await write(
+      start(() => STORED, { failureHandlerConfig: {} }, true),
+      [{ host: '', cpu: 1 }],
+    )
+    expect(invalid.failures[0]).toMatchObject({ code: 'SLUICE_RECORD_REFUSED' })
+  })
+
+  test('the same record twice is sent once, and both are written', async () => {
+    const started = start(() => STORED)
+    const harness = await write(started, [point, point])
+    expect(started.service.sizes).toEqual([1])
+    expect(harness.metric('numRecordsOut')).toBe(2)
+    const refused = await write(
+      start(() => rejection(other), {}, true),
+      [point, point],
+    )
+    expect(refused.settlement.refusals.map(({ token }) => token)).toEqual([0, 1])
+  })
+
+  test('a record that a later one overwrites is written with it', async () => {
+    const started = start(() => STORED)
+    const harness = await write(started, [
+      { ...point, version: 1 },
+      { ...point, cpu: 2, version: 2 },
+    ])
+    expect(started.service.requests.map(({ records }) => records.map(({ Version }) => Version))).toEqual([[2]])
+    expect(harness.metric('numRecordsOut')).toBe(2)
+  })
+
+  test('a record whose overwriting record is not stored is asked for alone', async () => {
+    const started = start(({ records }) => (records[0]?.Version === 2 ? rejection(other) : STORED), {}, true)
+    const harness = await write(started, [
+      { ...point, version: 1 },
+      { ...point, cpu: 2, version: 2 },
+    ])
+    expect(harness.settlement.refusals.map(({ token }) => token)).toEqual([1])
+    expect(harness.metric('numRecordsOut')).toBe(1)
+  })
+
+  test('two values of one key are sent one after the other: the store says what the second is', async () => {
+    const started = start((_, index) => (index === 0 ? STORED : rejection(conflict)), {}, true)
+    const harness = await write(started, [point, { ...point, cpu: 2 }])
+    expect(started.service.sizes).toEqual([1, 1])
+    expect(harness.settlement.refusals.map(({ token, reason }) => [token, reason.code])).toEqual([
+      [1, 'RejectedVersion'],
+    ])
+    expect(harness.metric('numRecordsOut')).toBe(1)
+    expect(harness.metric('numRecordsDuplicate')).toBe(0)
+  })
+
+  test('overwriteConflicts sends a conflict again above the stored version, and warns', async () => {
+    const started = start((_, index) => (index === 0 ? rejection({ ...older, ExistingVersion: 41 }) : STORED), {
+      rejectionPolicy: { overwriteConflicts: true },
+    })
+    const harness = await write(started, [point])
+    expect(started.service.requests.map(({ records }) => records[0]?.Version)).toEqual([undefined, 42])
+    expect(harness.metric('numRecordsOut')).toBe(1)
+    expect(harness.lines('Option: rejectionPolicy.overwriteConflicts')).toHaveLength(1)
+  })
+
+  test('a conflict that goes on is final after three raises', async () => {
+    const started = start(
+      ({ records }) => rejection({ ...conflict, ExistingVersion: records[0]?.Version ?? 1 }),
+      { rejectionPolicy: { overwriteConflicts: true } },
+      true,
+    )
+    const harness = await write(started, [point])
+    expect(started.service.sizes).toEqual([1, 1, 1, 1])
+    expect(harness.settlement.refusals).toHaveLength(1)
+  })
+
+  test.for([
+    ['retry', 0, 0, 2],
+    ['ignore', 0, 2, 1],
+    ['deadLetter', 2, 0, 1],
+  ] as const)('a handler of the user decides: %s', async ([decision, refused, dropped, requests]) => {
+    const seen: FailedWrite[] = []
+    const started = start(
+      (_, index) => (index === 0 ? exception('AccessDeniedException', 403, 'no') : STORED),
+      {
+        failureHandlerConfig: {
+          failureHandlerClass: {
+            onWriteError: (failed) => {
+              seen.push(failed)
+              return decision
+            },
+          },
+        },
+      },
+      true,
+    )
+    const harness = await write(started, [point, { host: 'b', cpu: 2 }])
+    expect(seen).toHaveLength(1)
+    expect(seen[0]).toMatchObject({ databaseName: 'metrics', tableName: 'hosts' })
+    expect(seen[0]?.failure).toMatchObject({ action: 'denied', code: 'AccessDeniedException' })
+    expect(seen[0]?.records).toHaveLength(2)
+    expect(harness.settlement.refusals).toHaveLength(refused)
+    expect(harness.metric('numRecordsDrop')).toBe(dropped)
+    expect(started.service.requests).toHaveLength(requests)
+  })
+
+  test('a handler is asked about the rejected records only; the others are written', async () => {
+    const seen: FailedWrite[] = []
+    const onWriteError = (failed: FailedWrite): 'ignore' => {
+      seen.push(failed)
+      return 'ignore'
+    }
+    const started = start(() => rejection({ ...other, RecordIndex: 1 }), {
+      failureHandlerConfig: { failureHandlerClass: { onWriteError } },
+    })
+    const harness = await write(started, [point, { host: 'b', cpu: 2 }])
+    expect(seen[0]?.records).toMatchObject([{ Dimensions: [{ Name: 'host', Value: 'b' }] }])
+    expect(harness.metric('numRecordsOut')).toBe(1)
+    expect(harness.metric('numRecordsDrop')).toBe(1)
+  })
+
+  test.for<readonly [string, () => string]>([
+    ['fail', () => 'fail'],
+    ['an unknown decision', () => 'perhaps'],
+    [
+      'a throw',
+      () => {
+        throw new Error('handler')
+      },
+    ],
+  ])('a handler that says %s fails the job', async ([, onWriteError]) => {
+    const harness = await write(
+      start(() => exception('InternalServerException', 500, 'x'), {
+        failureHandlerConfig: { failureHandlerClass: { onWriteError: onWriteError as never } },
+      }),
+      [point],
+    )
+    expect(harness.failures).toHaveLength(1)
+    expect(harness.settlement).toMatchObject({ settled: [], refusals: [] })
+  })
+
+  test('calls and billed units are counted', async () => {
+    const started = start((_, index) => (index === 0 ? exception('ThrottlingException', 429, 'x') : STORED))
+    const harness = await write(started, [{ host: 'h'.repeat(1500), cpu: 1 }, point])
+    expect(harness.metric('numApiCalls')).toBe(2)
+    // 1504 + 5 for the hosts, the value 8 each; name 3 and time 8 in common.
+    expect(harness.metric('numBilledUnits')).toBe(4)
+  })
+})

@@ -1,0 +1,91 @@
+import * as fc from 'fast-check'
+import { expect, test } from 'vitest'
+import type { TimestreamRecord } from '../../src/record/record.ts'
+import { timeNanos } from '../../src/record/values.ts'
+import { type Item, layOut } from '../../src/request/layout.ts'
+import { itemsOf, records } from './arbitrary.ts'
+
+const keyOf = ({ entry }: Item): string =>
+  `${entry.series.identity}|${entry.measureName}|${timeNanos(entry.time, entry.unit)}`
+
+test('every record is sent, follows one that is, or waits; a request has one record of a key', () => {
+  fc.assert(
+    fc.property(records, fc.boolean(), (given, keepsOrder) => {
+      const items = itemsOf(given)
+      const { send, followers, later } = layOut(items, keepsOrder)
+      const places = [...send, ...followers.map(({ item }) => item), ...later].map(({ index }) => index)
+      expect(places.toSorted((a, b) => a - b)).toEqual(items.map(({ index }) => index))
+      expect(new Set(send.map(keyOf)).size).toBe(send.length)
+      for (const { item, leader, as } of followers) {
+        expect(send).toContain(leader)
+        expect(keyOf(item)).toBe(keyOf(leader))
+        const [own, its] = [item.entry.version ?? 1, leader.entry.version ?? 1]
+        expect(as === 'same' ? own === its && item.entry.values === leader.entry.values : own < its).toBe(true)
+      }
+      for (const item of later) expect(send.map(keyOf)).toContain(keyOf(item))
+    }),
+    { numRuns: 500 },
+  )
+})
+
+test('records of a series and measure name stand together, the oldest first', () => {
+  fc.assert(
+    fc.property(records, (given) => {
+      const { send } = layOut(itemsOf(given), false)
+      const groups = send.map(({ entry }) => `${entry.series.identity}|${entry.measureName}`)
+      const changes = groups.filter((group, at) => group !== groups[at - 1])
+      expect(new Set(changes).size).toBe(changes.length)
+      for (const [at, { entry }] of send.entries()) {
+        const before = send[at - 1]?.entry
+        const isNext = before !== undefined && groups[at] === groups[at - 1]
+        expect(isNext && timeNanos(before.time, before.unit) > timeNanos(entry.time, entry.unit)).toBe(false)
+      }
+    }),
+  )
+})
+
+test('where somebody asked for the order, records stay as they came', () => {
+  fc.assert(
+    fc.property(records, (given) => {
+      const places = layOut(itemsOf(given), true).send.map(({ index }) => index)
+      expect(places).toEqual(places.toSorted((a, b) => a - b))
+    }),
+  )
+})
+
+const record = (value: number, Version?: number): TimestreamRecord => ({
+  Dimensions: [{ Name: 'host', Value: 'a' }],
+  MeasureName: 'cpu',
+  MeasureValue: value,
+  Time: 5,
+  Version,
+})
+
+test.for([
+  ['the same twice', [record(1), record(1)], [0], [[1, 'same']], []],
+  ['a higher version later', [record(1, 1), record(2, 2)], [1], [[0, 'overwritten']], []],
+  ['a lower version later', [record(2, 2), record(1, 1)], [0], [], [1]],
+  ['another value of one version', [record(1), record(2)], [0], [], [1]],
+  [
+    'the same, then a higher version',
+    [record(1, 1), record(1, 1), record(2, 2)],
+    [2],
+    [
+      [1, 'overwritten'],
+      [0, 'overwritten'],
+    ],
+    [],
+  ],
+] as const)('%s', ([, given, send, followers, later]) => {
+  const layout = layOut(itemsOf(given), false)
+  expect(layout.send.map(({ index }) => index)).toEqual(send)
+  expect(layout.followers.map(({ item, as }) => [item.index, as])).toEqual(expect.arrayContaining([...followers]))
+  expect(layout.followers).toHaveLength(followers.length)
+  expect(layout.later.map(({ index }) => index)).toEqual(later)
+})
+
+test('a time in another unit is the same time', () => {
+  const seconds = { ...record(1), TimeUnit: 'SECONDS' as const }
+  const millis = { ...record(1), Time: 5000 }
+  expect(layOut(itemsOf([seconds, millis]), false).send).toHaveLength(1)
+})

@@ -1,0 +1,165 @@
+import {
+  CreateDatabaseCommand,
+  CreateTableCommand,
+  DescribeTableCommand,
+  type Table,
+  TimestreamWriteClient,
+} from '@aws-sdk/client-timestream-write'
+import { type JournalRecord, readJournal, startTimestreamLocal, type TimestreamLocal } from '@sluice/timestream-local'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { TimestreamSinkOptions } from '../../src/options.ts'
+import { TimestreamSink } from '../../src/sink.ts'
+import { Harness, until } from '../harness.ts'
+
+interface Point {
+  readonly host: string
+  readonly ageMs?: number
+}
+
+let local: TimestreamLocal
+let admin: TimestreamWriteClient
+
+beforeAll(async () => {
+  local = await startTimestreamLocal()
+  admin = new TimestreamWriteClient({
+    endpoint: local.endpoint,
+    region: 'eu-west-1',
+    credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
+  })
+  await admin.send(new CreateDatabaseCommand({ DatabaseName: 'metrics' }))
+})
+
+afterAll(async () => {
+  admin.destroy()
+  await local.close()
+})
+
+async function tableOf(DatabaseName: string, TableName: string): Promise<Table | undefined> {
+  return (await admin.send(new DescribeTableCommand({ DatabaseName, TableName }))).Table
+}
+
+async function storedHosts(table: string): Promise<readonly unknown[]> {
+  const records: JournalRecord[] = []
+  for await (const entry of readJournal(local.journalPath)) {
+    if (entry.operation === 'WriteRecords' && entry.table === table) records.push(...entry.records)
+  }
+  return records.filter(({ outcome }) => outcome === 'stored').map(({ dimensions }) => dimensions['host'])
+}
+
+async function write(sink: TimestreamSink<Point>, points: readonly Point[]): Promise<Harness> {
+  const harness = new Harness()
+  const writer = sink.createWriter(harness.context)
+  const { settlement, failures } = harness
+  await harness.write(writer, points)
+  const ended = (): number => settlement.settled.length + settlement.refusals.length
+  await until('the outcomes', () => ended() >= points.length || failures.length > 0, 30_000)
+  await writer.close(5000)
+  return harness
+}
+
+describe.each(['sdk', 'direct'] as const)('over the transport %s', (transport) => {
+  const named = (table: string): string => `${table}-${transport}`
+
+  function sinkFor(options: Partial<TimestreamSinkOptions<Point>>): TimestreamSink<Point> {
+    return new TimestreamSink<Point>({
+      databaseName: 'metrics',
+      tableName: 'hosts',
+      elementConverter: ({ host, ageMs = 0 }) => ({
+        Dimensions: [{ Name: 'host', Value: host }],
+        MeasureName: 'up',
+        MeasureValue: true,
+        Time: new Date(Date.now() - ageMs),
+      }),
+      transport,
+      credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
+      writeClientConfig: { endpointOverride: local.endpoint, region: 'eu-west-1', maxErrorRetry: 3 },
+      retry: { initialDelayMs: 5, maxDelayMs: 20 },
+      ...options,
+    })
+  }
+
+  test('a table that does not exist is created with its database, as the options say', async () => {
+    const databaseName = named('new')
+    const ensureTable = {
+      memoryStoreRetentionHours: 12,
+      magneticStoreRetentionDays: 30,
+      magneticStoreWrites: true,
+      partitionKey: 'host',
+      partitionKeyRequired: true,
+    }
+    const harness = await write(sinkFor({ databaseName, ensureTable }), [{ host: 'a' }])
+    expect(harness.failures).toEqual([])
+    expect(await tableOf(databaseName, 'hosts')).toMatchObject({
+      RetentionProperties: { MemoryStoreRetentionPeriodInHours: 12, MagneticStoreRetentionPeriodInDays: 30 },
+      MagneticStoreWriteProperties: { EnableMagneticStoreWrites: true },
+      Schema: { CompositePartitionKey: [{ Type: 'DIMENSION', Name: 'host', EnforcementInRecord: 'REQUIRED' }] },
+    })
+    expect(harness.metric('numRecordsOut')).toBe(1)
+    // A second start finds it as it is, and says nothing.
+    expect((await write(sinkFor({ databaseName, ensureTable }), [{ host: 'b' }])).lines('ensureTable')).toEqual([])
+  })
+
+  test('sinks that start together create each table once', async () => {
+    const databaseName = named('together')
+    const sinks = Array.from({ length: 5 }, () => sinkFor({ databaseName, ensureTable: true }))
+    const all = await Promise.all(sinks.map((sink, index) => write(sink, [{ host: `h${index}` }])))
+    expect(all.flatMap(({ failures }) => failures)).toEqual([])
+    expect(all.map((harness) => harness.metric('numRecordsOut'))).toEqual([1, 1, 1, 1, 1])
+  })
+
+  test('a table that differs is warned of, or changed if the option says so', async () => {
+    const tableName = named('differs')
+    await admin.send(new CreateTableCommand({ DatabaseName: 'metrics', TableName: tableName }))
+    const wanted = { memoryStoreRetentionHours: 24 }
+    const warned = await write(sinkFor({ tableName, ensureTable: wanted }), [{ host: 'a' }])
+    expect(warned.lines('memoryStoreRetentionHours is 6, wanted is 24. Option: ensureTable.reconcile.')).toHaveLength(1)
+    const hours = async (): Promise<number | undefined> =>
+      (await tableOf('metrics', tableName))?.RetentionProperties?.MemoryStoreRetentionPeriodInHours
+    expect(await hours()).toBe(6)
+    await write(sinkFor({ tableName, ensureTable: { ...wanted, reconcile: true } }), [{ host: 'b' }])
+    expect(await hours()).toBe(24)
+  })
+
+  test('every table of a router is created', async () => {
+    const sink = sinkFor({ tableName: ({ host }) => named(host), ensureTable: true })
+    const harness = await write(sink, [{ host: 'east' }, { host: 'west' }])
+    expect(harness.metric('numRecordsOut')).toBe(2)
+    expect(await storedHosts(named('west'))).toEqual(['west'])
+  })
+
+  test('records outside of the retention of the table are not sent', async () => {
+    const tableName = named('window')
+    await admin.send(
+      new CreateTableCommand({
+        DatabaseName: 'metrics',
+        TableName: tableName,
+        RetentionProperties: { MemoryStoreRetentionPeriodInHours: 2, MagneticStoreRetentionPeriodInDays: 1 },
+      }),
+    )
+    const hour = 3_600_000
+    const points = [{ host: 'now' }, { host: 'old', ageMs: 3 * hour }, { host: 'soon', ageMs: -hour }]
+    const harness = await write(sinkFor({ tableName, checkRetention: true }), points)
+    expect(harness.settlement.refusals.map(({ token, reason }) => [token, reason.code])).toEqual([
+      [1, 'OutsideRetention'],
+      [2, 'OutsideRetention'],
+    ])
+    expect(harness.settlement.refusals[0]?.reason.message).toContain('the table takes 7200 s')
+    expect(harness.metric('numOfRejectedRecordsException')).toBe(0)
+    expect(await storedHosts(tableName)).toEqual(['now'])
+    const ignoring = sinkFor({ tableName, checkRetention: true, rejectionPolicy: { outsideRetention: 'ignore' } })
+    expect((await write(ignoring, points)).metric('numRecordsDrop')).toBe(2)
+  })
+
+  test('a table that cannot be asked for ends the attempt, and no record is charged', async () => {
+    const harness = await write(sinkFor({ tableName: 'nowhere', checkRetention: true }), [{ host: 'a' }])
+    expect(harness.failures[0]?.code).toBe('SLUICE_DESTINATION_NOT_FOUND')
+    expect(harness.settlement).toMatchObject({ settled: [], refusals: [] })
+  })
+
+  test('the control plane may be throttled: it is asked again', async () => {
+    local.faults.add({ kind: 'throttle', operation: 'DescribeTable', times: 2 })
+    const harness = await write(sinkFor({ tableName: named('throttled'), ensureTable: true }), [{ host: 'a' }])
+    expect(harness.metric('numRecordsOut')).toBe(1)
+    local.faults.clear()
+  })
+})
