@@ -98,6 +98,20 @@ describe('retries', () => {
     expect(harness.metric('numWriteRequestsPermanentlyFailed')).toBe(0)
   })
 
+  test('each is signed anew, and the signature is of what is sent', async () => {
+    receiver.script({ status: 503 }, 'cut', { status: 429 })
+    let count = 0
+    await stand.write(records('a'), {
+      requestSigner: (headers, body, url) => {
+        headers['authorization'] = `${++count} ${url.pathname} ${Buffer.from(body).toString('hex')}`
+      },
+    })
+    const body = receiver.received[0]?.body.toString('hex')
+    expect(receiver.received.map(({ headers }) => headers.authorization)).toStrictEqual(
+      [1, 2, 3, 4].map((number) => `${number} /api/v1/write ${body}`),
+    )
+  })
+
   test('a request without an answer is repeated, and counted as unknown', async () => {
     receiver.script('cut', 'silent')
     await stand.write(records('a'), { socketTimeoutMs: 100 })
