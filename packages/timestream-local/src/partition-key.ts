@@ -22,7 +22,7 @@ export function checkSchema(schema: JsonObject): void {
   const key: unknown = keys[0]
   if (!isObject(key)) throw wrongType(place, 'an object', key)
   const { Type: type, Name: name, EnforcementInRecord: enforcement } = key
-  if (!TYPES.includes(type as 'DIMENSION')) throw notInSet(`${place}.Type`, String(type), TYPES)
+  if (!TYPES.includes(type as 'DIMENSION')) throw notInSet(`${place}.Type`, JSON.stringify(type), TYPES)
   if (type === 'MEASURE' && (name !== undefined || enforcement !== undefined)) {
     throw validationError(`${place} of Type MEASURE takes neither Name nor EnforcementInRecord.`)
   }
@@ -30,7 +30,7 @@ export function checkSchema(schema: JsonObject): void {
     throw validationError(`${place} of Type DIMENSION must have the Name of a dimension.`)
   }
   if (enforcement !== undefined && !ENFORCEMENT.includes(enforcement as 'REQUIRED')) {
-    throw notInSet(`${place}.EnforcementInRecord`, String(enforcement), ENFORCEMENT)
+    throw notInSet(`${place}.EnforcementInRecord`, JSON.stringify(enforcement), ENFORCEMENT)
   }
 }
 

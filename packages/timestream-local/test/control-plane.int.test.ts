@@ -157,6 +157,9 @@ describe('protocol', () => {
     const answer = await post(local.server.endpoint, 'CreateBatchLoadTask', '{}')
     expect(answer.status).toBe(404)
     expect(answer.body['__type']).toBe('com.amazonaws.timestream.v20181101#UnknownOperationException')
+    expect(answer.body['message']).toBe('timestream-local does not implement CreateBatchLoadTask.')
+    const unknown = await post(local.server.endpoint, 'Explode', '{}')
+    expect([unknown.status, unknown.body['message']]).toEqual([404, 'The operation is not known: Explode.'])
     expect((await fetch(local.server.endpoint)).status).toBe(404)
   })
 
