@@ -17,8 +17,9 @@ export async function settled(
   subject: SubjectProcess,
   produced: readonly ProducedRecord[],
   signal: AbortSignal,
+  { deadlineMs = DEADLINE_MS, lookMs = LOOK_MS }: { readonly deadlineMs?: number; readonly lookMs?: number } = {},
 ): Promise<boolean> {
-  const deadlineAt = performance.now() + DEADLINE_MS
+  const deadlineAt = performance.now() + deadlineMs
   let arrived = -1
   let quietSince = performance.now()
   while (performance.now() < deadlineAt) {
@@ -29,7 +30,7 @@ export async function settled(
     if (arrivals.length !== arrived || !idle) quietSince = performance.now()
     if (performance.now() - quietSince > QUIET_MS) return true
     arrived = arrivals.length
-    await sleep(LOOK_MS, undefined, { signal })
+    await sleep(lookMs, undefined, { signal })
     subject.assertNotCrashed()
   }
   return false

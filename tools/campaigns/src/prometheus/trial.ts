@@ -17,6 +17,10 @@ import { repeatedRequests, type SentRequest, sentRequests } from './sent.ts'
 
 const TIME_BEFORE_START_MS = 600_000
 const DRAIN_DEADLINE_MS = 10_000
+/** A process that has nothing left to do is seen at once; this is for one that never ends. */
+const STORED_DEADLINE_MS = 300_000
+/** All that has arrived is compared each time, in the process that the proxy is in. */
+const LOOK_MS = 500
 
 /** One process that writes to a real Prometheus while the way there is broken, or while its records are. */
 export interface Trial {
@@ -134,7 +138,7 @@ class TrialRun {
     })
     this.#context.print(`${size.records} records, ${plan.rules.length} faults on their way`)
     const good = produced.filter((_, index) => poisonOf(records[index] ?? { payload: '' }) === undefined)
-    if (!(await settled(pipeline, subject, good, signal)))
+    if (!(await settled(pipeline, subject, good, signal, { deadlineMs: STORED_DEADLINE_MS, lookMs: LOOK_MS })))
       this.#books.failures.push('the process did not store everything in time')
     const { code, signal: endedBy } = await subject.stop(DRAIN_DEADLINE_MS)
     this.#figures = subject.figures()
