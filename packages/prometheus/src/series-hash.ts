@@ -13,16 +13,20 @@ export type LabelHash = (metricName: string, labels: Labels | undefined, seed: n
 /** Of what was hashed last, the bits of all UTF-16 units together. */
 let units = 0
 
-/** Whether what {@link hashLabels} hashed last has no surrogates: then it is well-formed Unicode. */
-export function hasNoSurrogates(): boolean {
-  return units < 0xd800
+export function startUnits(): void {
+  units = 0
+}
+
+/** The bits of all UTF-16 units that were hashed since {@link startUnits}: below 0x80 all are ASCII, below 0xd800 all well-formed. */
+export function unitsOf(): number {
+  return units
 }
 
 /** The characters themselves: a Map of strings would first have to hash them too, and pays a call for each string that is new to V8. */
 export const hashLabels: LabelHash = (metricName, labels, seed) => {
   if (typeof metricName !== 'string') return NOT_LABELS
-  units = 0
-  let hash = mixed(seed, metricName)
+  startUnits()
+  let hash = mixed(seed, metricName, NOWHERE, 0)
   if (labels !== undefined) {
     if (typeof labels !== 'object' || labels === null) return NOT_LABELS
     if (isLabelList(labels)) {
@@ -30,23 +34,31 @@ export const hashLabels: LabelHash = (metricName, labels, seed) => {
         const label = labels[index]
         const value = label?.value
         if (typeof value !== 'string' || typeof label?.name !== 'string') return NOT_LABELS
-        hash = mixed(hash, value)
+        hash = mixed(hash, value, NOWHERE, 0)
       }
     } else {
       for (const name in labels) {
         const value = labels[name]
         if (typeof value !== 'string') return NOT_LABELS
-        hash = mixed(hash, value)
+        hash = mixed(hash, value, NOWHERE, 0)
       }
     }
   }
-  // Slots are taken from the low bits, which multiplication alone never reaches from above.
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
-  return (hash ^ (hash >>> 13)) & 0x7fff_ffff
+  return finished(hash)
 }
 
-/** Two characters at a time. */
-function mixed(hash: number, text: string): number {
+/** Slots are taken from the low bits, which multiplication alone never reaches from above. */
+export function finished(hash: number): number {
+  const last = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
+  return (last ^ (last >>> 13)) & 0x7fff_ffff
+}
+
+const NOWHERE = Buffer.alloc(0)
+
+/**
+ * Two characters at a time. Notes them as bytes on the way: what lies beyond the end of a buffer is not written.
+ */
+export function mixed(hash: number, text: string, bytes: Buffer, at: number): number {
   const { length } = text
   let index = 1
   let bits = 0
@@ -54,12 +66,15 @@ function mixed(hash: number, text: string): number {
     const left = text.charCodeAt(index - 1)
     const right = text.charCodeAt(index)
     bits |= left | right
+    bytes[at + index - 1] = left
+    bytes[at + index] = right
     hash = Math.imul(hash ^ (left | (right << 16)), 0x9e3779b1)
     hash ^= hash >>> 15
   }
   if (index === length) {
     const last = text.charCodeAt(index - 1)
     bits |= last
+    bytes[at + index - 1] = last
     hash = Math.imul(hash ^ last, 0x9e3779b1)
   }
   units |= bits

@@ -37,6 +37,8 @@ export class SeriesLayout {
   readonly problems: readonly string[]
   /** Sorted, and with the metric name beside the labels: what other ways of giving the same series lead to. */
   readonly isCanonical: boolean
+  /** Sent in the order in which they were given, after the metric name, which comes beside the labels. */
+  readonly isPlain: boolean
   /** Whether remote write 1.0 allows the names. */
   readonly isLegacy: boolean
   /** The position of the label `__name__`, if the metric name is one of the labels. */
@@ -54,6 +56,8 @@ export class SeriesLayout {
     this.namePosition = names.indexOf(METRIC_NAME_LABEL)
     this.isCanonical =
       hasName && names.every((name, index) => index === 0 || compareUtf8(names[index - 1] as string, name) < 0)
+    this.isPlain =
+      hasName && this.order.every((position, index) => position === (index === 0 ? METRIC_NAME : index - 1))
     this.isLegacy = names.every((name) => LEGACY_LABEL_NAME.test(name))
     this.problems = validation === 'off' ? [] : [...this.#problems(validation === 'strict', protocol)]
   }

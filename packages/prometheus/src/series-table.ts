@@ -1,9 +1,11 @@
 import type { Label, Labels, MetricMetadata } from './model.ts'
 import { InvalidSeriesError } from './problems.ts'
-import { hashLabels, hasNoSurrogates, type LabelHash, NOT_LABELS } from './series-hash.ts'
+import { labelMemory } from './label-memory.ts'
+import { hashLabels, type LabelHash, NOT_LABELS, unitsOf } from './series-hash.ts'
 import { isSpelled, SeriesIndex } from './series-index.ts'
 import { METRIC_NAME, SeriesLayout, type SeriesRules } from './series-layout.ts'
 import { SeenHashes } from './series-seen.ts'
+import { LabelSweep } from './series-sweep.ts'
 import { Series } from './series.ts'
 import { isMetricName, labelProblems, labelTypeProblems, namesOf, takeValues } from './validate-labels.ts'
 
@@ -30,6 +32,7 @@ export class SeriesTable {
   readonly #seed = (Math.random() * 0x1_0000_0000) | 0
   #index = new SeriesIndex()
   readonly #seen = new SeenHashes()
+  readonly #sweep = new LabelSweep()
   readonly #layouts = new Map<string, SeriesLayout>()
   /** What was looked up last. */
   #last: Series | undefined
@@ -84,18 +87,25 @@ export class SeriesTable {
   }
 
   #search(metricName: string, labels: Labels | undefined, isKept: boolean): Series {
-    const hash = this.#hash(metricName, labels, this.#seed)
+    const layout = this.#hash === hashLabels ? this.#lastLayout : undefined
+    const swept = layout === undefined ? NOT_LABELS : this.#sweep.run(layout, metricName, labels, this.#seed)
+    const hash = swept === NOT_LABELS ? this.#hash(metricName, labels, this.#seed) : swept
     if (hash === NOT_LABELS) throw new InvalidSeriesError(metricName, labelTypeProblems(metricName, labels))
     const found = this.#index.find(hash, metricName, labels)
     // What is new says nothing about what comes next.
-    if (found === undefined) return this.#miss(hash, metricName, labels, isKept || this.#seen.has(hash))
+    if (found === undefined) {
+      const keeps = isKept || this.#seen.has(hash)
+      return layout === undefined || swept === NOT_LABELS
+        ? this.#miss(hash, metricName, labels, keeps)
+        : this.#sweptMiss(hash, layout, metricName, keeps)
+    }
     if (this.#last !== undefined) this.#last.next = found
     this.#last = found
     return found
   }
 
   #miss(hash: number, metricName: string, labels: Labels | undefined, isKept: boolean): Series {
-    const isWellFormed = this.#hash === hashLabels && hasNoSurrogates()
+    const isWellFormed = this.#hash === hashLabels && unitsOf() < 0xd800
     const values: string[] = []
     const layout = this.#layoutOf(metricName !== '', labels, values)
     if (!isKept) {
@@ -111,6 +121,25 @@ export class SeriesTable {
         ? series
         : { metricName, names: layout.names, values, series },
     )
+    return series
+  }
+
+  /** A new series of the usual kind: what is left is the metric name. */
+  #sweptMiss(hash: number, layout: SeriesLayout, metricName: string, isKept: boolean): Series {
+    const { validation } = this.rules
+    const values = this.#sweep.values(layout)
+    if (validation !== 'off' && (layout.problems.length > 0 || !isMetricName(metricName, this.rules))) {
+      throw new InvalidSeriesError(metricName, labelProblems(layout, metricName, values, this.rules))
+    }
+    const block = labelMemory.take(this.#sweep.end)
+    if (!isKept) {
+      this.#seen.add(hash)
+      return new Series(layout, metricName, values, hash, true, block)
+    }
+    if (this.#index.size >= this.#maxSeries) this.#forget()
+    layout.share(values)
+    const series = new Series(layout, metricName, values, hash, false, block)
+    this.#index.add(hash, series)
     return series
   }
 

@@ -1,15 +1,11 @@
 import { orderKeyOf } from '@sluice/core'
 import type { WireSymbol } from './encode-symbols.ts'
+import { labelMemory } from './label-memory.ts'
 import type { Exemplar, Label, MetricMetadata, NativeHistogram, Sample } from './model.ts'
 import type { WireProtocol } from './options.ts'
 import { isLegacyMetricName, METRIC_NAME, type SeriesLayout } from './series-layout.ts'
 import { uint32Bytes, writeString, writeUint32 } from './wire-buffer.ts'
 import { maxUtf8Bytes } from './utf8.ts'
-
-/** Label blocks of many series lie in one piece of memory: one allocation for each costs more than writing it. */
-const CHUNK_BYTES = 64 * 1024
-let chunk = Buffer.alloc(0)
-let chunkAt = 0
 
 /**
  * A series that was looked up and validated: its labels as they are sent, and, once it was sent, their bytes.
@@ -43,8 +39,15 @@ export class Series {
   #block: Buffer | undefined
   #orderKey: number | undefined
 
-  /** @internal */
-  constructor(layout: SeriesLayout, metricName: string, values: readonly string[], hash: number, isEvicted: boolean) {
+  /** @param block - where it is known already. @internal */
+  constructor(
+    layout: SeriesLayout,
+    metricName: string,
+    values: readonly string[],
+    hash: number,
+    isEvicted: boolean,
+    block?: Buffer,
+  ) {
     this.layout = layout
     this.metricName = metricName
     this.values = values
@@ -52,6 +55,7 @@ export class Series {
     this.series = this
     this.hash = hash
     this.isEvicted = isEvicted
+    this.#block = block
   }
 
   /** The labels as they are sent, `__name__` among them. */
@@ -124,18 +128,13 @@ export class Series {
       const value = this.valueAt(order[index] as number)
       room += (nameFields[index] as Buffer).length + maxUtf8Bytes(value.length) + LABEL_OVERHEAD
     }
-    if (chunk.length - chunkAt < room) {
-      chunk = Buffer.allocUnsafeSlow(Math.max(room, CHUNK_BYTES))
-      chunkAt = 0
-    }
-    const bytes = chunk
-    const start = chunkAt
-    let at = start
+    labelMemory.ensure(room)
+    const { bytes } = labelMemory
+    let { at } = labelMemory
     for (let index = 0; index < order.length; index++) {
       at = writeLabel(bytes, at, nameFields[index] as Buffer, this.valueAt(order[index] as number))
     }
-    chunkAt = at
-    return bytes.subarray(start, at)
+    return labelMemory.take(at)
   }
 }
 
