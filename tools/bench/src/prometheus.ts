@@ -34,26 +34,27 @@ interface EncodeCase {
 }
 
 /** What is measured beside protobufjs, for each share of new series. */
-const ENCODE_CASES: readonly (Pick<Shape, 'newPercent' | 'isShuffled'> & { readonly cases: readonly EncodeCase[] })[] = [
-  {
-    newPercent: 0,
-    isShuffled: false,
-    cases: [
-      { ours: 'handles', aim: 8 },
-      { ours: 'fresh', aim: 2 },
-    ],
-  },
-  { newPercent: 0, isShuffled: true, cases: [{ ours: 'fresh', aim: undefined }] },
-  { newPercent: 10, isShuffled: false, cases: [{ ours: 'fresh', aim: undefined }] },
-  {
-    newPercent: 100,
-    isShuffled: false,
-    cases: [
-      { ours: 'fresh', aim: undefined },
-      { ours: 'fresh, validation off', aim: 1 },
-    ],
-  },
-]
+const ENCODE_CASES: readonly (Pick<Shape, 'newPercent' | 'isShuffled'> & { readonly cases: readonly EncodeCase[] })[] =
+  [
+    {
+      newPercent: 0,
+      isShuffled: false,
+      cases: [
+        { ours: 'handles', aim: 8 },
+        { ours: 'fresh', aim: 2 },
+      ],
+    },
+    { newPercent: 0, isShuffled: true, cases: [{ ours: 'fresh', aim: undefined }] },
+    { newPercent: 10, isShuffled: false, cases: [{ ours: 'fresh', aim: undefined }] },
+    {
+      newPercent: 100,
+      isShuffled: false,
+      cases: [
+        { ours: 'fresh', aim: undefined },
+        { ours: 'fresh, validation off', aim: 1 },
+      ],
+    },
+  ]
 const ENCODE_PEER = 'protobufjs static'
 
 async function encode({ rounds, progress }: BenchOptions): Promise<readonly Row[]> {

@@ -18,24 +18,27 @@ interface Decoded {
 
 const WriteRequest = protobuf.parse(PROTO).root.lookupType('WriteRequest')
 
-/** What requests of remote write 1.0 say, and nothing of how they say it: series come in any order, and one may come in parts. */
+/** What requests of remote write 1.0 say, and nothing of how they say it: in which order, and in how many requests. */
 export class Content {
-  readonly #hash = createHash('sha256')
-  requests = 0
-  samples = 0
+  readonly #series = new Map<string, string[]>()
+  readonly #without: string | undefined
+  #samples = 0
+
+  /** @param without - a label that is not looked at. */
+  constructor(without?: string) {
+    this.#without = without
+  }
 
   add(body: Uint8Array): void {
     const decoded = WriteRequest.toObject(WriteRequest.decode(body), { longs: Number, defaults: true }) as Decoded
-    const series = new Map<string, string[]>()
     for (const { labels, samples } of decoded.timeseries) {
-      const key = JSON.stringify(labels.map(({ name, value }) => [name, value]).toSorted())
-      let list = series.get(key)
-      if (list === undefined) series.set(key, (list = []))
+      const seen = labels.filter(({ name }) => name !== this.#without)
+      const key = JSON.stringify(seen.map(({ name, value }) => [name, value]).toSorted())
+      let list = this.#series.get(key)
+      if (list === undefined) this.#series.set(key, (list = []))
       for (const { value, timestamp } of samples) list.push(`${timestamp} ${value}`)
-      this.samples += samples.length
+      this.#samples += samples.length
     }
-    for (const key of [...series.keys()].toSorted()) this.#hash.update(`${key}${String(series.get(key))}\n`)
-    this.requests++
   }
 
   addCompressed(body: Uint8Array): void {
@@ -44,6 +47,10 @@ export class Content {
 
   /** Equal for equal content. */
   digest(): string {
-    return `${this.requests} requests, ${this.samples} samples, ${this.#hash.digest('hex').slice(0, 16)}`
+    const hash = createHash('sha256')
+    for (const key of [...this.#series.keys()].toSorted()) {
+      hash.update(`${key}${String(this.#series.get(key)?.toSorted())}\n`)
+    }
+    return `${this.#samples} samples, ${hash.digest('hex').slice(0, 16)}`
   }
 }

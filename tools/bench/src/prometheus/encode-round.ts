@@ -108,4 +108,3 @@ function freshObjects(validation: 'normalise' | 'off'): Run {
       ({ last }) => content.add(last),
     )
 }
-

@@ -34,6 +34,9 @@ export interface FlatRecord extends Point {
   readonly labels: Readonly<Record<string, string>>
 }
 
+/** Tells the series of one variant from those of the others, where all send to one server. */
+export const RUN_LABEL = 'run'
+
 const NAMES =
   'cluster container endpoint env host instance job mode namespace node pod rack region revision role service shard team version zone'.split(
     ' ',

@@ -1,0 +1,151 @@
+import { RemoteWriteClient } from '@sluice/prometheus'
+import { type MinimalFetch, pushTimeseries, type Timeseries } from 'prometheus-remote-write'
+import snappyjs from 'snappyjs'
+import { Pool } from 'undici'
+import { clocked, type Round } from '../measure.ts'
+import { grouped, ungrouped } from './flat-round.ts'
+import { type FlatRecord, flatRequests, requests, RUN_LABEL, type Shape } from './workload.ts'
+import { prometheus } from './write-request.js'
+
+export const RAW = 'raw POST of ready bytes'
+export const OURS = 'client'
+export const REAL_PEERS = ['prometheus-remote-write with fetch', 'prometheus-remote-write with node-fetch'] as const
+export const REAL_VARIANTS: readonly string[] = [OURS, ...REAL_PEERS, RAW]
+
+const WARM_UP_REQUESTS = 60
+export const REAL_REQUESTS = 100
+/** Of the default of our client. */
+const IN_FLIGHT = 4
+const START_MS = 1_700_000_000_000
+/** Data time of a round with its warm-up. */
+export const ROUND_MS = 10_000
+const REQUEST_MS = 20
+
+export interface RealTask {
+  readonly part: 'real'
+  readonly variant: string
+  readonly shape: Shape
+  /** Number of the round: the time of the data goes on. */
+  readonly round: number
+  readonly url: string
+}
+
+/** The end of a round's data, in milliseconds since 1970. */
+export function endOf(round: number): number {
+  return START_MS + (round + 1) * ROUND_MS - 1
+}
+
+type Batches = readonly (readonly FlatRecord[])[]
+
+/** Sends flat records until all have their answer, one round of one variant. `output` is the number of samples. */
+export async function realRound({ variant, shape, round, url }: RealTask): Promise<Round> {
+  const all = recordsOf(shape, variant, round)
+  const [warmUp, batches] = JSON.parse(
+    JSON.stringify([all.slice(0, WARM_UP_REQUESTS), all.slice(WARM_UP_REQUESTS)]),
+  ) as [Batches, Batches]
+  await using sender = senderOf(variant, url)
+  const sendWarmUp = sender.prepare(warmUp)
+  const send = sender.prepare(batches)
+  await sendWarmUp()
+  return await clocked(async () => {
+    await send()
+    return `${batches.reduce((sum, { length }) => sum + length, 0)} samples`
+  })
+}
+
+interface Sender extends AsyncDisposable {
+  /** Outside the clock: what is ready before, of the one that sends ready bytes. */
+  prepare(batches: Batches): () => Promise<void>
+}
+
+function senderOf(variant: string, url: string): Sender {
+  if (variant === OURS) return ours(url)
+  if (variant === RAW) return raw(url)
+  // The fetch of Node keeps connections; so the library is at its best.
+  return peer(url, variant === REAL_PEERS[0] ? (globalThis.fetch as unknown as MinimalFetch) : undefined)
+}
+
+function ours(url: string): Sender {
+  const client = new RemoteWriteClient({ prometheusRemoteWriteUrl: url })
+  return {
+    prepare: (batches) => async () => {
+      for (const batch of batches) {
+        const full = client.write(batch)
+        if (full !== undefined) await full
+      }
+      await client.flush()
+    },
+    [Symbol.asyncDispose]: () => client.close(),
+  }
+}
+
+function peer(url: string, fetch: MinimalFetch | undefined): Sender {
+  const options = { url, ...(fetch === undefined ? {} : { fetch }) }
+  const one = async (timeseries: Timeseries[]): Promise<void> => {
+    const { status, errorMessage } = await pushTimeseries(timeseries, options)
+    if (status !== 204) throw new Error(`answered ${status}: ${errorMessage}`)
+  }
+  return {
+    prepare: (batches) => {
+      // Where each record is a series of its own, there is nothing to be grouped.
+      const isSingle = new Set(batches[0]?.map(({ labels }) => JSON.stringify(labels))).size === batches[0]?.length
+      return () => atOnce(batches, (batch) => one(isSingle ? ungrouped(batch) : grouped(batch)))
+    },
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  }
+}
+
+function raw(url: string): Sender {
+  const { origin, pathname } = new URL(url)
+  const pool = new Pool(origin, { connections: IN_FLIGHT })
+  const headers = {
+    'content-encoding': 'snappy',
+    'content-type': 'application/x-protobuf',
+    'x-prometheus-remote-write-version': '0.1.0',
+  }
+  return {
+    prepare: (batches) => {
+      const bodies = batches.map((batch) =>
+        snappyjs.compress(
+          prometheus.WriteRequest.encode({
+            timeseries: grouped(batch).map(({ labels, samples }) => ({
+              labels: Object.entries(labels).map(([name, value]) => ({ name, value })),
+              samples: samples.map(({ value, timestamp = 0 }) => ({ value, timestamp })),
+            })),
+          }).finish(),
+        ),
+      )
+      return () =>
+        atOnce(bodies, async (body) => {
+          const answer = await pool.request({ path: pathname, method: 'POST', headers, body })
+          await answer.body.dump()
+          if (answer.statusCode !== 204) throw new Error(`answered ${answer.statusCode}`)
+        })
+    },
+    [Symbol.asyncDispose]: () => pool.close(),
+  }
+}
+
+/** So many at a time as our client has under way. A series that comes again is in another request long before. */
+async function atOnce<T>(list: readonly T[], send: (item: T) => Promise<void>): Promise<void> {
+  let next = 0
+  const worker = async (): Promise<void> => {
+    while (next < list.length) await send(list[next++] as T)
+  }
+  await Promise.all(Array.from({ length: IN_FLIGHT }, worker))
+}
+
+/** Each variant has series of its own, and each round later times: a receiver refuses what is older. */
+function recordsOf(shape: Shape, variant: string, round: number): Batches {
+  const all = flatRequests(requests(shape, 0, WARM_UP_REQUESTS + REAL_REQUESTS))
+  return all.map((batch, request) =>
+    batch.map(({ name, labels, value }, index) => ({
+      name,
+      labels: Object.fromEntries(
+        Object.entries({ ...labels, [RUN_LABEL]: variant }).toSorted(([a], [b]) => (a < b ? -1 : 1)),
+      ),
+      value,
+      timestamp: START_MS + round * ROUND_MS + request * REQUEST_MS + Math.floor(index / shape.series),
+    })),
+  )
+}
