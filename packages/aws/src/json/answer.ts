@@ -12,6 +12,7 @@ import { serviceError } from './service-error.ts'
 export interface CallResult {
   /** The JSON of the answer; integers beyond 2^53 - 1 are bigints. An empty answer is `{}`. */
   readonly body: unknown
+  /** As the SDK has it in `$metadata`. */
   readonly metadata: ResponseMetadata
 }
 
@@ -64,6 +65,6 @@ function refusal(answer: Answer, { service, identity, offsetMs, skew, credential
 function unreadable(answer: Answer, why: string): RequestError {
   return new RequestError('AnswerUnreadableError', `the answer with status ${answer.status} cannot be read: ${why}`, {
     isSent: true,
-    answer,
+    $metadata: metadataOf(answer),
   })
 }

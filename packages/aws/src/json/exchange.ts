@@ -1,4 +1,5 @@
 import type { Dispatcher } from 'undici'
+import { metadataOf } from './metadata.ts'
 import { RequestError } from './request-error.ts'
 
 /** What a server answered. */
@@ -72,7 +73,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseError(_: Dispatcher.DispatchController | undefined, error: Error): void {
-    this.#reject(this.#ended ?? RequestError.ofConnection(error, this.isSent))
+    this.#reject(this.#ended ?? connectionError(error, this.isSent))
   }
 
   #tooLarge(): void {
@@ -80,10 +81,19 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.end(
       new RequestError('AnswerTooLargeError', `the answer has more than maxResponseBytes (${this.#maxResponseBytes})`, {
         isSent: true,
-        answer: { status: this.#status, headers: this.#headers },
+        $metadata: metadataOf({ status: this.#status, headers: this.#headers }),
       }),
     )
   }
+}
+
+/** Keeps message and code. The error itself is no cause: some of undici's hold what was received. */
+function connectionError(error: Error, isSent: boolean): RequestError {
+  const code: unknown = Reflect.get(error, 'code')
+  const named = typeof code === 'string' ? { code } : {}
+  // Of several addresses that were tried, only the code says something.
+  const message = error.message === '' ? `the connection failed: ${named.code ?? error.name}` : error.message
+  return new RequestError('ConnectionError', message, { isSent, ...named })
 }
 
 function flat(headers: Headers): Answer['headers'] {

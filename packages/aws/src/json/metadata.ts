@@ -1,12 +1,16 @@
 /** What is known of an answer, as the AWS SDK names it. */
 export interface ResponseMetadata {
+  /** Status of the answer. */
   readonly httpStatusCode: number
   /** Names the request to AWS support. */
   readonly requestId?: string
+  /** Further names of the request, of services that have them. */
   readonly extendedRequestId?: string
+  /** Of answers that came through CloudFront. */
   readonly cfId?: string
   /** The client makes one. */
   readonly attempts: 1
+  /** It waits for none. */
   readonly totalRetryDelay: 0
   /** The service refused the time of the signature; the next request has the service's. */
   readonly clockSkewCorrected?: true

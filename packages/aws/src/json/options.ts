@@ -12,9 +12,11 @@ export interface JsonService extends ServiceExceptions {
   readonly contentType: 'application/x-amz-json-1.0' | 'application/x-amz-json-1.1'
 }
 
+/** Options of {@link JsonClient}. */
 export interface JsonClientOptions {
   /** A client of the AWS SDK, which is asked for region, endpoint and credentials. Nothing is sent through it, and it is never destroyed. */
   readonly client: SdkClientLike
+  /** Whom to talk to. */
   readonly service: JsonService
   /** Connections to one endpoint, at most: as many as requests are in flight. More requests wait for one. 1 to 10000. */
   readonly maxConnections: number

@@ -1,10 +1,10 @@
-import { metadataOf, type ResponseMetadata } from './metadata.ts'
+import type { ResponseMetadata } from './metadata.ts'
 
 interface RequestErrorOptions {
   readonly isSent: boolean
   readonly code?: string
   readonly cause?: unknown
-  readonly answer?: Parameters<typeof metadataOf>[0]
+  readonly $metadata?: ResponseMetadata
 }
 
 /**
@@ -12,6 +12,7 @@ interface RequestErrorOptions {
  * `TimeoutError`, `AbortError`, `ConnectionError`, `AnswerTooLargeError` or `AnswerUnreadableError`.
  */
 export class RequestError extends Error {
+  /** Says what happened. */
   override readonly name: string
   /** Of a network error: `ECONNRESET`, `UND_ERR_SOCKET`, `CERT_HAS_EXPIRED`. */
   readonly code?: string
@@ -20,20 +21,12 @@ export class RequestError extends Error {
   /** Of an answer that began. */
   readonly $metadata?: ResponseMetadata
 
-  constructor(name: string, message: string, { isSent, code, cause, answer }: RequestErrorOptions) {
+  /** @internal */
+  constructor(name: string, message: string, { isSent, code, cause, $metadata }: RequestErrorOptions) {
     super(message, cause === undefined ? undefined : { cause })
     this.name = name
     this.isSent = isSent
     if (code !== undefined) this.code = code
-    if (answer !== undefined) this.$metadata = metadataOf(answer)
-  }
-
-  /** Keeps message and code. The error itself is no cause: some of undici's hold what was received. */
-  static ofConnection(error: Error, isSent: boolean): RequestError {
-    const code: unknown = Reflect.get(error, 'code')
-    const named = typeof code === 'string' ? { code } : {}
-    // Of several addresses that were tried, only the code says something.
-    const message = error.message === '' ? `the connection failed: ${named.code ?? error.name}` : error.message
-    return new RequestError('ConnectionError', message, { isSent, ...named })
+    if ($metadata !== undefined) this.$metadata = $metadata
   }
 }

@@ -3,6 +3,7 @@ import type { SigningIdentity, SigningScope } from './sigv4.ts'
 
 /** Credentials as an SDK client gives them. */
 export interface SdkIdentity extends SigningIdentity {
+  /** Of temporary credentials. */
   readonly expiration?: Date | undefined
 }
 
@@ -16,14 +17,16 @@ export interface SdkClientLike {
     credentials(options?: { readonly forceRefresh?: boolean }): Promise<SdkIdentity>
     useFipsEndpoint(): Promise<boolean>
     useDualstackEndpoint(): Promise<boolean>
-    // oxlint-disable-next-line typescript/method-signature-style -- each service has parameters of its own
+    // Each service has parameters of its own.
     endpointProvider(parameters: object): SdkEndpoint
     readonly isCustomEndpoint?: boolean | undefined
   }
 }
 
+/** What the endpoint rules of a service gave. */
 export interface SdkEndpoint {
   readonly url: URL
+  /** May name region and service of the signature. */
   readonly properties?: Readonly<Record<string, unknown>>
 }
 

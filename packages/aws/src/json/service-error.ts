@@ -2,9 +2,8 @@ import type { Answer } from './exchange.ts'
 import type { ResponseMetadata } from './metadata.ts'
 import { parseJson } from './lossless.ts'
 
-/** The constructor of an exception of the AWS SDK, which all take one object. */
-// oxlint-disable-next-line typescript/no-explicit-any -- each class has options of its own
-export type ExceptionClass = new (options: any) => Error
+/** The constructor of an exception of the AWS SDK. Each takes one object, of a type of its own. */
+export type ExceptionClass = new (options: never) => Error
 
 /** Knows the exceptions of a service. */
 export interface ServiceExceptions {
@@ -46,8 +45,9 @@ export function serviceError(
     if (isField(key)) own[key] = redacted(value, secrets)
   }
   const Modelled = service.exceptions(name)
-  const Class = Modelled ?? service.baseException ?? Error
-  const error = Class === Error ? new Error(message) : new Class({ ...own, name, message, $fault, $metadata: metadata })
+  const Class = Modelled ?? service.baseException
+  const options = { ...own, name, message, $fault, $metadata: metadata }
+  const error = Class === undefined ? new Error(message) : new Class(options as never)
   // The class knows whose fault its errors are; for another name the status says it.
   const facts = { ...own, message, $metadata: metadata, ...(Modelled === undefined ? { name, $fault } : {}) }
   for (const [key, value] of Object.entries(facts)) {
