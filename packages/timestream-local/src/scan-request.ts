@@ -3,15 +3,23 @@ import {
   mergeDimensions,
   readDimensions,
   type CheckedDimensions,
-  type Dimensions,
   type KnownDimensions,
 } from './dimensions.ts'
 import { LIMITS } from './limits.ts'
 import { byteLength, longNameProblem, reservedNameProblem } from './names.ts'
 import { TIME_BYTES, type ParsedRecord } from './records.ts'
+import { NOTHING_COMMON, readCommon, type CommonState } from './scan-common.ts'
 import { MeasureTemplate, parsed, scanValue } from './scan-measures.ts'
-import { parseTime, TIME_UNITS, valueBytes, VALUE_TYPES, type TimeUnit, type Value, type ValueType } from './values.ts'
-import { isObject, type JsonObject } from './wire.ts'
+import {
+  INT64_MAX,
+  parseTime,
+  TIME_UNITS,
+  valueBytes,
+  VALUE_TYPES,
+  type TimeUnit,
+  type Value,
+  type ValueType,
+} from './values.ts'
 
 /** Caches of a table beyond these sizes are emptied; a text beyond the limit is only read once more. */
 const KNOWN_TEXTS = 100_000
@@ -25,18 +33,6 @@ const COMMA = 44
 const QUOTE = 34
 const BACKSLASH = 92
 const VERSION = /[1-9]\d{0,18}/y
-const INT64_MAX = 9_223_372_036_854_775_807n
-
-/** The common attributes of requests, and the dimension lists that were seen with them. */
-interface CommonState {
-  readonly dimensions: Dimensions
-  readonly measureName: string | undefined
-  readonly type: string | undefined
-  readonly unit: string | undefined
-  readonly time: string | undefined
-  readonly version: bigint
-  readonly known: Map<string, CheckedDimensions>
-}
 
 /** Fields of the record at hand. */
 interface Fields {
@@ -60,6 +56,9 @@ interface Fields {
 export class RequestScanner {
   readonly #known: () => KnownDimensions
   readonly #common = new Map<string, CommonState>()
+  /** Dimension lists of records by the dimensions that are common with them. */
+  readonly #lists = new Map<string, Map<string, CheckedDimensions>>()
+  #listCount = 0
   readonly #templates: MeasureTemplate[] = []
   readonly #measureNames = new Map<string, { readonly name: string; readonly bytes: number }>()
 
@@ -177,7 +176,7 @@ export class RequestScanner {
     if (dimensions === undefined) {
       dimensions = this.#newDimensions(list, common)
       if (dimensions === undefined) return false
-      if (common.known.size >= KNOWN_TEXTS) common.known.clear()
+      if (++this.#listCount > KNOWN_TEXTS) this.#forget()
       common.known.set(copyOf(list), dimensions)
     }
     fields.dimensions = dimensions
@@ -263,31 +262,21 @@ export class RequestScanner {
   #commonOf(text: string): CommonState | undefined {
     const before = this.#common.get(text)
     if (before !== undefined) return before
-    const value = text === '' ? {} : parsed(text)
-    if (!isObject(value)) return undefined
-    const state = readCommon(value)
-    if (state === undefined) return undefined
+    const read = text === '' ? NOTHING_COMMON : readCommon(text)
+    if (read === undefined) return undefined
     if (this.#common.size >= KNOWN_COMMON) this.#common.clear()
+    const known = this.#lists.get(read.dimensions.key) ?? new Map<string, CheckedDimensions>()
+    this.#lists.set(read.dimensions.key, known)
+    const state = { ...read, known }
     this.#common.set(copyOf(text), state)
     return state
   }
-}
 
-function isTextOrNone(value: unknown): value is string | undefined {
-  return value === undefined || typeof value === 'string'
-}
-
-const COMMON_TEXTS = ['MeasureName', 'MeasureValueType', 'TimeUnit', 'Time'] as const
-
-function readCommon(common: JsonObject): CommonState | undefined {
-  if ('MeasureValue' in common || 'MeasureValues' in common || 'Version' in common) return undefined
-  const [measureName, type, unit, time] = COMMON_TEXTS.map((name) => common[name])
-  if (!isTextOrNone(measureName) || !isTextOrNone(type) || !isTextOrNone(unit) || !isTextOrNone(time)) return undefined
-  try {
-    const dimensions = readDimensions(common, '')
-    return { dimensions, measureName, type, unit, time, version: 1n, known: new Map() }
-  } catch {
-    return undefined
+  #forget(): void {
+    for (const lists of this.#lists.values()) lists.clear()
+    this.#lists.clear()
+    this.#common.clear()
+    this.#listCount = 0
   }
 }
 

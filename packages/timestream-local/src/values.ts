@@ -24,7 +24,7 @@ export class ValueProblem {
 const DOUBLE = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/
 const INTEGER = /^[+-]?\d+$/
 const DIGITS = /^\d+$/
-const INT64_MAX = 9_223_372_036_854_775_807n
+export const INT64_MAX = 9_223_372_036_854_775_807n
 const INT64_MIN = -9_223_372_036_854_775_808n
 
 export function parseValue(type: ValueType, text: string, unit: TimeUnit): Value | ValueProblem {

@@ -157,6 +157,13 @@ describe('scanning a request', () => {
         Records: [single({ MeasureName: undefined, Time: '1700000000' }), single({ Dimensions: undefined, Time: '1' })],
       },
     ],
+    [
+      'a common version and time',
+      {
+        CommonAttributes: { Version: 9, Time: '1700000000002' },
+        Records: [single({ Time: undefined }), single({ Version: 3 })],
+      },
+    ],
     ['versions', { Records: [single({ Version: 7 }), single({ Version: 9_007_199_254_740_991 })] }],
   ])('takes %s', (_, request) => {
     const rest = JSON.stringify(request).slice(1)
@@ -171,6 +178,9 @@ describe('scanning a request', () => {
       .replace(':7', ':9223372036854775807')
     expect(scan(scanner(), rest)?.[0]?.version).toBe(9_223_372_036_854_775_807n)
     expect(scan(scanner(), rest.replace('775807', '775808'))).toBeUndefined()
+    const common = `"CommonAttributes":{"Version":9223372036854775807},${JSON.stringify({ Records: [single({})] }).slice(1)}`
+    expect(scan(scanner(), common)?.[0]?.version).toBe(9_223_372_036_854_775_807n)
+    expect(scan(scanner(), common.replace('775807', '775808'))).toBeUndefined()
   })
 
   it.each([
