@@ -1,13 +1,19 @@
 import type { Entry, Series } from './series.ts'
 
-/** Samples that are remembered, at most: 24 bytes each. */
-const MAX_SAMPLES = 131_072
+/** Samples that are remembered, at most: 24 bytes each, and their series. */
+const MAX_SAMPLES = 65_536
 const FIRST_ROOM = 1024
-/** Requests without a possible repeat after which what is left of a look-up is given up. */
+/** Requests without a possible repeat after which repeats are no longer looked for. */
 const QUIET_REQUESTS = 64
 
-/** By tenant, series and time the value. */
-type Known = Map<string, Map<Series, Map<number, number>>>
+interface Confirmed {
+  readonly series: Series
+  /** By time. */
+  readonly values: Map<number, number>
+}
+
+/** By tenant and order key the series that have it, which is one of them but for collisions. */
+type Known = Map<string, Map<number, Confirmed[]>>
 
 /**
  * The samples that this process saw confirmed last, so that those that an attempt repeats need not be sent, and be refused, again. A ring
@@ -15,8 +21,8 @@ type Known = Map<string, Map<Series, Map<number, number>>>
  * is not found is sent.
  */
 export class ConfirmedSamples {
-  #series: (Series | undefined)[] = []
-  #tenants: string[] = []
+  readonly #series: Series[] = []
+  readonly #tenants: string[] = []
   #times = new Float64Array(0)
   #values = new Float64Array(0)
   /** Of all that were ever remembered. */
@@ -26,6 +32,10 @@ export class ConfirmedSamples {
   /** @param max - samples that are remembered, at most. */
   constructor(max: number = MAX_SAMPLES) {
     this.#max = max
+  }
+
+  get isEmpty(): boolean {
+    return this.#count === 0
   }
 
   /** The receiver has confirmed all of them. Only plain samples are remembered: of what is compared a NaN is never equal. */
@@ -42,23 +52,23 @@ export class ConfirmedSamples {
     }
   }
 
-  /** What is remembered now, for one attempt. */
-  lookUp(): ConfirmedLookUp {
+  /** What is remembered now, to be looked up. */
+  known(): Known {
     const known: Known = new Map()
     const { length } = this.#times
-    const from = Math.max(0, this.#count - length)
-    for (let at = from; at < this.#count; at++) {
+    for (let at = Math.max(0, this.#count - length); at < this.#count; at++) {
       const slot = at % length
       const tenant = this.#tenants[slot] as string
       const series = this.#series[slot] as Series
-      const time = this.#times[slot] as number
-      const ofTenant = known.get(tenant) ?? new Map<Series, Map<number, number>>()
+      const ofTenant = known.get(tenant) ?? new Map<number, Confirmed[]>()
       known.set(tenant, ofTenant)
-      const values = ofTenant.get(series) ?? new Map<number, number>()
-      ofTenant.set(series, values)
-      values.set(time, this.#values[slot] as number)
+      const sameKey = ofTenant.get(series.orderKey) ?? []
+      ofTenant.set(series.orderKey, sameKey)
+      let confirmed = sameKey.find((each) => isSameSeries(each.series, series))
+      if (confirmed === undefined) sameKey.push((confirmed = { series, values: new Map() }))
+      confirmed.values.set(this.#times[slot] as number, this.#values[slot] as number)
     }
-    return new ConfirmedLookUp(known)
+    return known
   }
 
   #add(series: Series, tenant: string, time: number, value: number): void {
@@ -80,30 +90,48 @@ export class ConfirmedSamples {
   }
 }
 
-/** Tells exact repeats of what was confirmed before an attempt began. */
-export class ConfirmedLookUp {
-  readonly #known: Known
+/** Tells, for one attempt, exact repeats of what was confirmed. */
+export class Repeats {
+  /** Undefined once there is nothing to look for. */
+  #confirmed: ConfirmedSamples | undefined
+  /** Made when the first possible repeat comes. */
+  #known: Known | undefined
   #quiet = 0
 
-  constructor(known: Known) {
-    this.#known = known
+  constructor(confirmed: ConfirmedSamples) {
+    this.#confirmed = confirmed.isEmpty ? undefined : confirmed
   }
 
-  /** Whether a request is to be looked at; once the repeats are over, what is left is forgotten. */
-  concerns(isSuspect: boolean): boolean {
-    this.#quiet = isSuspect ? 0 : this.#quiet + 1
-    if (this.#quiet >= QUIET_REQUESTS) this.#known.clear()
-    return isSuspect && this.#known.size > 0
+  /** Undefined where a request holds none. Asks whether it may only as long as repeats may come: the answer is dear. */
+  of(request: { readonly replaySuspect: boolean }): ((entry: Entry) => boolean) | undefined {
+    const confirmed = this.#confirmed
+    if (confirmed === undefined) return undefined
+    if (request.replaySuspect) {
+      this.#quiet = 0
+      this.#known ??= confirmed.known()
+      return this.#has
+    }
+    if (++this.#quiet >= QUIET_REQUESTS) {
+      this.#confirmed = undefined
+      this.#known = undefined
+    }
+    return undefined
   }
 
   /** True when each sample of the entry was confirmed, with this very value. */
-  readonly has = ({ series, tenant, parts, timestamp, value, stale }: Entry): boolean => {
-    const values = this.#known.get(tenant)?.get(series)
+  readonly #has = ({ series, tenant, parts, timestamp, value, stale }: Entry): boolean => {
+    const sameKey = this.#known?.get(tenant)?.get(series.orderKey)
+    const values = sameKey?.find((each) => isSameSeries(each.series, series))?.values
     if (values === undefined) return false
     if (parts === undefined) return !stale && isEqual(values.get(timestamp), value)
     if (parts.samples.length === 0 || parts.histograms.length > 0 || parts.exemplars.length > 0) return false
     return parts.samples.every((sample) => sample.stale !== true && isEqual(values.get(sample.timestamp), sample.value))
   }
+}
+
+/** A series that has come by once only is another object the next time. */
+function isSameSeries(one: Series, other: Series): boolean {
+  return one === other || one.canonicalId === other.canonicalId
 }
 
 function isEqual(known: number | undefined, value: number): boolean {

@@ -18,7 +18,7 @@ import type { Entry } from './series.ts'
 import { Transport } from './transport.ts'
 import { type EntryFactory, sizeOf } from './writer-entries.ts'
 import { joined, setApart } from './writer-apart.ts'
-import type { ConfirmedLookUp, ConfirmedSamples } from './writer-confirmed.ts'
+import { type ConfirmedSamples, Repeats } from './writer-confirmed.ts'
 import { heldBy, isClosing, optionFor, uncertainOf } from './writer-facts.ts'
 import { halvedEntry, type PartsProgress, sendParts } from './writer-parts.ts'
 import { Refusals } from './writer-refusals.ts'
@@ -49,8 +49,8 @@ export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
   readonly #rule: ServerErrorRule
   readonly #states = new EntryStates()
   readonly #confirmed: ConfirmedSamples
-  /** What was confirmed before this attempt; made when the first possible repeat comes. */
-  #repeats: ConfirmedLookUp | undefined
+  /** Of what an attempt before this one, in this process, saw confirmed. */
+  readonly #repeats: Repeats
   readonly #refusals: Refusals
 
   /** @param confirmed - of the sink: it outlives the attempt. */
@@ -65,6 +65,7 @@ export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
     this.#options = options
     this.#factory = factory
     this.#confirmed = confirmed
+    this.#repeats = new Repeats(confirmed)
     this.#transport = new Transport(options.transport)
     this.#metrics = new SinkMetrics(context.metrics, options.metricGroupName)
     this.#log = new FailureLog(context.logger, options.shownUrl)
@@ -118,7 +119,7 @@ export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
     const { entries, destination } = batch
     const apart = setApart(entries, {
       fits: this.#sender.fitsOf(destination),
-      isConfirmed: this.#repeatsOf(context),
+      isConfirmed: this.#repeats.of(context),
     })
     if (apart === undefined) return await this.#request(batch, context)
     const { rest } = apart
@@ -135,12 +136,6 @@ export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
     const verdict = await this.#send(entries, destination, context.signal, batch.trigger === 'isolate')
     if (verdict.kind === 'written') return ALL_WRITTEN
     return await this.#failed({ batch, context, verdict })
-  }
-
-  /** Tells entries that an attempt before this one, in this process, saw confirmed. */
-  #repeatsOf({ replaySuspect }: SubmitContext): ((entry: Entry) => boolean) | undefined {
-    if (replaySuspect) this.#repeats ??= this.#confirmed.lookUp()
-    return this.#repeats?.concerns(replaySuspect) === true ? this.#repeats.has : undefined
   }
 
   async #send(

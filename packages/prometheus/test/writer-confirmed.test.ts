@@ -6,10 +6,14 @@ import type { PrometheusSinkOptions, SeriesLike } from '../src/options-sink.ts'
 import { SeriesTable } from '../src/series-table.ts'
 import type { Entry } from '../src/series.ts'
 import { PrometheusSink } from '../src/sink.ts'
-import { ConfirmedSamples } from '../src/writer-confirmed.ts'
+import { ConfirmedSamples, Repeats } from '../src/writer-confirmed.ts'
 import { Harness, until } from './harness.ts'
 import { Receiver } from './receiver.ts'
 import { linesOf, record, records, T } from './writer-stand.ts'
+
+function repeatsOf(confirmed: ConfirmedSamples): (entry: Entry) => boolean {
+  return new Repeats(confirmed).of({ replaySuspect: true }) ?? (() => false)
+}
 
 describe('samples that were confirmed', () => {
   const table = new SeriesTable({ validation: 'normalise', protocol: '1.0' })
@@ -36,7 +40,7 @@ describe('samples that were confirmed', () => {
     confirmed.remember([
       series({ metricName: 'l', samples: [0, 1, 2].map((at) => ({ value: at, timestamp: T + at })) }),
     ])
-    const { has } = confirmed.lookUp()
+    const has = repeatsOf(confirmed)
     expect(has(entry({ at: 0 }))).toBe(true)
     expect(has(entry({ at: 1, value: -0 }))).toBe(true)
     expect(has(entry({ at: 1, value: 0 }))).toBe(false)
@@ -54,13 +58,13 @@ describe('samples that were confirmed', () => {
   test('older than one that was confirmed is not confirmed', () => {
     const confirmed = new ConfirmedSamples()
     confirmed.remember([entry({ at: 100 })])
-    expect(confirmed.lookUp().has(entry({ at: 95 }))).toBe(false)
+    expect(repeatsOf(confirmed)(entry({ at: 95 }))).toBe(false)
   })
 
   test('stale markers are never taken for values', () => {
     const confirmed = new ConfirmedSamples()
     confirmed.remember([entry({ at: 0, stale: true, value: 0 }), entry({ at: 1, value: 0 })])
-    const { has } = confirmed.lookUp()
+    const has = repeatsOf(confirmed)
     expect(has(entry({ at: 0, value: 0 }))).toBe(false)
     expect(has(entry({ at: 1, stale: true, value: 0 }))).toBe(false)
   })
@@ -70,7 +74,7 @@ describe('samples that were confirmed', () => {
     const mine = entry({ at: 0 })
     mine.tenant = 'mine'
     confirmed.remember([mine])
-    const { has } = confirmed.lookUp()
+    const has = repeatsOf(confirmed)
     expect(has(entry({ at: 0 }))).toBe(false)
     expect(has(mine)).toBe(true)
   })
@@ -78,22 +82,44 @@ describe('samples that were confirmed', () => {
   test('the last ones are remembered, and no more than so many', () => {
     const confirmed = new ConfirmedSamples(1500)
     for (let at = 0; at < 4000; at++) confirmed.remember([entry({ at })])
-    const { has } = confirmed.lookUp()
+    const has = repeatsOf(confirmed)
     const known = Array.from({ length: 4000 }, (_, at) => has(entry({ at })))
     expect(known.indexOf(true)).toBe(2500)
     expect(known.filter(Boolean)).toHaveLength(1500)
   })
 
-  test('are forgotten once repeats no longer come', () => {
+  test('are looked for until repeats no longer come', () => {
     const confirmed = new ConfirmedSamples()
     confirmed.remember([entry({ at: 0 })])
-    const known = confirmed.lookUp()
-    expect(known.concerns(true)).toBe(true)
-    for (let request = 0; request < 63; request++) expect(known.concerns(false)).toBe(false)
-    expect(known.concerns(true)).toBe(true)
-    for (let request = 0; request < 64; request++) known.concerns(false)
-    expect(known.concerns(true)).toBe(false)
-    expect(known.has(entry({ at: 0 }))).toBe(false)
+    const repeats = new Repeats(confirmed)
+    const suspect = (): boolean => repeats.of({ replaySuspect: true })?.(entry({ at: 0 })) ?? false
+    expect(suspect()).toBe(true)
+    for (let request = 0; request < 63; request++) expect(repeats.of({ replaySuspect: false })).toBeUndefined()
+    expect(suspect()).toBe(true)
+    for (let request = 0; request < 64; request++) repeats.of({ replaySuspect: false })
+    expect(suspect()).toBe(false)
+  })
+
+  test('of a first attempt there are none, and nothing is asked', () => {
+    const confirmed = new ConfirmedSamples()
+    const repeats = new Repeats(confirmed)
+    confirmed.remember([entry({ at: 0 })])
+    const request = {
+      get replaySuspect(): boolean {
+        throw new Error('asked')
+      },
+    }
+    expect(repeats.of(request)).toBeUndefined()
+  })
+
+  test('of two series with one order key are told apart', () => {
+    const confirmed = new ConfirmedSamples()
+    const one = entry({ at: 0 })
+    const other = entry({ at: 0, labels: { host: 'b' } })
+    Object.defineProperty(one.series, 'orderKey', { value: other.series.orderKey })
+    confirmed.remember([one])
+    expect(repeatsOf(confirmed)(other)).toBe(false)
+    expect(repeatsOf(confirmed)(one)).toBe(true)
   })
 })
 
