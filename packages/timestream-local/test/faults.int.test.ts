@@ -80,6 +80,34 @@ describe('fault switches', () => {
     expect(outcomes).not.toContainEqual(['before', 'stored'])
   })
 
+  it('500 answers are lost: every request that is repeated is in the journal, and its rows are there once', async () => {
+    const fault = local.server.faults.add({ kind: 'cutAfterApply', operation: 'WriteRecords', times: 500 })
+    const before = local.server.counters.duplicate
+    const seqBefore = (await local.journal()).length
+    const hosts = Array.from({ length: 500 }, (_, i) => `lost${i}`)
+    const writer = async (): Promise<void> => {
+      for (let host = hosts.pop(); host !== undefined; host = hosts.pop()) {
+        const records = [record({ Dimensions: [{ Name: 'host', Value: host }] })]
+        let answer: unknown
+        do answer = await local.write(records).catch((error: unknown) => error)
+        while (answer instanceof Error)
+        expect(answer).toMatchObject({ ingested: { Total: 1 } })
+      }
+    }
+    await Promise.all([writer(), writer(), writer(), writer()])
+    expect(fault.fired).toBe(500)
+    expect(local.server.counters.duplicate - before).toBe(500)
+    const entries = (await local.journal()).slice(seqBefore)
+    const outcomes = entries.flatMap((entry) =>
+      entry.operation === 'WriteRecords' ? entry.records.map(({ outcome }) => outcome) : [],
+    )
+    expect(outcomes.filter((outcome) => outcome === 'stored')).toHaveLength(500)
+    expect(outcomes.filter((outcome) => outcome === 'duplicate')).toHaveLength(500)
+    expect(
+      await local.rows(`SELECT count(*), count(DISTINCT host) FROM ${DB}.${TABLE} WHERE host LIKE 'lost%'`),
+    ).toEqual([['500', '500']])
+  })
+
   it('delay, and apply although the client has gone', async () => {
     const fault = local.server.faults.add({ kind: 'delay', operation: 'WriteRecords', times: 1, delayMs: 1000 })
     const impatient = new TimestreamWriteClient({
