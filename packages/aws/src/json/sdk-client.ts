@@ -33,7 +33,7 @@ export interface SdkEndpoint {
 /** Where the requests of a client go. */
 export interface ResolvedEndpoint {
   readonly url: URL
-  /** True if the user named the endpoint, in code, environment or shared files: no discovery then. */
+  /** True if the user named the endpoint, in code, environment or shared files. */
   readonly isCustom: boolean
   readonly scope: SigningScope
 }

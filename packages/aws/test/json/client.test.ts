@@ -7,7 +7,7 @@ import { VirtualClock } from '@sluice/core/testing'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { classifyAwsError } from '../../src/classify.ts'
 import { JsonClient } from '../../src/json-client.ts'
-import { jsonClient, KEYS, LocalServer, sdkClient, thrownBy, TIMESTREAM } from './support.ts'
+import { jsonClient, KEYS, LocalServer, sdkClient, thrownBy, TIMESTREAM, until } from './support.ts'
 
 let server: LocalServer
 
@@ -16,14 +16,6 @@ beforeEach(async () => {
 })
 
 afterEach(() => server[Symbol.asyncDispose]())
-
-async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 30_000
-  while (!(await condition())) {
-    if (performance.now() > deadline) throw new Error('it did not happen within 30 s')
-    await new Promise((resolve) => setTimeout(resolve, 2))
-  }
-}
 
 /** A client on virtual time: its deadlines pass when the test says. */
 function timed(timeoutMs = 1000): { clock: VirtualClock; client: JsonClient } {

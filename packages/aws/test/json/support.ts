@@ -92,3 +92,12 @@ export async function thrownBy(promise: Promise<unknown>): Promise<Error & Reado
   }
   throw new Error('nothing was thrown')
 }
+
+/** Waits for a condition, at most 30 s. */
+export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + 30_000
+  while (!(await condition())) {
+    if (performance.now() > deadline) throw new Error('it did not happen within 30 s')
+    await new Promise((resolve) => setTimeout(resolve, 2))
+  }
+}
