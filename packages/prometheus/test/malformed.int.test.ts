@@ -19,7 +19,7 @@ const skipped: Readonly<Record<ReceiverName, boolean>> = {
   'prometheus with an out-of-order window': await debianPackageOrSkip('prometheus', 'prometheus'),
   'victoria-metrics': await debianPackageOrSkip('victoriametrics', 'victoria-metrics'),
 }
-const policies: readonly ValidationPolicy[] = ['normalise', 'off']
+const policies: readonly ValidationPolicy[] = ['normalise', 'strict', 'off']
 
 describe.each(RECEIVERS)('%s', (name) => {
   test.skipIf(skipped[name]).for(policies)(
@@ -96,8 +96,13 @@ async function seed(receiver: RemoteWriteReceiver): Promise<void> {
   await client.write(PRIOR)
 }
 
-function isRefused({ byUs, by }: Malformed, name: ReceiverName, validation: ValidationPolicy): boolean {
-  return (byUs && validation !== 'off') || by.includes(name)
+function isRefused(
+  { byUs, byStrict = byUs, by }: Malformed,
+  name: ReceiverName,
+  validation: ValidationPolicy,
+): boolean {
+  if (by.includes(name)) return true
+  return validation === 'off' ? false : validation === 'strict' ? byStrict : byUs
 }
 
 /** Each case has values of its own. */

@@ -10,6 +10,8 @@ export interface Malformed {
   readonly mark: number
   /** Whether it cannot be put right: unless validation is off, it is never sent. */
   readonly byUs: boolean
+  /** Whether it is put right, or refused where validation is strict. @default as `byUs` */
+  readonly byStrict?: boolean
   /** Receivers that refuse it when it is sent. */
   readonly by: readonly ReceiverName[]
   /** What is read back where nobody refuses it. */
@@ -101,6 +103,7 @@ export function malformedCases(validation: ValidationPolicy): readonly Malformed
       },
       mark: 910_012,
       byUs: false,
+      byStrict: true,
       by: [],
       stored: { selector: 'descending', values: [910_011, 910_012, 910_013] },
     },
@@ -166,6 +169,7 @@ export function malformedCases(validation: ValidationPolicy): readonly Malformed
       ]),
       mark: 910_035,
       byUs: false,
+      byStrict: true,
       by: [],
       stored: { selector: 'odd{kind="emptied"}', values: [910_035] },
     },
@@ -178,6 +182,7 @@ export function malformedCases(validation: ValidationPolicy): readonly Malformed
       ]),
       mark: 910_036,
       byUs: false,
+      byStrict: true,
       by: [],
       stored: { selector: 'odd{z="1",InstanceID="2",AccountID="3"}', values: [910_036] },
     },

@@ -178,17 +178,16 @@ test('every good series beside malformed ones, 1 in 100, is stored, and every ba
       },
     },
   })
-  const refused = bad.filter(({ byUs, by }) => byUs || by.includes('prometheus'))
+  // 2.0 writes the good series of a request that it answers with 400: what it refuses of them when they are sent again, in the search
+  // for the bad ones, is not reported. A batch that somebody else had stored before looks the same, and is stored.
+  const refused = bad.filter(
+    ({ what, byUs, by }) => what !== 'a batch that was stored before' && (byUs || by.includes('prometheus')),
+  )
   const reported = letters.map(({ entry, value }) => {
     const text = JSON.stringify(entry ?? value)
     return bad.find(({ mark }) => text.includes(String(mark)))?.what ?? text
   })
-  for (const { what } of refused) expect(reported).toContain(what)
-  // 2.0 writes the good series of a request that it answers with 400. What is sent again to find the bad ones is then refused where
-  // it is not the newest of its series: a series of several samples may be reported although it is stored.
-  const several = new Set(['samples in descending order', 'the newest sample again and a newer one'])
-  const reportedInVain = reported.filter((what) => !refused.some((each) => each.what === what))
-  expect(reportedInVain.filter((what) => !several.has(what))).toStrictEqual([])
+  expect(reported.toSorted()).toStrictEqual(refused.map(({ what }) => what).toSorted())
   expect(await prometheus.samples('descending')).toMatchObject([
     { samples: [{ value: 910_011 }, { value: 910_012 }, { value: 910_013 }] },
   ])
