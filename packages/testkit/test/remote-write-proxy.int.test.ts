@@ -206,3 +206,28 @@ test('a target or a plan that cannot be is refused', async () => {
   const target = 'http://127.0.0.1:1/write'
   await expect(startRemoteWriteProxy({ target, plan: [{ kind: 'reset', times: 0 }] })).rejects.toThrow(RangeError)
 })
+
+test.skipIf(noPrometheus)(
+  'asks the hooks for each request and each answer, and journals the fault that they choose',
+  async () => {
+    const asked: string[] = []
+    await using proxy = await startRemoteWriteProxy({
+      target: prometheus.remoteWriteUrl,
+      onRequest: ({ number }) => {
+        asked.push(`request ${number}`)
+        return number === 2 ? { kind: 'respond', status: 503 } : undefined
+      },
+      onResponse: ({ request: { number }, status }) => {
+        asked.push(`answer ${number} ${status}`)
+        return number === 3 ? { kind: 'respondAfterApply', status: 500 } : undefined
+      },
+    })
+    const names = [fresh(), fresh(), fresh()]
+    const statuses: number[] = []
+    for (const name of names) statuses.push((await write(proxy, name)).status)
+    expect(statuses).toEqual([204, 503, 500])
+    expect(asked).toEqual(['request 1', 'answer 1 204', 'request 2', 'request 3', 'answer 3 204'])
+    expect(await Promise.all(names.map(stored))).toEqual([true, false, true])
+    expect(proxy.journal.map(({ fault }) => fault?.kind)).toEqual([undefined, 'respond', 'respondAfterApply'])
+  },
+)
