@@ -158,6 +158,7 @@ describe("Timestream's SQL", () => {
     ],
     ['SHOW DATABASES', [[DB]]],
     ["SHOW DATABASES LIKE 'm%s'", [[DB]]],
+    ["SHOW DATABASES LIKE 'metric_'", [[DB]]],
     ["SHOW DATABASES LIKE 'm_s'", []],
     [`SHOW TABLES FROM "${DB}"`, [[TABLE]]],
     ['SHOW TABLES', [[TABLE]]],

@@ -183,6 +183,13 @@ describe('scanning a request', () => {
     expect(scan(scanner(), common.replace('775807', '775808'))).toBeUndefined()
   })
 
+  it('leaves members that come twice to parsing', () => {
+    const rest = JSON.stringify({ Records: [multiple(['a'])] }).slice(1)
+    const one = scanner()
+    expect(scan(one, rest)).toHaveLength(1)
+    expect(scan(one, rest.replace('"MeasureValues":', '"MeasureValues":oops],"MeasureValues":'))).toBeUndefined()
+  })
+
   it.each([
     ['escapes', { Records: [single({ MeasureName: 'a"b' })] }],
     ['a bad value', { Records: [single({ MeasureValue: 'NaN' })] }],

@@ -145,6 +145,27 @@ describe('version rules', () => {
   })
 })
 
+describe('records of several kinds in one table', () => {
+  it('are told from their duplicates, whichever kinds came between', async () => {
+    const time = Date.now() - 60_000
+    const kind = (name: string, at: number): _Record =>
+      multi([{ Name: name, Value: String(at), Type: 'DOUBLE' }], {
+        Dimensions: [{ Name: 'host', Value: `kind ${name}` }],
+        Time: String(time + at),
+      })
+    expect(await local.write([kind('kb', 1)])).toMatchObject({ ingested: { Total: 1 } })
+    expect(await local.write([kind('ka', 1), kind('kb', 1), kind('ka', 2)])).toMatchObject({ ingested: { Total: 3 } })
+    expect(await local.write([kind('kc', 1), kind('ka', 3), kind('ka', 2)])).toMatchObject({ ingested: { Total: 3 } })
+    const outcomes = (await local.journal())
+      .slice(-2)
+      .map((entry) => (entry.operation === 'WriteRecords' ? entry.records.map(({ outcome }) => outcome) : []))
+    expect(outcomes).toEqual([
+      ['stored', 'duplicate', 'stored'],
+      ['stored', 'stored', 'duplicate'],
+    ])
+  })
+})
+
 describe('random writes', () => {
   it('agree with a model of the rules, in answers, journal and query', async () => {
     const write = fc.record({
