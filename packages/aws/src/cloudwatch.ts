@@ -5,6 +5,7 @@ import { type CloudWatchReporter, Reporter } from './cloudwatch/reporter.ts'
 export type { CloudWatchMetricsOptions } from './cloudwatch/options.ts'
 export type { CloudWatchReporter } from './cloudwatch/reporter.ts'
 export type { CloudWatchSender, MetricDatum } from './cloudwatch/sender.ts'
+export { type MetricTap, tapMetrics } from './cloudwatch/tap.ts'
 
 /**
  * Reports every metric of a registry (`job.metrics`) to Amazon CloudWatch, once a minute and when it is closed.

@@ -115,7 +115,8 @@ test('connections that the server ends after an answer are made anew', async () 
   server.answering = (socket) => socket.end(`${head(200, 2, 'connection: close\r\n')}{}`)
   const client = await server.client(3)
   for (let i = 0; i < 5; i++) await client.call('WriteRecords', '{}')
-  await Promise.all(Array.from({ length: 20 }, () => client.call('WriteRecords', '{}')))
+  const many = await Promise.all(Array.from({ length: 20 }, () => client.call('WriteRecords', '{}')))
+  expect(many).toHaveLength(20)
   // Without saying so: the client learns it when it sends again, or before.
   server.answering = (socket) => socket.end(`${head(200, 2)}{}`)
   for (let i = 0; i < 5; i++) {
