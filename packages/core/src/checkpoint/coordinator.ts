@@ -22,6 +22,8 @@ export interface CoordinatorPlan {
   readonly timeoutMs: number
   /** The id of the last checkpoint of earlier attempts and processes; 0 if there was none. */
   readonly lastId: number
+  /** When the last one before was stored, by the clock. @default now */
+  readonly completedAt?: number | undefined
   /** Takes the state of all parts in one turn of the event loop. */
   snapshot(id: number): Checkpoint
   /** Sends partial batches now. */
@@ -39,7 +41,7 @@ export interface CoordinatorPlan {
 export interface CheckpointStatus {
   readonly completed: number
   readonly failed: number
-  /** Milliseconds since a checkpoint was stored, or since the attempt began. */
+  /** Milliseconds since a checkpoint was stored, or since the first attempt of the process began. */
   readonly sinceCompletedMs: number
   readonly open?: { readonly id: number; readonly ageMs: number }
   readonly last?: {
@@ -86,7 +88,7 @@ export class CheckpointCoordinator {
   constructor(plan: CoordinatorPlan) {
     this.#plan = plan
     this.#id = plan.lastId
-    this.#completedAt = plan.clock.now()
+    this.#completedAt = plan.completedAt ?? plan.clock.now()
     plan.metrics.gauge(JOB_METRICS.lastCheckpointDuration, () => this.#last?.durationMs ?? Number.NaN)
     plan.metrics.gauge(JOB_METRICS.lastCheckpointSize, () => this.#last?.bytes ?? Number.NaN)
   }

@@ -1,4 +1,4 @@
-import { CheckpointCoordinator } from '../checkpoint/coordinator.ts'
+import { CheckpointCoordinator, type CheckpointStatus } from '../checkpoint/coordinator.ts'
 import type { Checkpoint, EmittedHint } from '../checkpoint/storage.ts'
 import { Delivery } from '../dead-letters/delivery.ts'
 import { distinct } from '../dead-letters/lifecycle.ts'
@@ -13,6 +13,7 @@ import { Assignments } from './assignments.ts'
 import { type Lent, sinkContext, sourceContext } from './contexts.ts'
 import { Emission } from './emission.ts'
 import { Grace } from './grace.ts'
+import { type Handover, type Leftover, leftoverOf } from './handover.ts'
 import type { AnySink, JobPlan, ReleaseSplits } from './plan.ts'
 import { oldestReason } from './oldest.ts'
 import { ReplayHints } from './replay-hints.ts'
@@ -20,12 +21,6 @@ import { restoredState } from './restore.ts'
 import type { AttemptStatus } from './status.ts'
 import { releaseSplits } from './split-release.ts'
 import { StartWatch } from './start-watch.ts'
-
-/** What an attempt left behind when it ended. */
-export interface Leftover {
-  readonly unsettled: number
-  readonly unsettledBySplit: Readonly<Record<string, number>>
-}
 
 /**
  * One run of a job, from the restored checkpoint to its end. Everything in it belongs to this attempt alone: after the end no
@@ -45,7 +40,9 @@ export class Attempt {
   readonly #emission: Emission
   readonly #lent: Lent
   readonly #hints: ReplayHints
-  readonly #emittedBefore: EmittedHint | undefined
+  /** Until this attempt runs, the one before it says what is unsettled. */
+  readonly #before: Handover | undefined
+  #isRunning = false
   /** Releases that wait for what is in hand: partial batches are sent at once. */
   #hastening = 0
   #enumerator: SplitEnumerator<unknown> | undefined
@@ -58,10 +55,10 @@ export class Attempt {
   #closed = false
   #ended = false
 
-  /** @param emittedBefore - what the attempt before this one in the same process had emitted. */
-  constructor(plan: JobPlan, emittedBefore?: EmittedHint) {
+  /** @param before - of the attempt before this one in the same process. */
+  constructor(plan: JobPlan, before?: Handover) {
     this.#plan = plan
-    this.#emittedBefore = emittedBefore
+    this.#before = before
     const late = plan.metrics.group({ job: plan.name }).counter(JOB_METRICS.numLateSettlements)
     const { acknowledgement } = plan.source
     this.#tracker = new Tracker({
@@ -108,9 +105,10 @@ export class Attempt {
    */
   async run(onRunning: () => void, onFailed: (error: SluiceError) => void): Promise<Leftover> {
     try {
-      await Promise.race([this.#setUp(), this.#failed.promise, this.#closeAsked(), this.#watch.expired])
+      await Promise.race([this.#setUp(), this.#failed.promise, this.#closing.promise, this.#watch.expired])
       if (this.#failure !== undefined) throw this.#failure
       if (this.#closed) return await this.#end()
+      this.#isRunning = true
       onRunning()
       const loops = Promise.all(this.#assignments.members.map(({ subtask }) => subtask.run()))
       const how = await Promise.race([
@@ -120,8 +118,8 @@ export class Attempt {
       ])
       if (how === 'close') return await this.#end()
       if (how === 'drain') this.#stopReading()
-      await Promise.race([loops, this.#failed.promise, this.#closeAsked()])
-      await Promise.race([this.#coordinator?.takeFinal(), this.#failed.promise, this.#closeAsked()])
+      await Promise.race([loops, this.#failed.promise, this.#closing.promise])
+      await Promise.race([this.#coordinator?.takeFinal(), this.#failed.promise, this.#closing.promise])
       if (this.#failure !== undefined) throw this.#failure
       return await this.#end()
     } catch (error) {
@@ -159,7 +157,7 @@ export class Attempt {
   status(): AttemptStatus {
     return {
       emitted: this.#tracker.next,
-      unsettled: this.#tracker.unsettled,
+      unsettled: this.leftover().unsettled,
       repeatIfKilledNow: this.#repeatIfKilledNow(),
       retainedBytes: this.#tracker.retainedBytes,
       waitingFor: this.#waitingFor(),
@@ -167,21 +165,22 @@ export class Attempt {
       readers: this.#assignments.readers.map((reader) => reader.status()),
       sinks: Object.fromEntries([...this.#writers].map(([uid, writer]) => [uid, writer.status()])),
       deadLetters: this.#delivery.status(),
-      checkpoints: this.#coordinator?.status(),
+      checkpoints: this.#checkpoints(),
     }
   }
 
-  #closeAsked(): Promise<void> {
-    return this.#closing.promise
+  #checkpoints(): CheckpointStatus | undefined {
+    if (this.#coordinator !== undefined || this.#before === undefined) return this.#coordinator?.status()
+    return { completed: 0, failed: 0, sinceCompletedMs: this.#plan.clock.now() - this.#before.completedAt }
   }
 
   #repeatIfKilledNow(): number {
+    if (!this.#isRunning && this.#before !== undefined) return this.#before.repeatIfKilledNow
     const { positionAuthority, acknowledgement } = this.#plan.source
     const kept = positionAuthority === 'external' ? this.#coordinator?.acknowledgedUpTo : this.#coordinator?.coveredUpTo
     const emitted = this.#tracker.next - (kept ?? 0)
-    // What the attempt before this one had emitted, and this one has not come to yet, is repeated as well: here, unless the service may
-    // deliver it elsewhere.
-    if (this.#emittedBefore === undefined || acknowledgement === 'individual') return emitted
+    // What the attempt before this one had emitted, and this one has not come to, is repeated too: here, unless others may get it.
+    if (this.#before?.emitted === undefined || acknowledgement === 'individual') return emitted
     const isOurs = (splitId: string): boolean =>
       positionAuthority === 'checkpoint' || this.#readerOf(splitId) !== undefined
     return emitted + this.#tracker.splits.expectedRepeats(isOurs)
@@ -201,9 +200,9 @@ export class Attempt {
     this.#watch.begin('loading the newest checkpoint')
     const restored = await store.load()
     failpoint('start:restored')
-    const state = restoredState(source, restored, name)
+    const state = restoredState(source, restored, name, store.loadedFrom)
     this.#restoredId = restored?.id ?? 0
-    await this.#hints.restore(this.#restoredId, this.#emittedBefore)
+    await this.#hints.restore(this.#restoredId, this.#before?.emitted)
     // Before the parts that may ask it for a checkpoint.
     const coordinator = this.#makeCoordinator(this.#restoredId)
     this.#coordinator = coordinator
@@ -258,6 +257,7 @@ export class Attempt {
       minPauseMs,
       timeoutMs,
       lastId,
+      completedAt: this.#before?.completedAt,
       snapshot: (id) => this.#snapshot(id),
       hasten: () => this.hasten(),
       acknowledge: (id, barrier) => this.#acknowledgements.acknowledge(this.#assignments.readers, id, barrier),
@@ -337,13 +337,15 @@ export class Attempt {
     for (const reader of this.#assignments.readers) reader.stopFetching()
   }
 
-  /** What this attempt had emitted beyond its newest stored checkpoint; undefined before it ended. */
-  get emitted(): EmittedHint | undefined {
-    return this.#emitted
+  /** For the attempt after this one, which has ended. */
+  handover(): Handover {
+    const completedAt = this.#plan.clock.now() - (this.#checkpoints()?.sinceCompletedMs ?? 0)
+    return { ...this.leftover(), emitted: this.#emitted, repeatIfKilledNow: this.#repeatIfKilledNow(), completedAt }
   }
 
   /** What is emitted and not settled; after a failure it is repeated by the next attempt. */
   leftover(): Leftover {
+    if (!this.#isRunning && this.#before !== undefined) return leftoverOf(this.#before)
     const { unsettled } = this.#tracker
     return { unsettled, unsettledBySplit: Object.fromEntries(this.#tracker.unsettledBySplit()) }
   }
@@ -366,10 +368,10 @@ export class Attempt {
     ])
     await grace.spend([async () => this.#enumerator?.[Symbol.asyncDispose]()])
     // A store under way must not overtake one of the next attempt; only when none follows is it given up.
-    if (this.#failure?.restartable !== false) await Promise.race([stored, this.#closeAsked()])
+    if (this.#failure?.restartable !== false) await Promise.race([stored, this.#closing.promise])
     await grace.spend([() => stored])
     // Only now is it certain which checkpoint the next attempt begins with.
-    this.#emitted = this.#hints.emitted ?? this.#emittedBefore
+    this.#emitted = this.#hints.emitted ?? this.#before?.emitted
     await grace.spend([() => this.#hints.finish()])
     const leftover = this.leftover()
     this.#tracker.end()
@@ -391,7 +393,7 @@ export class Attempt {
 
   #registerGauges(): void {
     const group = this.#plan.metrics.group({ job: this.#plan.name })
-    group.gauge(JOB_METRICS.unsettledRecords, () => this.#tracker.unsettled)
+    group.gauge(JOB_METRICS.unsettledRecords, () => this.leftover().unsettled)
     group.gauge(JOB_METRICS.retainedBytes, () => this.#tracker.retainedBytes)
     group.gauge(JOB_METRICS.repeatIfKilledNow, () => this.#repeatIfKilledNow())
   }

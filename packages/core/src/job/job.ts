@@ -1,5 +1,5 @@
 import { type AdminServer, startAdminServer } from '../admin/server.ts'
-import type { CheckpointStore, EmittedHint } from '../checkpoint/storage.ts'
+import type { CheckpointStore } from '../checkpoint/storage.ts'
 import type { DeadLetters } from '../dead-letters/dead-letters.ts'
 import { distinct, openDeadLetters } from '../dead-letters/lifecycle.ts'
 import { SluiceError } from '../errors.ts'
@@ -9,14 +9,13 @@ import { delay } from '../runtime/clock.ts'
 import { SINK_METRICS } from '../metrics/sink-metrics.ts'
 import { watchEventLoopDelay } from '../runtime/event-loop-delay.ts'
 import { Rate } from '../runtime/rate.ts'
-import { Attempt, type Leftover } from './attempt.ts'
+import { Attempt } from './attempt.ts'
 import { Grace } from './grace.ts'
+import { type Handover, type Leftover, leftoverOf, NOTHING_LEFT } from './handover.ts'
 import type { ResolvedJobOptions } from './options.ts'
 import type { JobPlan } from './plan.ts'
 import { StartWatch } from './start-watch.ts'
 import type { JobEnd, JobStatus } from './status.ts'
-
-const NOTHING_LEFT: Leftover = { unsettled: 0, unsettledBySplit: {} }
 
 /** The parts of a job that `start()` was given. */
 export type Pipeline = Pick<JobPlan, 'source' | 'steps' | 'sinks' | 'sinkDeadLetters' | 'rateLimit'>
@@ -244,14 +243,13 @@ export class Job implements AsyncDisposable {
   async #attemptUntilEnd(plan: JobPlan): Promise<Leftover> {
     const { clock, restart, random, logger, metrics, name } = this.#options
     const restarts = metrics.group({ job: name }).counter(JOB_METRICS.numRestarts)
-    let left = NOTHING_LEFT
-    let emitted: EmittedHint | undefined
+    let before: Handover | undefined
     for (;;) {
-      if (this.#asked !== undefined) return left
+      if (this.#asked !== undefined) return before === undefined ? NOTHING_LEFT : leftoverOf(before)
       if (this.#attempts > 0) restarts.value++
       const startedAt = clock.now()
       this.#attempts++
-      const attempt = new Attempt(plan, emitted)
+      const attempt = new Attempt(plan, before)
       this.#attempt = attempt
       if (this.#paused) attempt.pause()
       try {
@@ -267,8 +265,7 @@ export class Job implements AsyncDisposable {
         const wait = restart.onFailure(clock.now(), clock.now() - startedAt, random)
         if (wait === undefined) throw failure
         logger.warn({ job: name, delayMs: Math.round(wait), strategy: restart.name }, 'The job restarts')
-        left = attempt.leftover()
-        emitted = attempt.emitted
+        before = attempt.handover()
         await delay(clock, wait, this.#stopping.signal)
       }
     }

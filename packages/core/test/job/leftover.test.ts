@@ -1,5 +1,14 @@
 import { describe, expect, test } from 'vitest'
-import { fixedDelayRestart, SluiceError, stream, type SubmitOutcome } from '../../src/index.ts'
+import {
+  fixedDelayRestart,
+  type Sink,
+  type SinkContext,
+  type SinkWriter,
+  SluiceError,
+  stream,
+  type SubmitOutcome,
+} from '../../src/index.ts'
+import { healthProblem } from '../../src/admin/server.ts'
 import { InMemoryGroupLog, InMemoryGroupSource, InMemoryQueue, InMemoryQueueSource } from '../../src/testing.ts'
 import { InMemorySink, InMemorySource, never, options, range, settled, start, until, VirtualClock } from './harness.ts'
 
@@ -40,8 +49,10 @@ test('an acknowledgement that ignores its end leaves no timer', async () => {
   expect(clock.pendingTimers).toBe(0)
 })
 
+const DOWN = new SluiceError('SLUICE_SINK_FAILED', 'down', { restartable: true })
+const down = (): SubmitOutcome => ({ fail: DOWN })
+
 describe('what the service gives to others is not told as repeated', () => {
-  const down = (): SubmitOutcome => ({ fail: new SluiceError('SLUICE_SINK_FAILED', 'down', { restartable: true }) })
   const RESTART = { restart: fixedDelayRestart({ attempts: 9, delayMs: 500 }), checkpoints: { intervalMs: 100 } }
 
   test('messages that another consumer has taken meanwhile', async () => {
@@ -87,5 +98,68 @@ describe('what the service gives to others is not told as repeated', () => {
     expect(job.status().repeatIfKilledNow).toBe(0)
     await settled(clock, job.close())
     await settled(clock, other.close())
+  })
+})
+
+describe('until the next attempt runs, what the one before left counts', () => {
+  const shapes = {
+    'a stored position': () => {
+      const source = new InMemorySource<number>()
+      source.push('0', ...range(5))
+      return stream(source)
+    },
+    'a queue': (clock: VirtualClock) => {
+      const queue = new InMemoryQueue<number>({ clock })
+      for (const value of range(5)) queue.send(value)
+      return stream(new InMemoryQueueSource({ queue }))
+    },
+    'a group': () => {
+      const log = new InMemoryGroupLog<number>({ splits: ['a'] })
+      log.push('a', ...range(5))
+      return stream(new InMemoryGroupSource({ log }))
+    },
+  }
+
+  /** A job whose first attempt fails with five records in hand; the second cannot make its writer, and the others hang in doing so. */
+  function failing(shape: keyof typeof shapes, clock: VirtualClock) {
+    const sink = new InMemorySink<number>({ maxTimeInBufferMS: 5, onSubmit: down })
+    const createWriter = sink.createWriter.bind(sink)
+    let writers = 0
+    const broken: Sink<number> = Object.assign(sink, {
+      createWriter: (context: SinkContext) => {
+        writers++
+        if (writers === 1) return createWriter(context)
+        if (writers === 2) throw DOWN
+        return new Promise<SinkWriter<number>>(() => undefined)
+      },
+    })
+    const restart = fixedDelayRestart({ attempts: 99, delayMs: 500 })
+    return shapes[shape](clock)
+      .sinkTo(broken)
+      .start(options(clock, { restart, startTimeoutMs: 3_600_000, checkpoints: { intervalMs: 1000 } }))
+  }
+
+  for (const shape of Object.keys(shapes) as (keyof typeof shapes)[]) {
+    for (const attempts of [1, 2, 3]) {
+      test(`of ${shape}, when the job is closed in attempt ${attempts}`, async () => {
+        const clock = new VirtualClock()
+        const job = failing(shape, clock)
+        await until(clock, () => job.status().attempt === attempts && job.status().state === 'restarting', 1)
+        expect(job.status()).toMatchObject({ unsettled: 5, repeatIfKilledNow: 5 })
+        const end = await settled(clock, job.close())
+        expect([end.unsettled, Object.values(end.unsettledBySplit)]).toEqual([5, [5]])
+        expect(job.status()).toMatchObject({ unsettled: 5, repeatIfKilledNow: 5 })
+      })
+    }
+  }
+
+  test('for the health of the job, since the last checkpoint', async () => {
+    const clock = new VirtualClock()
+    const job = failing('a stored position', clock)
+    await until(clock, () => job.status().attempt === 3, 100)
+    expect(healthProblem(job.status(), 1000)).toBeUndefined()
+    await clock.advance(60_000)
+    expect(healthProblem(job.status(), 1000)).toMatch(/^no checkpoint was completed for 6\d{4} ms/)
+    await settled(clock, job.close())
   })
 })

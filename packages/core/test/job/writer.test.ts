@@ -5,17 +5,19 @@ import { noting } from './noting-sink.ts'
 
 const LETTERS: DeadLetters = { deliver: () => Promise.resolve() }
 
+/** What the writer heard. */
+async function asked(ofJob: DeadLetters | undefined, ofSink: DeadLetters | undefined): Promise<unknown> {
+  const clock = new VirtualClock()
+  const sink = noting()
+  const job = stream(fromIterable([1]))
+    .sinkTo(sink, ofSink === undefined ? {} : { deadLetters: ofSink })
+    .start(options(clock, ofJob === undefined ? {} : { deadLetters: ofJob }))
+  await settled(clock, job.done)
+  return sink.hasDeadLetters
+}
+
 describe('a writer', () => {
   test('hears whether a record that it refuses has somewhere to go', async () => {
-    const asked = async (ofJob: DeadLetters | undefined, ofSink: DeadLetters | undefined): Promise<unknown> => {
-      const clock = new VirtualClock()
-      const sink = noting()
-      const job = stream(fromIterable([1]))
-        .sinkTo(sink, ofSink === undefined ? {} : { deadLetters: ofSink })
-        .start(options(clock, ofJob === undefined ? {} : { deadLetters: ofJob }))
-      await settled(clock, job.done)
-      return sink.hasDeadLetters
-    }
     expect(await asked(undefined, undefined)).toBe(false)
     expect(await asked(LETTERS, undefined)).toBe(true)
     expect(await asked(undefined, LETTERS)).toBe(true)
