@@ -1,16 +1,18 @@
 /**
- * Measures how many records per second the server takes over HTTP on one core: the seeds' host metrics, 8 dimensions
- * and 20 measures, 100 records a request. The server is a process of its own that is held to core 0; this process makes
- * the requests and holds to core 1. One JSON line per round and one of the whole are printed.
+ * Measures how many records per second the server takes over HTTP on one core: the host metrics of the sample that
+ * Amazon ships with its Timestream connectors, 8 dimensions and 20 measures, 100 records a request. The server is a
+ * process of its own that is held to core 0; this process makes the requests and is held to core 1. A round ends when the
+ * rows are in DuckDB and were counted there. One JSON line per round and one with the medians are printed. On a machine
+ * that does other work, records per second of the server's processor time say more than records per second.
  *
- * Needs `taskset` and two cores, and a build: `node bench/throughput.ts [--rounds 5] [--requests 1000] [--common]
- * [--discard] [--query]`.
+ * Needs Linux, `taskset`, two cores, and a build:
+ * `node bench/throughput.ts [--rounds 5] [--requests 1000] [--common] [--discard]`.
  */
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { Agent, request } from 'node:http'
 import { join } from 'node:path'
-import { loadavg } from 'node:os'
+import { cpus, loadavg } from 'node:os'
 import { parseArgs } from 'node:util'
 import { DATABASE, requestBody, TABLE } from './requests.ts'
 
@@ -146,6 +148,8 @@ async function run(): Promise<void> {
     common: values.common,
     discard: values.discard,
     rounds: rounds.length,
+    machine: `${cpus().length} x ${cpus()[0]?.model ?? 'unknown'}`,
+    load: loadavg()[0],
     recordsPerSecond: median('recordsPerSecond'),
     recordsPerServerCpuSecond: median('recordsPerServerCpuSecond'),
   }
