@@ -7,6 +7,9 @@ const RENEW_BEFORE_MS = 5 * 60_000
 /** After a fetch that failed, or brought keys that end soon too, the next waits so long while the keys at hand are good. */
 const ASK_AGAIN_MS = 30_000
 
+/** A provider that has not answered for so long is asked again; the deadlines of the requests that waited are long over. */
+const GIVE_UP_AFTER_MS = 60_000
+
 /**
  * The credentials of an SDK client, held so that a request need not ask for them: those with an end until five minutes before it,
  * those without one until a service refuses them.
@@ -17,6 +20,7 @@ export class HeldCredentials {
   #held: SdkIdentity | undefined
   #askAtMs = 0
   #asking: Promise<SdkIdentity> | undefined
+  #askedAtMs = 0
   #isRefused = false
 
   constructor(config: Pick<SdkClientLike['config'], 'credentials'>, wallNow: () => number) {
@@ -30,13 +34,21 @@ export class HeldCredentials {
     const now = this.#wallNow()
     const isGood = held !== undefined && now < endOf(held)
     if (isGood && now < this.#askAtMs) return held
-    this.#asking ??= this.#fetch().finally(() => {
-      this.#asking = undefined
-    })
+    const asking = this.#shared(now)
     // While keys are renewed, those that are held still sign.
-    if (!isGood) return this.#asking
-    this.#asking.catch(() => undefined)
+    if (!isGood) return asking
+    asking.catch(() => undefined)
     return held
+  }
+
+  #shared(now: number): Promise<SdkIdentity> {
+    if (this.#asking !== undefined && Math.abs(now - this.#askedAtMs) < GIVE_UP_AFTER_MS) return this.#asking
+    const asking = this.#fetch().finally(() => {
+      if (this.#asking === asking) this.#asking = undefined
+    })
+    this.#asking = asking
+    this.#askedAtMs = now
+    return asking
   }
 
   /** The service said that these have expired: the provider is told to fetch others, not to give what it remembers. */

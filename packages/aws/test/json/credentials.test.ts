@@ -96,6 +96,21 @@ test('a fetch that fails is repeated by the next request', async () => {
   expect(await provider.key()).toBe('AKID2')
 })
 
+test('a provider that does not answer is asked again after a minute', async () => {
+  let asked = 0
+  const clock = new VirtualClock()
+  const credentials = (): Promise<SdkIdentity> =>
+    ++asked === 1 ? new Promise(() => undefined) : Promise.resolve({ accessKeyId: 'AKID2', secretAccessKey: 's' })
+  const held = new HeldCredentials({ credentials }, () => clock.wallNow())
+  const first = held.get()
+  await clock.advance(MINUTE - 1)
+  expect(held.get()).toBe(first)
+  await clock.advance(1)
+  expect(await held.get()).toMatchObject({ accessKeyId: 'AKID2' })
+  expect(held.get()).not.toBeInstanceOf(Promise)
+  expect(asked).toBe(2)
+})
+
 test.each([
   [undefined, 'accessKeyId'],
   [{ accessKeyId: 'AKID', secretAccessKey: '' }, 'secretAccessKey'],
