@@ -60,6 +60,7 @@ class FileStore implements CheckpointStore {
   readonly #logger: Logger
   readonly #owner: Owner
   readonly #damaged = new Set<string>()
+  loadedFrom: string | undefined
 
   constructor(folder: string, keep: number, logger: Logger, owner: Owner) {
     this.#folder = folder
@@ -72,7 +73,7 @@ class FileStore implements CheckpointStore {
     await this.#owner.verify()
     const damaged: string[] = []
     for (const file of (await this.#files()).toReversed()) {
-      const decoded = decodeNamed(await this.#read(file.name), file)
+      const decoded = decodeNamed(await this.#read(file.name), file, join(this.#folder, file.name))
       if ('damage' in decoded) {
         this.#damaged.add(file.name)
         damaged.push(`${file.name}: ${decoded.damage}`)
@@ -84,7 +85,7 @@ class FileStore implements CheckpointStore {
           'Damaged checkpoints were passed over; records since the one used are repeated',
         )
       }
-      await this.#adopt(file, decoded.checkpoint)
+      this.loadedFrom = join(this.#folder, await this.#adopt(file, decoded.checkpoint))
       return decoded.checkpoint
     }
     if (damaged.length === 0) return undefined
@@ -121,11 +122,17 @@ class FileStore implements CheckpointStore {
     await this.#owner[Symbol.asyncDispose]()
   }
 
-  /** What an owner of before still stores from here on is older than what was loaded: it must be so before anything is read. */
-  async #adopt(file: CheckpointName, checkpoint: Checkpoint): Promise<void> {
-    if (file.token === this.#owner.token) return
-    await this.#write(checkpointName(this.#owner.token, checkpoint.id), checkpoint)
+  /**
+   * What an owner of before still stores from here on is older than what was loaded: it must be so before anything is read.
+   *
+   * @returns its name from now on.
+   */
+  async #adopt(file: CheckpointName, checkpoint: Checkpoint): Promise<string> {
+    if (file.token === this.#owner.token) return file.name
+    const name = checkpointName(this.#owner.token, checkpoint.id)
+    await this.#write(name, checkpoint)
     await this.#remove(file.name)
+    return name
   }
 
   async #write(name: string, checkpoint: Checkpoint): Promise<number> {

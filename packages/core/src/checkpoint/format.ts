@@ -65,9 +65,10 @@ export type Decoded =
 /**
  * Reads a checkpoint, or says how it is damaged.
  *
+ * @param place - where it is, for errors: a path or an address.
  * @throws SluiceError `SLUICE_STATE_NEWER` for a whole file of a newer format.
  */
-export function decodeCheckpoint(bytes: Buffer): Decoded {
+export function decodeCheckpoint(bytes: Buffer, place: string): Decoded {
   const lineEnd = bytes.indexOf(0x0a)
   if (lineEnd === -1) return { damage: `no header line in ${bytes.length} bytes` }
   const line = bytes.subarray(0, lineEnd)
@@ -82,8 +83,8 @@ export function decodeCheckpoint(bytes: Buffer): Decoded {
   if (header.format > CHECKPOINT_FORMAT) {
     throw new SluiceError(
       'SLUICE_STATE_NEWER',
-      `the checkpoint has format ${header.format}, this version of @sluice/core reads up to ${CHECKPOINT_FORMAT}: upgrade it, or delete the job's checkpoint folder to start from the initial position`,
-      { facts: { format: header.format, readable: CHECKPOINT_FORMAT } },
+      `the checkpoint ${place} has format ${header.format}, this version of @sluice/core reads up to ${CHECKPOINT_FORMAT}: upgrade it, or move the job's checkpoints away to start from the initial position`,
+      { facts: { place, format: header.format, readable: CHECKPOINT_FORMAT } },
     )
   }
   const content = parse(body)
@@ -99,10 +100,11 @@ export function decodeCheckpoint(bytes: Buffer): Decoded {
 /**
  * A checkpoint whose name and header agree: the order of the files is that of their names, which no checksum covers.
  *
+ * @param place - where it is, for errors: a path or an address.
  * @throws SluiceError `SLUICE_STATE_NEWER` for a whole file of a newer format.
  */
-export function decodeNamed(bytes: Buffer, { token, id }: CheckpointName): Decoded {
-  const decoded = decodeCheckpoint(bytes)
+export function decodeNamed(bytes: Buffer, { token, id }: CheckpointName, place: string): Decoded {
+  const decoded = decodeCheckpoint(bytes, place)
   if ('damage' in decoded || (decoded.token === token && decoded.checkpoint.id === id)) return decoded
   return {
     damage: `its name is not that of checkpoint ${decoded.checkpoint.id} of owner ${decoded.token}, which it holds`,

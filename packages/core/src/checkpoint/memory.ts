@@ -18,7 +18,7 @@ export function memoryCheckpoints(): CheckpointStorage {
       Promise.resolve({
         load() {
           const bytes = newest.get(job)
-          const decoded = bytes === undefined ? undefined : decodeCheckpoint(bytes)
+          const decoded = bytes === undefined ? undefined : decodeCheckpoint(bytes, `of job '${job}' in memory`)
           return Promise.resolve(decoded !== undefined && 'checkpoint' in decoded ? decoded.checkpoint : undefined)
         },
         store(checkpoint) {

@@ -37,6 +37,8 @@ export interface CheckpointStorage {
 
 /** The checkpoints of one job, for one owner, until it is disposed. */
 export interface CheckpointStore extends AsyncDisposable {
+  /** Where the checkpoint is that `load()` returned last, for errors: a path or an address. */
+  readonly loadedFrom?: string | undefined
   /**
    * The newest checkpoint that is whole; undefined if there was never one.
    *

@@ -48,15 +48,19 @@ export async function storedCheckpoints(folder: string): Promise<readonly Stored
     const read = await readFile(join(folder, file.name)).catch((error: unknown) => error)
     // An owner that runs removes old ones all the time.
     if (read instanceof Error && Reflect.get(read, 'code') === 'ENOENT') continue
-    files.push({ ...file, bytes: Buffer.isBuffer(read) ? read.length : 0, ...contentOf(read, file) })
+    files.push({
+      ...file,
+      bytes: Buffer.isBuffer(read) ? read.length : 0,
+      ...contentOf(read, file, join(folder, file.name)),
+    })
   }
   return files
 }
 
-function contentOf(read: unknown, file: CheckpointName): Pick<StoredCheckpoint, 'content' | 'damage'> {
+function contentOf(read: unknown, file: CheckpointName, place: string): Pick<StoredCheckpoint, 'content' | 'damage'> {
   if (!Buffer.isBuffer(read)) return { content: undefined, damage: messageOf(read) }
   try {
-    const decoded = decodeNamed(read, file)
+    const decoded = decodeNamed(read, file, place)
     if ('damage' in decoded) return { content: undefined, damage: decoded.damage }
     return { content: decoded, damage: undefined }
   } catch (error) {

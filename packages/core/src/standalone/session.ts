@@ -240,7 +240,7 @@ export class Session {
     }
     this.#watch.begin('loading the newest checkpoint')
     const restored = await store.load()
-    const state = restoredState(this.#source, restored, name)
+    const state = restoredState(this.#source, restored, name, store.loadedFrom)
     if (this.#ending !== undefined) return
     const lent = this.#lent(store)
     const positions = this.#makePositions(store, restored?.id ?? 0)

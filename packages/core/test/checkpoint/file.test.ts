@@ -1,6 +1,6 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { decodeCheckpoint, encodeCheckpoint } from '../../src/checkpoint/format.ts'
 import { checkpointName } from '../../src/checkpoint/names.ts'
@@ -46,8 +46,12 @@ describe('file checkpoints', () => {
         expect(bytes).toBe(statSync(join(root, 'test', nameOf(id))).size)
       }
       expect(await store.load()).toEqual(checkpoint(2))
+      expect(store.loadedFrom).toBe(join(root, 'test', nameOf(2)))
     })
-    expect(await withStore(root, (store) => store.load())).toEqual(checkpoint(2))
+    await withStore(root, async (store) => {
+      expect(await store.load()).toEqual(checkpoint(2))
+      expect(files(root)).toContain(basename(store.loadedFrom ?? ''))
+    })
   })
 
   test('are readable by their owner only', async () => {
@@ -184,15 +188,15 @@ describe('damage', () => {
       for (let bit = 0; bit < 8; bit++) {
         const bytes = Buffer.from(whole)
         bytes[at] = (bytes[at] as number) ^ (1 << bit)
-        expect(decodeCheckpoint(bytes), `bit ${bit} of byte ${at}`).toHaveProperty('damage')
+        expect(decodeCheckpoint(bytes, path), `bit ${bit} of byte ${at}`).toHaveProperty('damage')
       }
     }
   })
 
   test('bytes after the end, or zeros in place of the file: never used', () => {
-    expect(decodeCheckpoint(Buffer.concat([whole, Buffer.from('x')]))).toHaveProperty('damage')
-    expect(decodeCheckpoint(Buffer.alloc(whole.length))).toHaveProperty('damage')
-    expect(decodeCheckpoint(Buffer.alloc(0))).toHaveProperty('damage')
+    expect(decodeCheckpoint(Buffer.concat([whole, Buffer.from('x')]), path)).toHaveProperty('damage')
+    expect(decodeCheckpoint(Buffer.alloc(whole.length), path)).toHaveProperty('damage')
+    expect(decodeCheckpoint(Buffer.alloc(0), path)).toHaveProperty('damage')
   })
 
   test('none whole: a refusal that names the files and says what to do', async () => {
@@ -217,7 +221,12 @@ describe('damage', () => {
     const sha256 = createHash('sha256').update(signed).update(body).digest('hex')
     writeFileSync(path, `${signed},"sha256":"${sha256}"}\n${body}`)
     const error = await rejection(store.load())
-    expect(error).toMatchObject({ code: 'SLUICE_STATE_NEWER', restartable: false, facts: { format: 3, readable: 2 } })
+    expect(error).toMatchObject({
+      code: 'SLUICE_STATE_NEWER',
+      restartable: false,
+      message: expect.stringContaining(`the checkpoint ${path} has format 3`) as string,
+      facts: { place: path, format: 3, readable: 2 },
+    })
   })
 })
 
@@ -242,7 +251,7 @@ describe('the format', () => {
 
   test('a job name with a line end or a quote does not break it', () => {
     const odd = { ...checkpoint(1), job: 'a"\n,"sha256":"' }
-    expect(decodeCheckpoint(encodeCheckpoint(odd, 5))).toMatchObject({ checkpoint: odd, token: 5 })
+    expect(decodeCheckpoint(encodeCheckpoint(odd, 5), 'odd')).toMatchObject({ checkpoint: odd, token: 5 })
   })
 })
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import {
+  type CheckpointStorage,
   fixedDelayRestart,
   fromIterable,
   type JobOptions,
@@ -276,14 +277,19 @@ describe('a failure', () => {
     const newer = new Newer()
     newer.end()
     await ended(clock, start(newer, new InMemorySink<number>(), clock, { checkpoints: { storage } }))
+    const place = 's3://state/test/checkpoint-1.json'
+    const placed: CheckpointStorage = {
+      open: async (name, logger) => ({ ...(await storage.open(name, logger)), loadedFrom: place }),
+    }
     const job = start(new InMemorySource<number>(), new InMemorySink<number>(), clock, {
       ...RESTART,
-      checkpoints: { storage },
+      checkpoints: { storage: placed },
     })
     expect(await failure(clock, job.done)).toMatchObject({
       code: 'SLUICE_STATE_NEWER',
       restartable: false,
-      facts: { uid: 'memory', stateVersion: 2, readable: 1 },
+      message: expect.stringContaining(`(${place}) has version 2`) as string,
+      facts: { place, uid: 'memory', stateVersion: 2, readable: 1 },
     })
     newer.push('0')
     await ended(clock, start(newer, new InMemorySink<number>(), clock, { checkpoints: { storage } }))
