@@ -222,12 +222,12 @@ test.skipIf(noPrometheus)(
         return number === 3 ? { kind: 'respondAfterApply', status: 500 } : undefined
       },
     })
-    const names = [fresh(), fresh(), fresh()]
+    const written = [fresh(), fresh(), fresh()]
     const statuses: number[] = []
-    for (const name of names) statuses.push((await write(proxy, name)).status)
+    for (const name of written) statuses.push((await write(proxy, name)).status)
     expect(statuses).toEqual([204, 503, 500])
     expect(asked).toEqual(['request 1', 'answer 1 204', 'request 2', 'request 3', 'answer 3 204'])
-    expect(await Promise.all(names.map(stored))).toEqual([true, false, true])
+    expect(await Promise.all(written.map(stored))).toEqual([true, false, true])
     expect(proxy.journal.map(({ fault }) => fault?.kind)).toEqual([undefined, 'respond', 'respondAfterApply'])
   },
 )

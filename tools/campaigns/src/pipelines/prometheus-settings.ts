@@ -11,8 +11,6 @@ export interface PrometheusSettings {
   readonly maxBatchSizeInSamples: number
   /** For refused records; without it they are dropped. */
   readonly letterFolder?: string
-  /** False: status 500 is never charged to a series. @default true */
-  readonly chargesServerErrors?: boolean
 }
 
 export const JOB = 'campaign'

@@ -18,7 +18,7 @@ const MAX_TIME_IN_BUFFER_MS = 150
 const SOCKET_TIMEOUT_MS = 10_000
 
 const settings: PrometheusSettings = JSON.parse(requireVariable(SETTINGS_VARIABLE))
-const { letterFolder, maxBatchSizeInSamples, chargesServerErrors = true } = settings
+const { letterFolder, maxBatchSizeInSamples } = settings
 const sink = new SabotagedSink<GeneratedRecord>(
   {
     prometheusRemoteWriteUrl: settings.remoteWriteUrl,
@@ -28,7 +28,6 @@ const sink = new SabotagedSink<GeneratedRecord>(
     maxBufferedRequests: LANES * BUFFERED_BATCHES * maxBatchSizeInSamples,
     maxTimeInBufferMS: MAX_TIME_IN_BUFFER_MS,
     socketTimeoutMs: SOCKET_TIMEOUT_MS,
-    ...(chargesServerErrors ? {} : { isolateAfterServerErrors: Infinity }),
     ...(letterFolder === undefined
       ? {}
       : { errorHandlingBehaviorConfiguration: { onPrometheusNonRetriableError: 'FAIL' as const } }),

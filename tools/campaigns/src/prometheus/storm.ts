@@ -30,8 +30,7 @@ const STORM: Trial = {
   keys: KEYS,
   records: (next, { size }) => Array.from({ length: size.records }, () => next()),
   plan: ({ size }, random) => stormPlan(size.faults, random),
-  // All requests get 500 here, whatever is in them: what a series is charged with for itself is the poison campaign's.
-  settings: { chargesServerErrors: false },
+  settings: {},
   planned: [],
   judge: judgeStorm,
 }
