@@ -118,7 +118,7 @@ describe('fault switches', () => {
     const command = new WriteRecordsCommand({ DatabaseName: DB, TableName: TABLE, Records: [late] })
     await expect(impatient.send(command)).rejects.toMatchObject({ name: 'TimeoutError' })
     impatient.destroy()
-    await expect.poll(() => stored('late'), { timeout: 10_000 }).toBe(true)
+    await expect.poll(() => stored('late'), { timeout: 40_000 }).toBe(true)
     expect(fault.fired).toBe(1)
   })
 

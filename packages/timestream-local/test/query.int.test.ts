@@ -9,7 +9,7 @@ let local: Bench
 const time = Math.floor(Date.now() / 3_600_000) * 3_600_000 - 3_600_000
 
 beforeAll(async () => {
-  local = await bench({ queryTimeoutMs: 1000 })
+  local = await bench()
   await local.createTable()
   await local.write([
     multi(
@@ -278,7 +278,8 @@ describe('what a query must not do', () => {
   })
 
   it('runs longer than the time limit', async () => {
-    const error: unknown = await local
+    await using impatient = await bench({ queryTimeoutMs: 1000 })
+    const error: unknown = await impatient
       .query('SELECT count(*) FROM range(1000000000) a, range(1000000000) b WHERE a.range % 7 = b.range % 5')
       .catch((failure: unknown) => failure)
     expect(error).toMatchObject({
