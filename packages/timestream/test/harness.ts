@@ -139,7 +139,7 @@ export class Harness {
 }
 
 /** Waits until the condition holds, at most `deadlineMs`. */
-export async function until(what: string, condition: () => boolean, deadlineMs = 15_000): Promise<void> {
+export async function until(what: string, condition: () => boolean, deadlineMs = 30_000): Promise<void> {
   const end = performance.now() + deadlineMs
   while (!condition()) {
     if (performance.now() > end) throw new Error(`not within ${deadlineMs} ms: ${what}`)

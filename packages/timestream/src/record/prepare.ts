@@ -11,7 +11,6 @@ import {
   type TimeUnit,
   typeOf,
   VALUE_TYPES,
-  ValueProblem,
   valueText,
   type ValueType,
   versionOf,
@@ -28,10 +27,13 @@ export interface PrepareRules {
 
 /** What was found out about a measure's name. */
 interface Measure {
+  readonly name: unknown
   readonly bytes: number
   readonly problems: readonly string[]
-  /** `{"Name":"cpu","Value":"` */
+  /** `,{"Name":"cpu","Value":"` */
   readonly head: string
+  /** The record in which it was seen last: finds one that is given twice without a set for each record. */
+  seenIn: number
 }
 
 /** Measures of one record, as they are read. */
@@ -46,6 +48,9 @@ export class Preparer {
   readonly #rules: PrepareRules
   readonly #series = new SeriesCache()
   readonly #measures = new Map<unknown, Measure>()
+  /** Those of the record before, by place: most records have the same ones, and to compare is faster than to look up. */
+  readonly #places: Measure[] = []
+  #records = 0
 
   constructor(rules: PrepareRules) {
     this.#rules = rules
@@ -107,11 +112,8 @@ export class Preparer {
     const problems: string[] = []
     checkName('measure', name, problems)
     const bytes = typeof name === 'string' ? Buffer.byteLength(name) : 0
-    const measure = {
-      bytes,
-      problems,
-      head: `{"Name":${JSON.stringify(typeof name === 'string' ? name : '')},"Value":`,
-    }
+    const quoted = JSON.stringify(typeof name === 'string' ? name : '')
+    const measure = { name, bytes, problems, head: `,{"Name":${quoted},"Value":"`, seenIn: 0 }
     if (typeof name === 'string' && this.#measures.size < MAX_KNOWN_MEASURES) this.#measures.set(name, measure)
     return measure
   }
@@ -152,23 +154,29 @@ export class Preparer {
       problems.push('a record of MeasureValueType MULTI needs a list of MeasureValues')
       return
     }
-    const names = new Set<unknown>()
+    const record = ++this.#records
     let valueBytes = 0
     let values = ''
+    let place = 0
     for (const item of list as readonly (NonNullable<TimestreamRecord['MeasureValues']>[number] | undefined)[]) {
       const { Name: name, Value: value, Type: named } = item ?? {}
-      const measure = this.#measure(name)
+      let measure = this.#places[place]
+      if (measure?.name !== name || measure === undefined) {
+        measure = this.#measure(name)
+        if (place < MAX_MEASURES) this.#places[place] = measure
+      }
+      place++
       if (measure.problems.length > 0) problems.push(...measure.problems)
+      if (measure.seenIn === record) problems.push(`the measure '${label(name)}' is given twice`)
+      measure.seenIn = record
       const type = named ?? typeOf(value)
-      const size = names.size
-      if (names.add(name).size === size) problems.push(`the measure '${label(name)}' is given twice`)
       if (!isValueType(type)) {
         problems.push(`the type of measure '${label(name)}' must be one of ${VALUE_TYPES.join(', ')}`)
         continue
       }
       const text = valueText(type, value, unit, this.#rules.numbers)
       if (text === OMITTED) continue
-      if (text instanceof ValueProblem) {
+      if (typeof text !== 'string') {
         problems.push(`the value of measure '${label(name)}' ${text.text}`)
         continue
       }
@@ -176,11 +184,10 @@ export class Preparer {
       valueBytes += bytes
       read.bytes += measure.bytes + bytes
       read.measures++
-      if (values !== '') values += ','
-      values += type === 'VARCHAR' ? measure.head + JSON.stringify(text) : `${measure.head}"${text}"`
-      values += TYPE_TAILS[type]
+      // Few and long parts: each piece that is added costs.
+      values += measure.head + (type === 'VARCHAR' ? escaped(text) : text) + TYPE_TAILS[type]
     }
-    read.values = `"MeasureValues":[${values}]`
+    read.values = `"MeasureValues":[${values.slice(1)}]`
     if (read.measures === 0 && problems.length === 0) problems.push('at least one measure value is required')
     if (read.measures > MAX_MEASURES) problems.push(`${read.measures} measures; allowed are ${MAX_MEASURES}`)
     if (valueBytes > MAX_VALUE_BYTES) {
@@ -193,11 +200,16 @@ export class Preparer {
 const MAX_KNOWN_MEASURES = 10_000
 
 const TYPE_TAILS: Readonly<Record<ValueType, string>> = {
-  DOUBLE: ',"Type":"DOUBLE"}',
-  BIGINT: ',"Type":"BIGINT"}',
-  VARCHAR: ',"Type":"VARCHAR"}',
-  BOOLEAN: ',"Type":"BOOLEAN"}',
-  TIMESTAMP: ',"Type":"TIMESTAMP"}',
+  DOUBLE: '","Type":"DOUBLE"}',
+  BIGINT: '","Type":"BIGINT"}',
+  VARCHAR: '","Type":"VARCHAR"}',
+  BOOLEAN: '","Type":"BOOLEAN"}',
+  TIMESTAMP: '","Type":"TIMESTAMP"}',
+}
+
+/** A text as it stands between quotes in JSON. */
+function escaped(text: string): string {
+  return JSON.stringify(text).slice(1, -1)
 }
 
 /** The type of a single value that names none: that of JavaScript; of a text, what the service takes it for, a DOUBLE. */
@@ -228,7 +240,7 @@ function checkedVersion(given: unknown, problems: string[]): number | bigint | u
 }
 
 function isValueType(type: unknown): type is ValueType {
-  return VALUE_TYPES.includes(type as ValueType)
+  return typeof type === 'string' && Object.hasOwn(TYPE_TAILS, type)
 }
 
 /** As the service meters a value. Without a type it takes a DOUBLE. */

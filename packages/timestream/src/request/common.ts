@@ -34,20 +34,28 @@ export class CommonFinder {
   of(entries: readonly Entry[]): Common {
     const [first] = entries
     if (first === undefined || entries.length === 1) return NOTHING
-    const every = (name: 'measureName' | 'type' | 'hasUnit' | 'unit' | 'time' | 'version'): boolean => {
-      const value = first[name]
-      return entries.every((entry) => entry[name] === value)
+    const { measureName, type, hasUnit, unit, time, version } = first
+    let isSameName = measureName !== ''
+    let isSameType = type !== undefined
+    let isSameUnit = true
+    let isSameTime = time !== ''
+    let isSameVersion = version !== undefined
+    for (const entry of entries) {
+      isSameName &&= entry.measureName === measureName
+      isSameType &&= entry.type === type
+      isSameUnit &&= entry.unit === unit && entry.hasUnit === hasUnit
+      isSameTime &&= entry.time === time
+      isSameVersion &&= entry.version === version
     }
-    const unit = first.hasUnit && every('hasUnit') && every('unit')
     return {
       dimensions: this.#dimensionsOf(entries),
       dimensionBytes: this.#lastBytes,
-      measureName: first.measureName !== '' && every('measureName'),
-      type: first.type !== undefined && every('type'),
-      unit,
+      measureName: isSameName,
+      type: isSameType,
+      unit: hasUnit && isSameUnit,
       // A time is meant in its unit: without a common one, records might read it differently.
-      time: first.time !== '' && every('time') && (unit || !entries.some(({ hasUnit }) => hasUnit)),
-      version: first.version !== undefined && every('version'),
+      time: isSameTime && isSameUnit,
+      version: isSameVersion,
     }
   }
 

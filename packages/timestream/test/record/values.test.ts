@@ -28,6 +28,20 @@ test('every finite double reads back as itself, in the shortest form', () => {
   )
 })
 
+test('a number with few decimals has the text that JavaScript gives it', () => {
+  const decimals = fc.tuple(fc.integer({ min: -(10 ** 10), max: 10 ** 10 }), fc.integer({ min: 0, max: 4 }))
+  fc.assert(
+    fc.property(decimals, ([digits, places]) => {
+      const value = digits / 10 ** places
+      expect(textOf('DOUBLE', value)).toBe(String(value + 0))
+    }),
+    { numRuns: 5000 },
+  )
+  for (const value of [0, 1, 0.01, 0.1, 0.99, 1.1, 10.05, 21_474_836.47, 21_474_836.48, 5e-324]) {
+    expect(textOf('DOUBLE', value)).toBe(String(value))
+  }
+})
+
 test('every integer of 64 bits keeps its digits, as a bigint and as text', () => {
   fc.assert(
     fc.property(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }), (value) => {
