@@ -50,7 +50,8 @@ export function listen(path: string): Promise<Server> {
   return new Promise((resolve, reject) => {
     const server = createServer((socket) => socket.destroy())
     server.once('error', reject)
-    server.listen(path, () => {
+    // Of whatever user the next one is, it must be able to see that this one lives.
+    server.listen({ path, readableAll: true, writableAll: true }, () => {
       server.unref()
       resolve(server)
     })
@@ -63,10 +64,14 @@ export function closeServer(server: Server): Promise<void> {
   })
 }
 
-/** Whether anybody listens; on this machine only, because a socket file of another one connects to nobody. */
+/**
+ * Whether anybody listens; on this machine only, because a socket file of another one connects to nobody.
+ *
+ * @throws SluiceError `SLUICE_STATE_STORAGE` when this user may not look.
+ */
 export function isAlive(path: string): Promise<boolean> {
   if (failpoint('owner:elsewhere') || failpoint('sabotage:ignore-owner')) return Promise.resolve(false)
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
     const socket = connect(path)
     const end = (alive: boolean): void => {
       socket.destroy()
@@ -76,11 +81,20 @@ export function isAlive(path: string): Promise<boolean> {
     socket.setTimeout(CONNECT_TIMEOUT_MS, () => end(true))
     socket.once('connect', () => end(true))
     // Where a plain file or another machine's socket is connected to, systems differ in what they call it.
-    socket.once('error', (error) => end(!NOBODY.has(codeOf(error))))
+    socket.once('error', (error) => {
+      if (FORBIDDEN.has(codeOf(error))) reject(cannotLook(path, error))
+      else end(!NOBODY.has(codeOf(error)))
+    })
   })
 }
 
 const NOBODY: ReadonlySet<unknown> = new Set(['ECONNREFUSED', 'ENOENT', 'ENOTSOCK'])
+const FORBIDDEN: ReadonlySet<unknown> = new Set(['EACCES', 'EPERM'])
+
+function cannotLook(path: string, cause: Error): SluiceError {
+  const message = `whether the owner ${path} lives cannot be seen by the user ${process.geteuid?.()}: ${cause.message}; run as the same user as that process, or remove the file once it has ended`
+  return new SluiceError('SLUICE_STATE_STORAGE', message, { cause, facts: { path } })
+}
 
 export function codeOf(error: unknown): unknown {
   return error instanceof Error ? Reflect.get(error, 'code') : undefined

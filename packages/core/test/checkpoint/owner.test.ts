@@ -1,12 +1,14 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import {
+  chmodSync,
   existsSync,
   linkSync,
   mkdirSync,
   readdirSync,
   readlinkSync,
   renameSync,
+  statSync,
   unlinkSync,
   writeFileSync,
 } from 'node:fs'
@@ -59,6 +61,18 @@ async function deadSocket(path: string): Promise<void> {
   linkSync(`${path}.bound`, path)
   server.close()
   await once(server, 'close')
+}
+
+/** As a user without rights to what others have not opened to all, which root has to become first. */
+async function asAnotherUser(root: string, work: () => Promise<void>): Promise<void> {
+  const isRoot = process.geteuid?.() === 0
+  for (const path of [root, join(root, 'test')]) chmodSync(path, 0o777)
+  if (isRoot) process.seteuid?.(65_534)
+  try {
+    await work()
+  } finally {
+    if (isRoot) process.seteuid?.(0)
+  }
 }
 
 /** Of those that were rejected. */
@@ -135,6 +149,35 @@ describe('one owner', () => {
       ),
     })
     expect(readdirSync(root)).toEqual([])
+  })
+
+  test('an owner that ran as another user is seen, alive or not', async () => {
+    const root = folder()
+    const first = await open(root)
+    const socket = join(root, 'test', 'owner-1')
+    expect(statSync(socket).mode & 0o666).toBe(0o666)
+    await asAnotherUser(root, async () => {
+      await expect(open(root)).rejects.toMatchObject({ code: 'SLUICE_STATE_OWNED' })
+    })
+    await first[Symbol.asyncDispose]()
+    await asAnotherUser(root, async () => {
+      await using second = await open(root)
+      expect(await second.load()).toBeUndefined()
+    })
+  })
+
+  test('a socket that may not be looked at is named, and nobody is said to live', async () => {
+    const root = folder()
+    await using _first = await open(root)
+    const socket = join(root, 'test', 'owner-1')
+    chmodSync(socket, 0)
+    await asAnotherUser(root, async () => {
+      await expect(open(root)).rejects.toMatchObject({
+        code: 'SLUICE_STATE_STORAGE',
+        restartable: false,
+        message: expect.stringMatching(/owner-1.*EACCES|EACCES.*owner-1/),
+      })
+    })
   })
 
   test('a plain file in place of the socket does not block', async () => {
