@@ -30,6 +30,7 @@ export class PushSource<T> implements Source<T, SourceSplit, null> {
   /** Resolves when values arrived, or none will follow. */
   readonly arrived: WakeUp = new WakeUp()
   readonly #unsettled = new Map<number, T>()
+  #settledUpTo = 0
   readonly #onSettled: () => void
   #ended = false
   readonly #isAwaited: () => boolean
@@ -52,7 +53,7 @@ export class PushSource<T> implements Source<T, SourceSplit, null> {
 
   /** All values with a lower ordinal are settled. */
   get settledUpTo(): number {
-    return this.#unsettled.keys().next().value ?? this.next
+    return this.#settledUpTo
   }
 
   get ended(): boolean {
@@ -77,6 +78,8 @@ export class PushSource<T> implements Source<T, SourceSplit, null> {
 
   settle(ordinal: number): void {
     this.#unsettled.delete(ordinal)
+    // Counted on, not looked up: to find its first entry a map steps over all that were deleted before it.
+    while (this.#settledUpTo < this.next && !this.#unsettled.has(this.#settledUpTo)) this.#settledUpTo++
     this.#onSettled()
   }
 
