@@ -36,8 +36,10 @@ export function toReadable<T, Split extends SourceSplit, State>(
       )
     },
     destroy(error, callback) {
-      // The end of the stream is not the end of the messages.
-      const end = callbackify(async () => void (error === null ? await read.return() : await read.close()))
+      // The end of the stream is not the end of the messages. That of the source is not the end of the stream: what it still holds
+      // nobody takes out any more.
+      const isRead = error === null && readable.readableEnded
+      const end = callbackify(async () => void (isRead ? await read.return() : await read.close()))
       end((reason) => callback(error ?? reason))
     },
   })

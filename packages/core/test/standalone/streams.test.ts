@@ -4,7 +4,7 @@ import { ReadableStream } from 'node:stream/web'
 import { describe, expect, test } from 'vitest'
 import { fromIterable, type Message, stream, toReadable, toReadableStream } from '../../src/index.ts'
 import { InMemoryGroupLog, InMemoryGroupSource, InMemorySink, VirtualClock } from '../../src/testing.ts'
-import { options, range, settled } from '../job/harness.ts'
+import { options, range, settled, until } from '../job/harness.ts'
 
 function group(count: number): InMemoryGroupLog<number> {
   const log = new InMemoryGroupLog<number>({ splits: ['a'] })
@@ -71,6 +71,45 @@ describe('toReadable', () => {
     expect(readable.readableLength).toBe(1)
     readable.destroy()
     await clock.advance(10_000)
+    expect(clock.pendingTimers).toBe(0)
+  })
+
+  for (const taken of ['not taken out', 'taken out and not acknowledged']) {
+    test(`destroyed between the end of the source and its own, closes the source: the last message is ${taken}`, async () => {
+      const log = group(1)
+      log.end()
+      const clock = new VirtualClock()
+      const readable = toReadable(new InMemoryGroupSource({ log }), { clock })
+      let isReadable = false
+      readable.on('readable', () => (isReadable = true))
+      await until(clock, () => isReadable)
+      const message = taken === 'not taken out' ? undefined : (readable.read() as Message<number>)
+      // The source has ended by then.
+      await clock.advance(1000)
+      expect(readable.readableEnded).toBe(false)
+      let isClosed = false
+      readable.once('close', () => (isClosed = true)).destroy()
+      await until(clock, () => isClosed)
+      expect(log.members).toEqual([])
+      expect(log.committed('a')).toBe(0)
+      expect(message?.isReleased ?? true).toBe(true)
+      expect(clock.pendingTimers).toBe(0)
+    })
+  }
+
+  test('after its own end leaves the messages to whoever has them', async () => {
+    const log = group(3)
+    log.end()
+    const clock = new VirtualClock()
+    const collected: Message<number>[] = []
+    const readable = toReadable(new InMemoryGroupSource({ log }), { clock })
+    let isClosed = false
+    readable.once('close', () => (isClosed = true)).on('data', (message: Message<number>) => collected.push(message))
+    await until(clock, () => isClosed)
+    expect(log.members).toHaveLength(1)
+    for (const message of collected) message.ack()
+    await until(clock, () => log.members.length === 0)
+    expect(log.committed('a')).toBe(3)
     expect(clock.pendingTimers).toBe(0)
   })
 })
