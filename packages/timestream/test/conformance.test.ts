@@ -4,9 +4,13 @@ import type { Sink } from '@sluice/core'
 import { afterAll, describe, test } from 'vitest'
 import { writerOver } from './over.ts'
 
+import type { TimestreamSinkOptions } from '../src/options.ts'
 import type { TimestreamRecord } from '../src/record/record.ts'
 import { TimestreamSink } from '../src/sink.ts'
 import { type Answer, exception, FakeService, STORED } from './fake-service.ts'
+
+/** Where records without a destination go. */
+const DEFAULT_TABLE = 'hosts'
 
 /** The time-out that a client of the caller gets: 11 tries of 20 s and their pauses, and a discovery before the first. */
 const SDK_TIMEOUT_MS = 440_000
@@ -78,14 +82,35 @@ function rejected(list: readonly Readonly<Record<string, unknown>>[]): Answer {
 }
 
 function serviceOf({ store, defer }: SinkStage): FakeService {
-  const service = new FakeService(async ({ records }) => toAnswer(await store.receive(records.map(decode))))
+  const service = new FakeService(async ({ body, records }) => {
+    const destination = body.TableName === DEFAULT_TABLE ? '' : (body.TableName ?? '')
+    return toAnswer(await store.receive(records.map(decode), destination))
+  })
   defer(() => service.client.destroy())
   return service
 }
 
-function sinkOver(transport: 'sdk' | 'direct', stage: SinkStage): Sink<SinkRecord> {
+interface Subject {
+  readonly transport: 'sdk' | 'direct'
+  /** Each value goes to a table of its own, and series keep their order. */
+  readonly routed: boolean
+}
+
+const SUBJECTS: readonly Subject[] = [
+  { transport: 'sdk', routed: false },
+  { transport: 'direct', routed: false },
+  { transport: 'direct', routed: true },
+]
+
+function sinkOver({ transport, routed }: Subject, stage: SinkStage): Sink<SinkRecord> {
   const { requestTimeoutMs: _, ...limits } = stage.limits
-  const options = { ...limits, databaseName: 'metrics', tableName: 'hosts', elementConverter: toRecords }
+  const options: TimestreamSinkOptions<SinkRecord> = {
+    ...limits,
+    databaseName: 'metrics',
+    tableName: routed ? ({ destination }) => (destination === '' ? DEFAULT_TABLE : destination) : DEFAULT_TABLE,
+    elementConverter: toRecords,
+    orderBySeries: routed,
+  }
   const service = serviceOf(stage)
   const sink = new TimestreamSink<SinkRecord>(options)
   return {
@@ -97,16 +122,17 @@ function sinkOver(transport: 'sdk' | 'direct', stage: SinkStage): Sink<SinkRecor
   }
 }
 
-for (const transport of ['sdk', 'direct'] as const)
+for (const subject of SUBJECTS) {
+  const { transport, routed } = subject
   describeSink<SinkRecord>(
     { describe, test, afterAll },
     {
-      name: `TimestreamSink over ${transport}`,
+      name: `TimestreamSink over ${transport}${routed ? ', routed and in order of series' : ''}`,
       abilities: {
         answers: 'entry',
         repeats: 'idempotent',
-        orderKey: 'keyed',
-        destinations: false,
+        orderKey: routed ? 'own' : 'keyed',
+        destinations: routed,
         entryRetries: false,
         namedRefusals: true,
         wholeRefusals: true,
@@ -120,7 +146,8 @@ for (const transport of ['sdk', 'direct'] as const)
       },
       requestTimeoutMs: transport === 'sdk' ? SDK_TIMEOUT_MS : DIRECT_TIMEOUT_MS,
       valueFor: (record) => record,
-      create: (stage) => sinkOver(transport, stage),
+      create: (stage) => sinkOver(subject, stage),
       decodeExplained: (entry) => decode(entry as _Record),
     },
   )
+}
