@@ -1,7 +1,7 @@
 import type { BenchOptions } from './core.ts'
 import { interleave, type Quartiles, quartiles, type Round, type Row } from './measure.ts'
 import { compressWork } from './prometheus/compress-round.ts'
-import { REQUESTS } from './prometheus/encode-round.ts'
+import { encodeWork } from './prometheus/encode-round.ts'
 import { FLAT_PEERS, FLAT_REQUESTS } from './prometheus/flat-round.ts'
 import { realRows } from './prometheus/real.ts'
 import { variantOf } from './prometheus/tasks.ts'
@@ -70,7 +70,7 @@ async function encode({ rounds, progress }: BenchOptions): Promise<readonly Row[
           rounds,
           (line) => progress(`encode ${name}: ${line}`),
         )
-        const work = (REQUESTS * series * samples) / 1e6
+        const work = encodeWork(shape) / 1e6
         const isAimedAt = samples < 10 && labels > 2
         for (const { ours, aim } of cases) {
           const row = rowOf(`${ours}: ${name}`, 'million samples per CPU-second', results, ours, ENCODE_PEER, work)

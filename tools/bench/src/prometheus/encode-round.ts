@@ -2,62 +2,76 @@ import type { Round } from '../measure.ts'
 import { Content } from './content.ts'
 import { type Made, timed } from './portions.ts'
 import { createEncoder, emitTimeSeries, Entry, type Series, SeriesTable } from './subject.ts'
-import { type OwnSeries, peerRequests, requests, type Shape } from './workload.ts'
+import { type OwnSeries, peerRequests, POPULATION_REQUESTS, requests, type Shape } from './workload.ts'
 import { prometheus } from './write-request.js'
 
-/** Requests before the clock starts: the table is as full as it gets, and code is compiled. */
-const WARM_UP_REQUESTS = 100
-export const REQUESTS = 100
+/** Samples before the clock starts, and as many under it: code is compiled until then, and the table is as full as it gets. */
+const ROUND_SAMPLES = 200_000
 
 const MAX_SAMPLES = 500
 
 export const ENCODE_VARIANTS = ['handles', 'fresh', 'fresh, validation off', 'protobufjs static'] as const
 export type EncodeVariant = (typeof ENCODE_VARIANTS)[number]
 
+/** Samples that a round works on. */
+export function encodeWork(shape: Shape): number {
+  const { count, times } = plan(shape)
+  return count * times * shape.series * shape.samples
+}
+
+/** Where nothing is new, the same requests are decoded several times: new objects, old series. */
+function plan({ series, samples, newPercent }: Shape): { readonly count: number; readonly times: number } {
+  const count = ROUND_SAMPLES / (series * samples)
+  return newPercent === 0 ? { count: POPULATION_REQUESTS, times: count / POPULATION_REQUESTS } : { count, times: 1 }
+}
+
 /** One round of one variant. The warm-up and each round have requests of their own. */
 export async function encodeRound(variant: EncodeVariant, shape: Shape, round: number): Promise<Round> {
   const run = RUNS[variant](shape)
-  const first = WARM_UP_REQUESTS + round * REQUESTS
-  await run(requests(shape, 0, WARM_UP_REQUESTS), new Content())
+  const { count, times } = plan(shape)
+  await run(requests(shape, 0, count), times, undefined)
   const content = new Content()
-  const cost = await run(requests(shape, first, REQUESTS), content)
+  const cost = await run(requests(shape, (1 + round) * count, count), times, content)
   return { ...cost, output: content.digest() }
 }
 
-type Run = (own: readonly (readonly OwnSeries[])[], content: Content) => Promise<Omit<Round, 'output'>>
+type Own = readonly (readonly OwnSeries[])[]
+type Run = (
+  own: readonly (readonly OwnSeries[])[],
+  times: number,
+  content: Content | undefined,
+) => Promise<Omit<Round, 'output'>>
 
 const RUNS: Readonly<Record<EncodeVariant, (shape: Shape) => Run>> = {
   handles: () => {
     const table = new SeriesTable({ protocol: '1.0', validation: 'normalise' })
     const encoder = createEncoder('1.0', table.rules)
-    return (own, content) =>
-      timed(
-        own,
-        (decoded) => decoded.map((request) => addsOf(table, request)),
-        (prepared) => {
-          let last: Uint8Array = new Uint8Array()
-          let bytes = 0
-          for (const adds of prepared) {
-            const entries: Entry[] = []
-            for (let index = 0; index < adds.length; index++) {
-              const { handle, value, timestamp } = adds[index] as Add
-              // As the handle's `add` does.
-              if (typeof value !== 'number' || !Number.isSafeInteger(timestamp)) throw new TypeError('not a sample')
-              entries.push(new Entry(handle, value, timestamp, 0, false, undefined))
-            }
-            last = encoder.encode(entries)
-            bytes += last.byteLength
+    return runOf(
+      (own) => own,
+      (decoded) => decoded.map((request) => addsOf(table, request)),
+      (prepared) => {
+        let last: Uint8Array = new Uint8Array()
+        let bytes = 0
+        for (const adds of prepared) {
+          const entries: Entry[] = []
+          for (let index = 0; index < adds.length; index++) {
+            const { handle, value, timestamp } = adds[index] as Add
+            // As the handle's `add` does.
+            if (typeof value !== 'number' || !Number.isSafeInteger(timestamp)) throw new TypeError('not a sample')
+            entries.push(new Entry(handle, value, timestamp, 0, false, undefined))
           }
-          return { bytes, last }
-        },
-        ({ last }) => content.add(last),
-      )
+          last = encoder.encode(entries)
+          bytes += last.byteLength
+        }
+        return { bytes, last }
+      },
+    )
   },
   fresh: () => freshObjects('normalise'),
   'fresh, validation off': () => freshObjects('off'),
-  'protobufjs static': () => (own, content) =>
-    timed(
-      peerRequests(own),
+  'protobufjs static': () =>
+    runOf(
+      peerRequests,
       (decoded) => decoded,
       (decoded): Made => {
         let last: Uint8Array = new Uint8Array()
@@ -68,8 +82,16 @@ const RUNS: Readonly<Record<EncodeVariant, (shape: Shape) => Run>> = {
         }
         return { bytes, last }
       },
-      ({ last }) => content.add(last),
     ),
+}
+
+/** The functions are made once: code that was compiled before the clock starts is that of the same functions. */
+function runOf<Input, Prepared>(
+  inputsOf: (own: Own) => readonly Input[],
+  prepare: (decoded: readonly Input[]) => Prepared,
+  work: (prepared: Prepared) => Made,
+): Run {
+  return (own, times, content) => timed(inputsOf(own), times, prepare, work, ({ last }) => content?.add(last))
 }
 
 interface Add {
@@ -89,22 +111,20 @@ function addsOf(table: SeriesTable, request: readonly OwnSeries[]): Add[] {
 function freshObjects(validation: 'normalise' | 'off'): Run {
   const table = new SeriesTable({ protocol: '1.0', validation })
   const encoder = createEncoder('1.0', table.rules)
-  return (own, content) =>
-    timed(
-      own,
-      (decoded) => decoded,
-      (decoded) => {
-        let last: Uint8Array = new Uint8Array()
-        let bytes = 0
-        for (const request of decoded) {
-          const entries: Entry[] = []
-          const emit = (entry: Entry): void => void entries.push(entry)
-          for (const each of request) emitTimeSeries(table, each, MAX_SAMPLES, emit)
-          last = encoder.encode(entries)
-          bytes += last.byteLength
-        }
-        return { bytes, last }
-      },
-      ({ last }) => content.add(last),
-    )
+  return runOf(
+    (own) => own,
+    (decoded) => decoded,
+    (decoded) => {
+      let last: Uint8Array = new Uint8Array()
+      let bytes = 0
+      for (const request of decoded) {
+        const entries: Entry[] = []
+        const emit = (entry: Entry): void => void entries.push(entry)
+        for (const each of request) emitTimeSeries(table, each, MAX_SAMPLES, emit)
+        last = encoder.encode(entries)
+        bytes += last.byteLength
+      }
+      return { bytes, last }
+    },
+  )
 }

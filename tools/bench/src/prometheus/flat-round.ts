@@ -14,14 +14,15 @@ export type FlatVariant = 'flat records' | (typeof FLAT_PEERS)[number]
 /** Flat records to compressed bytes, one round of one variant. */
 export async function flatRound(variant: FlatVariant, shape: Shape, round: number): Promise<Round> {
   const work = variant === 'flat records' ? ours() : peer(variant === 'prometheus-remote-write, grouped')
-  const run = (from: number, count: number, content: Content): Promise<Omit<Round, 'output'>> =>
+  const run = (from: number, count: number, content: Content | undefined): Promise<Omit<Round, 'output'>> =>
     timed(
       flatRequests(requests(shape, from, count)),
+      1,
       (decoded) => decoded,
       work,
-      ({ last }) => content.addCompressed(last),
+      ({ last }) => content?.addCompressed(last),
     )
-  await run(0, WARM_UP_REQUESTS, new Content())
+  await run(0, WARM_UP_REQUESTS, undefined)
   const content = new Content()
   const cost = await run(WARM_UP_REQUESTS + round * FLAT_REQUESTS, FLAT_REQUESTS, content)
   return { ...cost, output: content.digest() }

@@ -4,7 +4,7 @@ import snappyjs from 'snappyjs'
 import { Pool } from 'undici'
 import { clocked, type Round } from '../measure.ts'
 import { grouped, ungrouped } from './flat-round.ts'
-import { type FlatRecord, flatRequests, requests, RUN_LABEL, type Shape } from './workload.ts'
+import { type FlatRecord, flatRequests, POPULATION_REQUESTS, requests, RUN_LABEL, type Shape } from './workload.ts'
 import { prometheus } from './write-request.js'
 
 export const RAW = 'raw POST of ready bytes'
@@ -12,13 +12,19 @@ export const OURS = 'client'
 export const REAL_PEERS = ['prometheus-remote-write with fetch', 'prometheus-remote-write with node-fetch'] as const
 export const REAL_VARIANTS: readonly string[] = [OURS, ...REAL_PEERS, RAW]
 
-const WARM_UP_REQUESTS = 60
-export const REAL_REQUESTS = 100
+/** So often the whole population is sent before the clock starts, and under it. */
+const WARM_UP_TIMES = 12
+const TIMES = 12
+/** Of those under the clock, so many are decoded together. */
+const TIMES_TOGETHER = 3
+/** Requests' worth of records under the clock. */
+export const REAL_REQUESTS: number = TIMES * POPULATION_REQUESTS
 /** Of the default of our client. */
 const IN_FLIGHT = 4
 const START_MS = 1_700_000_000_000
 /** Data time of a round with its warm-up. */
 export const ROUND_MS = 10_000
+const POPULATION_MS = 400
 const REQUEST_MS = 20
 
 export interface RealTask {
@@ -39,17 +45,33 @@ type Batches = readonly (readonly FlatRecord[])[]
 
 /** Sends flat records until all have their answer, one round of one variant. `output` is the number of samples. */
 export async function realRound({ variant, shape, round, url }: RealTask): Promise<Round> {
-  const all = recordsOf(shape, variant, round)
-  const [warmUp, batches] = JSON.parse(
-    JSON.stringify([all.slice(0, WARM_UP_REQUESTS), all.slice(WARM_UP_REQUESTS)]),
-  ) as [Batches, Batches]
+  const text = JSON.stringify(populationOf(shape, variant))
   await using sender = senderOf(variant, url)
-  const sendWarmUp = sender.prepare(warmUp)
-  const send = sender.prepare(batches)
-  await sendWarmUp()
-  return await clocked(async () => {
-    await send()
-    return `${batches.reduce((sum, { length }) => sum + length, 0)} samples`
+  for (let time = 0; time < WARM_UP_TIMES; time++) await sender.prepare(decoded(text, round, time, 1))()
+  let cpuSeconds = 0
+  let wallSeconds = 0
+  let samples = 0
+  for (let time = 0; time < TIMES; time += TIMES_TOGETHER) {
+    const batches = decoded(text, round, WARM_UP_TIMES + time, TIMES_TOGETHER)
+    const send = sender.prepare(batches)
+    samples += batches.reduce((sum, { length }) => sum + length, 0)
+    const cost = await clocked(async () => {
+      await send()
+      return ''
+    })
+    cpuSeconds += cost.cpuSeconds
+    wallSeconds += cost.wallSeconds
+  }
+  return { cpuSeconds, wallSeconds, output: `${samples} samples` }
+}
+
+/** The whole population again, so many times, each at a later time: new objects. */
+function decoded(text: string, round: number, first: number, times: number): Batches {
+  return Array.from({ length: times }).flatMap((_, offset) => {
+    const batches = JSON.parse(text) as (Omit<FlatRecord, 'timestamp'> & { timestamp: number })[][]
+    const from = START_MS + round * ROUND_MS + (first + offset) * POPULATION_MS
+    for (const batch of batches) for (const record of batch) record.timestamp += from
+    return batches
   })
 }
 
@@ -135,17 +157,16 @@ async function atOnce<T>(list: readonly T[], send: (item: T) => Promise<void>): 
   await Promise.all(Array.from({ length: IN_FLIGHT }, worker))
 }
 
-/** Each variant has series of its own, and each round later times: a receiver refuses what is older. */
-function recordsOf(shape: Shape, variant: string, round: number): Batches {
-  const all = flatRequests(requests(shape, 0, WARM_UP_REQUESTS + REAL_REQUESTS))
-  return all.map((batch, request) =>
+/** Each variant has series of its own. Their times count from the beginning of the population. */
+function populationOf(shape: Shape, variant: string): Batches {
+  return flatRequests(requests(shape, 0, POPULATION_REQUESTS)).map((batch, request) =>
     batch.map(({ name, labels, value }, index) => ({
       name,
       labels: Object.fromEntries(
         Object.entries({ ...labels, [RUN_LABEL]: variant }).toSorted(([a], [b]) => (a < b ? -1 : 1)),
       ),
       value,
-      timestamp: START_MS + round * ROUND_MS + request * REQUEST_MS + Math.floor(index / shape.series),
+      timestamp: request * REQUEST_MS + Math.floor(index / shape.series),
     })),
   )
 }

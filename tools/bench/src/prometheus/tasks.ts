@@ -16,9 +16,16 @@ export interface Task {
 const ROUND = fileURLToPath(new URL('round.ts', import.meta.url))
 /**
  * Threads that collect what decoding left behind would be counted as work; and new objects have the space from the start that they
- * have in a process which has run for a while, or pages that are new to the process would be counted.
+ * have in a process which has run for a while, or pages that are new to the process would be counted. Code is compiled when it is
+ * called for, and not when a busy machine comes to it.
  */
-const V8_OPTIONS = ['--expose-gc', '--single-threaded-gc', '--min-semi-space-size=16', '--max-semi-space-size=16']
+const V8_OPTIONS = [
+  '--expose-gc',
+  '--single-threaded-gc',
+  '--min-semi-space-size=16',
+  '--max-semi-space-size=16',
+  '--no-concurrent-recompilation',
+]
 const ROUND_TIMEOUT_MS = 300_000
 
 /** A variant each of whose rounds has a process of its own: in one process they would spoil each other's compiled code and heap. */

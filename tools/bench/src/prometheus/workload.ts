@@ -44,7 +44,7 @@ const NAMES =
 const METRICS = ['http_requests_total', 'node_cpu_seconds_total', 'process_resident_memory_bytes', 'up']
 const START_MS = 1_700_000_000_000
 /** Series of a steady sender, in requests: each comes again after so many. */
-const POPULATION_REQUESTS = 20
+export const POPULATION_REQUESTS = 20
 
 /**
  * Requests whose series come from a population of 20 requests, as a steady sender has it, but for the new ones.
