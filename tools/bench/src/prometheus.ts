@@ -4,6 +4,7 @@ import { compressWork } from './prometheus/compress-round.ts'
 import { encodeWork } from './prometheus/encode-round.ts'
 import { FLAT_PEERS, FLAT_REQUESTS } from './prometheus/flat-round.ts'
 import { realRows } from './prometheus/real.ts'
+import { rounded, roundedQuartiles } from './prometheus/rounded.ts'
 import { variantOf } from './prometheus/tasks.ts'
 import type { Shape } from './prometheus/workload.ts'
 
@@ -144,18 +145,10 @@ function rowOf(
   return {
     bench: 'prometheus',
     case: name,
-    ours: rounded(subject),
-    peer: rounded(peer),
+    ours: roundedQuartiles(subject),
+    peer: roundedQuartiles(peer),
     peerName,
     unit,
-    ratio: round(subject.median / peer.median),
+    ratio: rounded(subject.median / peer.median),
   }
-}
-
-function rounded({ median, lower, upper }: Quartiles): Quartiles {
-  return { median: round(median), lower: round(lower), upper: round(upper) }
-}
-
-function round(value: number): number {
-  return Math.round(value * 100) / 100
 }

@@ -33,7 +33,10 @@ export class Content {
     const decoded = WriteRequest.toObject(WriteRequest.decode(body), { longs: Number, defaults: true }) as Decoded
     for (const { labels, samples } of decoded.timeseries) {
       const seen = labels.filter(({ name }) => name !== this.#without)
-      const key = JSON.stringify(seen.map(({ name, value }) => [name, value]).toSorted())
+      const key = seen
+        .map(({ name, value }) => JSON.stringify([name, value]))
+        .toSorted()
+        .join()
       let list = this.#series.get(key)
       if (list === undefined) this.#series.set(key, (list = []))
       for (const { value, timestamp } of samples) list.push(`${timestamp} ${value}`)

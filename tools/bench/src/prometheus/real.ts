@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { spawnNode, startPrometheus } from '@sluice/testkit'
 import type { BenchOptions } from '../core.ts'
+import { rounded, roundedQuartiles } from './rounded.ts'
 import { interleave, quartiles, type Quartiles, type Round, type Row, type Variant } from '../measure.ts'
 import { endOf, OURS, RAW, REAL_PEERS, REAL_REQUESTS, REAL_VARIANTS, type RealTask, ROUND_MS } from './real-round.ts'
 import { RUN_LABEL, type Shape } from './workload.ts'
@@ -91,7 +92,7 @@ async function nullReceiver(): Promise<Receiver> {
 
 function rowsOf(name: string, results: ReadonlyMap<string, readonly Round[]>, samples: number): Row[] {
   const figures = (variant: string, of: (round: Round) => number): Quartiles =>
-    rounded(quartiles((results.get(variant) ?? []).map(of)))
+    roundedQuartiles(quartiles((results.get(variant) ?? []).map(of)))
   const cpu = (variant: string): Quartiles => figures(variant, ({ cpuSeconds }) => (cpuSeconds * 1e6) / samples)
   const wall = (variant: string): Quartiles => figures(variant, ({ wallSeconds }) => samples / wallSeconds / 1000)
   const rows: Row[] = []
@@ -106,7 +107,7 @@ function rowsOf(name: string, results: ReadonlyMap<string, readonly Round[]>, sa
       peer,
       peerName,
       unit: 'microseconds of client CPU per sample, less is better',
-      ratio: round(peer.median / ours.median),
+      ratio: rounded(peer.median / ours.median),
       ...(isAimedAt ? { aim: AIM } : {}),
     })
   }
@@ -119,16 +120,8 @@ function rowsOf(name: string, results: ReadonlyMap<string, readonly Round[]>, sa
       peer,
       peerName,
       unit: 'thousand samples per second',
-      ratio: round(ours.median / peer.median),
+      ratio: rounded(ours.median / peer.median),
     })
   }
   return rows
-}
-
-function rounded({ median, lower, upper }: Quartiles): Quartiles {
-  return { median: round(median), lower: round(lower), upper: round(upper) }
-}
-
-function round(value: number): number {
-  return Math.round(value * 100) / 100
 }

@@ -22,9 +22,9 @@ async function roundOf(task: Task | RealTask): Promise<Round> {
       const { compressRound } = await import('./compress-round.ts')
       return compressRound(task.variant as CompressVariant, task.shape)
     }
-    case 'real': {
-      const { realRound } = await import('./real-round.ts')
-      return realRound(task)
-    }
+    case 'real':
+      break
   }
+  const { realRound } = await import('./real-round.ts')
+  return realRound(task)
 }
