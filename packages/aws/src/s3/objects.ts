@@ -1,5 +1,5 @@
 import type { S3Client } from '@aws-sdk/client-s3'
-import { backoffMs, type Clock, deadline, delay, type Random, SluiceError } from '@sluice/core'
+import { backoffMs, type Clock, deadline, delay, messageOf, type Random, SluiceError } from '@sluice/core'
 
 import { isConditionFailure, isNoSuchKey, isRepeatable, type S3Target, storageError } from './failures.ts'
 import type { S3Sdk } from './sdk.ts'
@@ -36,9 +36,17 @@ export type PutCondition = { readonly ifMatch: string } | 'ifNoneMatch'
 export class S3Objects {
   readonly #plan: S3ObjectsPlan
   readonly #closed = new AbortController()
+  /** Its reason says why no request is made any more. */
+  readonly #end: AbortSignal
 
-  constructor(plan: S3ObjectsPlan) {
+  constructor(plan: S3ObjectsPlan, until?: AbortSignal) {
     this.#plan = plan
+    this.#end = until === undefined ? this.#closed.signal : AbortSignal.any([this.#closed.signal, until])
+  }
+
+  /** The same objects for one task: its requests end with the signal, whose reason the errors name, and with the storage. */
+  until(signal: AbortSignal): S3Objects {
+    return new S3Objects(this.#plan, AbortSignal.any([this.#end, signal]))
   }
 
   get bucket(): string {
@@ -113,7 +121,7 @@ export class S3Objects {
 
   /** Ends requests under way and refuses new ones. */
   close(): void {
-    this.#closed.abort()
+    this.#closed.abort(new Error('the storage was closed'))
   }
 
   async #request<T>(
@@ -123,13 +131,13 @@ export class S3Objects {
   ): Promise<T> {
     const { clock, random } = this.#plan
     for (let attempt = 1; ; attempt++) {
-      this.#throwIfClosed(target)
+      this.#throwIfEnded(target)
       try {
         return await this.#send(send)
       } catch (error) {
-        this.#throwIfClosed(target)
+        this.#throwIfEnded(target)
         if (attempt >= maxAttempts || !isRepeatable(error)) throw storageError(error, target)
-        await delay(clock, backoffMs(attempt, random, BACKOFF), this.#closed.signal)
+        await delay(clock, backoffMs(attempt, random, BACKOFF), this.#end)
       }
     }
   }
@@ -142,8 +150,8 @@ export class S3Objects {
       reject(reason)
       abort.abort(reason)
     }
-    const onClose = (): void => end(new DOMException('the storage was closed', 'AbortError'))
-    this.#closed.signal.addEventListener('abort', onClose, { once: true })
+    const onEnd = (): void => end(new DOMException(messageOf(this.#end.reason), 'AbortError'))
+    this.#end.addEventListener('abort', onEnd, { once: true })
     const timer = deadline(clock, requestTimeoutMs, () =>
       end(new DOMException(`no answer within requestTimeoutMs = ${requestTimeoutMs}`, 'TimeoutError')),
     )
@@ -151,13 +159,13 @@ export class S3Objects {
       return await Promise.race([send(abort.signal), ended])
     } finally {
       timer.cancel()
-      this.#closed.signal.removeEventListener('abort', onClose)
+      this.#end.removeEventListener('abort', onEnd)
     }
   }
 
-  #throwIfClosed({ action, bucket, key }: S3Target): void {
-    if (!this.#closed.signal.aborted) return
-    throw new SluiceError('SLUICE_CLOSED', `${action} of s3://${bucket}/${key}: the storage was closed`)
+  #throwIfEnded({ action, bucket, key }: S3Target): void {
+    if (!this.#end.aborted) return
+    throw new SluiceError('SLUICE_CLOSED', `${action} of s3://${bucket}/${key}: ${messageOf(this.#end.reason)}`)
   }
 }
 

@@ -37,13 +37,13 @@ export interface Grant {
 export class Ownership {
   readonly #objects: S3Objects
   readonly #folder: string
-  readonly #owner = randomUUID()
+  readonly #owner: string
   readonly #by = `${hostname()}, process ${process.pid}`
-  #token = 0
 
-  private constructor(objects: S3Objects, folder: string) {
+  private constructor(objects: S3Objects, folder: string, owner: string) {
     this.#objects = objects
     this.#folder = folder
+    this.#owner = owner
   }
 
   /**
@@ -52,11 +52,16 @@ export class Ownership {
    * ignores conditions.
    */
   static async take(objects: S3Objects, folder: string): Promise<{ ownership: Ownership; grant: Grant }> {
-    const ownership = new Ownership(objects, folder)
+    const ownership = new Ownership(objects, folder, randomUUID())
     const { record, etag } = await ownership.#next()
     const sealed = await ownership.#seal(record, etag)
     await ownership.#proveConditions(sealed.bytes)
     return { ownership, grant: sealed.grant }
+  }
+
+  /** The same owner for one task, see {@link S3Objects.until}: a renewal that is ended may still be applied, which no later one minds. */
+  until(signal: AbortSignal): Ownership {
+    return new Ownership(this.#objects.until(signal), this.#folder, this.#owner)
   }
 
   /**
@@ -71,16 +76,18 @@ export class Ownership {
       const written = await this.#write(next, { ifMatch: etag })
       // What came between may be this owner's: a renewal that was given up, and was applied late.
       if (written === undefined) continue
-      this.#token = next.token
       return (await this.#seal(next, written)).grant
     }
-    throw this.#fenced(undefined)
+    throw this.#fenced()
   }
 
-  /** @throws SluiceError `SLUICE_STATE_FENCED` when another process has taken the checkpoints over. */
-  async verify(): Promise<void> {
-    const { record } = await this.#readOwn()
-    if (record.token !== this.#token) throw this.#fenced(record)
+  /**
+   * @param token - the one that the caller works with. It is not what was granted last: who looks may be an attempt of before.
+   * @throws SluiceError `SLUICE_STATE_FENCED` when the checkpoints were taken over, by another process or by a newer attempt.
+   */
+  async verify(token: number): Promise<void> {
+    const { record } = await this.#readOwn(token)
+    if (record.token !== token) throw this.#fenced(record, token)
   }
 
   get #key(): string {
@@ -99,7 +106,6 @@ export class Ownership {
       const record = { token: before.token + 1, owner: this.#owner, by: this.#by, from, admitted }
       const etag = await this.#write(record, found === undefined ? 'ifNoneMatch' : { ifMatch: found.etag })
       if (etag === undefined) continue
-      this.#token = record.token
       return { record, etag }
     }
     throw new SluiceError(
@@ -118,7 +124,7 @@ export class Ownership {
     const names = await this.#names()
     const admitted = names.filter((name) => isAdmitted(name, record))
     const sealed = { ...record, from: record.token, admitted: admitted.map(({ name }) => name) }
-    if ((await this.#write(sealed, { ifMatch: etag })) === undefined) throw this.#fenced(undefined)
+    if ((await this.#write(sealed, { ifMatch: etag })) === undefined) throw this.#fenced(undefined, record.token)
     const stale = names.filter((name) => !isAdmitted(name, record))
     return { grant: { token: record.token, admitted, stale }, bytes: encodeOwnerRecord(sealed) }
   }
@@ -152,9 +158,9 @@ export class Ownership {
     return { record: decodeOwnerRecord(bytes, this.#place), etag }
   }
 
-  async #readOwn(): Promise<{ record: OwnerRecord; etag: string }> {
+  async #readOwn(token?: number): Promise<{ record: OwnerRecord; etag: string }> {
     const found = await this.#find()
-    if (found?.record.owner !== this.#owner) throw this.#fenced(found?.record)
+    if (found?.record.owner !== this.#owner) throw this.#fenced(found?.record, token)
     return found
   }
 
@@ -164,9 +170,10 @@ export class Ownership {
     return checkpointNames(keys.map((key) => key.slice(this.#folder.length)))
   }
 
-  #fenced(newer: OwnerRecord | undefined): SluiceError {
+  #fenced(newer?: OwnerRecord, token?: number): SluiceError {
     const { bucket } = this.#objects
-    const who = newer === undefined ? 'another process' : `another process (${newer.by})`
+    const kind = newer?.owner === this.#owner ? 'a newer attempt' : 'another process'
+    const who = newer === undefined ? kind : `${kind} (${newer.by})`
     return new SluiceError(
       'SLUICE_STATE_FENCED',
       `${who} took over the checkpoints in s3://${bucket}/${this.#folder}: this one stops`,
@@ -174,7 +181,7 @@ export class Ownership {
         facts: {
           bucket,
           folder: this.#folder,
-          token: this.#token,
+          ...(token === undefined ? {} : { token }),
           ...(newer === undefined ? {} : { newerToken: newer.token, by: newer.by }),
         },
       },

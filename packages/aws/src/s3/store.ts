@@ -39,7 +39,10 @@ export class S3CheckpointStore implements CheckpointStore {
   #stale: readonly CheckpointName[]
   #loaded = false
   #newestId = -1
-  #storing: Promise<unknown> = Promise.resolve()
+  /** The load and the stores so far: one at a time. */
+  #last: Promise<unknown> = Promise.resolve()
+  /** Ends the newest load. */
+  #loading = new AbortController()
 
   private constructor(plan: S3StorePlan, ownership: Ownership, grant: Grant) {
     this.#plan = plan
@@ -54,14 +57,30 @@ export class S3CheckpointStore implements CheckpointStore {
     return new S3CheckpointStore(plan, ownership, grant)
   }
 
-  async load(): Promise<Checkpoint | undefined> {
+  /** Ends a load of before that is still under way: its attempt was given up, and what it loads must not follow a newer one. */
+  load(): Promise<Checkpoint | undefined> {
+    const loading = new AbortController()
+    this.#loading.abort(new Error('a newer load has begun, this one was given up'))
+    this.#loading = loading
+    return this.#inTurn(() => this.#load(loading.signal))
+  }
+
+  async #load(signal: AbortSignal): Promise<Checkpoint | undefined> {
+    this.#throwIfGivenUp(signal)
+    const objects = this.#plan.objects.until(signal)
+    const ownership = this.#ownership.until(signal)
     // A put of the attempt before may still be on its way; it must not come between this load and the next.
-    if (this.#loaded) this.#adopt(await this.#ownership.renew())
+    if (this.#loaded) {
+      const grant = await ownership.renew()
+      this.#throwIfGivenUp(signal)
+      this.#adopt(grant)
+    }
     this.#loaded = true
     const damaged: string[] = []
-    const used = await this.#newestWhole(damaged)
+    const used = await this.#newestWhole(objects, damaged)
     // What an owner finds that was overtaken is old, and may be gone: it must neither begin there nor blame the objects.
-    await this.#ownership.verify()
+    await ownership.verify(this.#token)
+    this.#throwIfGivenUp(signal)
     if (used !== undefined && damaged.length > 0) {
       this.#plan.logger.warn(
         { used: used.name, damaged },
@@ -78,14 +97,13 @@ export class S3CheckpointStore implements CheckpointStore {
   }
 
   store(checkpoint: Checkpoint): Promise<number> {
-    const stored = this.#storing.then(() => this.#store(checkpoint))
-    this.#storing = stored.catch(() => undefined)
-    return stored
+    const token = this.#token
+    return this.#inTurn(() => this.#store(checkpoint, token))
   }
 
   async storeHint(hint: EmittedHint): Promise<void> {
     if (!this.#plan.hints) return
-    await this.#ownership.verify()
+    await this.#ownership.verify(this.#token)
     await this.#plan.objects.put(this.#key(HINT_FILE), Buffer.from(encodeHint(hint)))
   }
 
@@ -97,8 +115,19 @@ export class S3CheckpointStore implements CheckpointStore {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#plan.objects.close()
-    await this.#storing
+    await this.#last
     this.#plan.release()
+  }
+
+  /** A load between a put and the look at its token would take the put for one of its own token, and miss it in its list. */
+  #inTurn<T>(task: () => Promise<T>): Promise<T> {
+    const done = this.#last.then(task)
+    this.#last = done.catch(() => undefined)
+    return done
+  }
+
+  #throwIfGivenUp(signal: AbortSignal): void {
+    if (signal.aborted) throw new SluiceError('SLUICE_CLOSED', `${this.#place('')}: ${messageOf(signal.reason)}`)
   }
 
   #adopt({ token, admitted, stale }: Grant): void {
@@ -108,9 +137,12 @@ export class S3CheckpointStore implements CheckpointStore {
     this.#newestId = -1
   }
 
-  async #store(checkpoint: Checkpoint): Promise<number> {
+  /** @param token - that of the attempt which made the checkpoint. */
+  async #store(checkpoint: Checkpoint, token: number): Promise<number> {
     const { id } = checkpoint
-    const token = this.#token
+    if (token !== this.#token) {
+      throw new SluiceError('SLUICE_CLOSED', `checkpoint ${id} is of an attempt that has ended: it is not stored`)
+    }
     if (id <= this.#newestId) {
       throw new SluiceError('SLUICE_INTERNAL', `checkpoint ${id} was to be stored after ${this.#newestId}`)
     }
@@ -123,11 +155,11 @@ export class S3CheckpointStore implements CheckpointStore {
         { facts: { bytes: bytes.length, allowed: MAX_CHECKPOINT_BYTES } },
       )
     }
-    await this.#ownership.verify()
+    await this.#ownership.verify(token)
     await this.#put(name, bytes)
     failpoint('checkpoint:written')
     // Only now is it known that the next owner, if there is one, finds it in its list. See Ownership.
-    await this.#ownership.verify()
+    await this.#ownership.verify(token)
     this.#newestId = id
     this.#names.push({ name, token, id })
     await this.#removeOld()
@@ -149,21 +181,25 @@ export class S3CheckpointStore implements CheckpointStore {
 
   /** @param damaged - takes names and reasons of those that were passed over. */
   async #newestWhole(
+    objects: S3Objects,
     damaged: string[],
   ): Promise<{ readonly name: string; readonly checkpoint: Checkpoint } | undefined> {
     for (const stored of this.#names.toReversed()) {
-      const read = await this.#read(stored)
+      const read = await this.#read(objects, stored)
       if ('checkpoint' in read) return { name: stored.name, checkpoint: read.checkpoint }
       damaged.push(`${stored.name}: ${read.damage}`)
     }
     return undefined
   }
 
-  async #read(stored: CheckpointName): Promise<{ readonly checkpoint: Checkpoint } | { readonly damage: string }> {
-    const found = await this.#plan.objects.get(this.#key(stored.name), MAX_CHECKPOINT_BYTES)
+  async #read(
+    objects: S3Objects,
+    stored: CheckpointName,
+  ): Promise<{ readonly checkpoint: Checkpoint } | { readonly damage: string }> {
+    const found = await objects.get(this.#key(stored.name), MAX_CHECKPOINT_BYTES)
     if (found === undefined) return { damage: 'it is gone' }
     if (found === 'tooLarge') return { damage: `it has more than ${MAX_CHECKPOINT_BYTES} bytes` }
-    return decodeNamed(found.bytes, stored)
+    return decodeNamed(found.bytes, stored, this.#place(stored.name))
   }
 
   /** Names that could not be removed stay, and are tried again after the next store. */

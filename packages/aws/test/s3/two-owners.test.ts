@@ -1,4 +1,4 @@
-import { type CheckpointStore, SluiceError } from '@sluice/core'
+import { type Checkpoint, type CheckpointStore, delay, SluiceError } from '@sluice/core'
 import { seededRandom, VirtualClock } from '@sluice/core/testing'
 import { beforeAll, expect, test } from 'vitest'
 
@@ -7,7 +7,7 @@ import { checkpoint, labelOf, open } from '../support/checkpoints.ts'
 import { MemoryS3, reset, type S3Request } from '../support/memory-s3.ts'
 
 // Several processes of one job, on a network that delays requests and answers, loses either, and delivers a request long after
-// its sender has given it up. Every checkpoint knows the one that its process had before: what is durable must be one chain.
+// its sender has given it up. Attempts give up a load that is slow, and the next one begins while it goes on. Every checkpoint knows the one that its process had before: what is durable must be one chain.
 
 const PROCESSES = 4
 const MAX_STEPS = 20_000
@@ -36,7 +36,7 @@ class World {
   readonly attempts: Attempt[] = []
   /** The newest one whose `store()` has resolved, or that a `load()` has returned. */
   newest: string | undefined
-  readonly counts = { stored: 0, loaded: 0, fenced: 0, repeated: 0, late: 0 }
+  readonly counts = { stored: 0, loaded: 0, fenced: 0, repeated: 0, late: 0, givenUp: 0 }
   #cutChance = 0
   /** Processes that run, and whether another one ran at the same time. */
   readonly #alive = new Map<number, { accompanied: boolean }>()
@@ -120,7 +120,7 @@ class World {
         const known = this.newest
         const own: Attempt = { startedAt: this.#now, loaded: undefined }
         this.attempts.push(own)
-        const restored = await store.load()
+        const restored = await this.#load(store)
         const label = labelOf(restored) as string | undefined
         this.#mustFollow(label, known, `process ${index} loaded`)
         this.#mustBeAlive(label, own, `process ${index} loaded`)
@@ -133,6 +133,18 @@ class World {
         this.counts.repeated++
       }
     }
+  }
+
+  /** In a third of the attempts it may not last long, as with the deadline of a start. */
+  async #load(store: CheckpointStore): Promise<Checkpoint | undefined> {
+    const loading = store.load()
+    if (this.random() < 0.67) return loading
+    const expired = delay(this.clock, this.random() * 8000).then(() => 'expired' as const)
+    const first = await Promise.race([loading, expired])
+    if (first !== 'expired') return first
+    loading.catch(() => undefined)
+    this.counts.givenUp++
+    throw new SluiceError('SLUICE_DEADLINE_EXCEEDED', 'the load took too long', { restartable: true })
   }
 
   async #stores(
@@ -201,7 +213,7 @@ beforeAll(async () => {
 })
 
 test('whatever the interleaving, what was stored or loaded is one chain that never goes backwards', async () => {
-  const total = { stored: 0, loaded: 0, fenced: 0, repeated: 0, late: 0 }
+  const total = { stored: 0, loaded: 0, fenced: 0, repeated: 0, late: 0, givenUp: 0 }
   for (let seed = 1; seed <= 250; seed++) {
     const world = new World(seed)
     await world.run().catch((error: unknown) => {
@@ -215,4 +227,5 @@ test('whatever the interleaving, what was stored or loaded is one chain that nev
   expect(total.fenced).toBeGreaterThan(50)
   expect(total.repeated).toBeGreaterThan(10)
   expect(total.late).toBeGreaterThan(20)
-}, 60_000)
+  expect(total.givenUp).toBeGreaterThan(50)
+}, 240_000)
