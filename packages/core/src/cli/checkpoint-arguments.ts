@@ -17,13 +17,25 @@ export interface CheckpointArguments {
 export interface Accepted {
   readonly values: readonly ValueName[]
   readonly flags: readonly FlagName[]
-  readonly required: readonly ValueName[]
 }
 
 const JOB = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}$/
 
 /** Reads the arguments of a command on checkpoints. @throws UsageError with every problem, one a line. */
 export function readArguments(args: readonly string[], accepted: Accepted): CheckpointArguments {
+  return read(args, accepted, false)
+}
+
+/** As {@link readArguments}, of a command that needs `--job`. */
+export function readJobArguments(
+  args: readonly string[],
+  accepted: Accepted,
+): CheckpointArguments & { readonly job: string } {
+  const { job = '', ...rest } = read(args, accepted, true)
+  return { ...rest, job }
+}
+
+function read(args: readonly string[], accepted: Accepted, needsJob: boolean): CheckpointArguments {
   const problems: string[] = []
   const folders: string[] = []
   const values = new Map<ValueName, string>()
@@ -46,10 +58,8 @@ export function readArguments(args: readonly string[], accepted: Accepted): Chec
   const [folder, ...more] = folders
   if (folder === undefined || folder === '') problems.push('a folder of checkpoints is needed')
   if (more.length > 0) problems.push(`one folder is expected, got also: ${more.join(' ')}`)
-  for (const name of accepted.required) {
-    if (!values.has(name) && !problems.some((problem) => problem.startsWith(`--${name} `))) {
-      problems.push(`--${name} is needed`)
-    }
+  if (needsJob && !values.has('job') && !problems.some((problem) => problem.startsWith('--job '))) {
+    problems.push('--job is needed')
   }
   const job = values.get('job')
   if (job !== undefined && !JOB.test(job)) {

@@ -11,30 +11,57 @@ import { tell } from './command.ts'
 export interface StoredCheckpoint extends CheckpointName {
   readonly bytes: number
   readonly content: { readonly checkpoint: Checkpoint; readonly header: Header } | undefined
-  /** Why it is not used; undefined when it is whole. */
+  /** Why it is passed over; undefined when it is not. */
   readonly damage: string | undefined
+  /** Why a job that finds it before any whole one does not start, instead of passing over it; undefined when it does. */
+  readonly refusal: string | undefined
 }
 
-/** Folders of jobs, by name; only that of `job` when it is given. @throws Error when there is none. */
-export async function jobFolders(root: string, job: string | undefined): Promise<ReadonlyMap<string, string>> {
+export interface JobFolders {
+  /** By the names of the jobs. */
+  readonly folders: ReadonlyMap<string, string>
+  /** Of others it cannot be said whether they are those of jobs. */
+  readonly unreadable: number
+}
+
+/** The folder of one job. What else lies in the root is not looked into. @throws Error when it has no checkpoints. */
+export async function jobFolder(root: string, job: string): Promise<string> {
+  const folder = join(resolvePath(root), job)
+  const names = await readdir(folder).catch((error: unknown) => {
+    const code = error instanceof Error ? Reflect.get(error, 'code') : undefined
+    if (code === 'ENOENT' || code === 'ENOTDIR') return []
+    throw unreadable(folder, error)
+  })
+  if (isOfJob(names)) return folder
+  const { folders } = await jobFolders(root)
+  throw new Error(`there is no job '${job}' in ${resolvePath(root)}; there are: ${[...folders.keys()].join(', ')}`)
+}
+
+/** Folders of jobs; says which others cannot be read. @throws Error when there is none. */
+export async function jobFolders(root: string): Promise<JobFolders> {
   const full = resolvePath(root)
   const entries = await readdir(full, { withFileTypes: true }).catch((error: unknown) => {
-    throw new Error(`checkpoints cannot be read from ${full}: ${messageOf(error)}`)
+    throw unreadable(full, error)
   })
-  const found = new Map<string, string>()
+  const folders = new Map<string, string>()
+  let count = 0
   for (const entry of entries.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
     if (!entry.isDirectory()) continue
     const folder = join(full, entry.name)
-    if (isOfJob(await readdir(folder))) found.set(entry.name, folder)
+    try {
+      if (isOfJob(await readdir(folder))) folders.set(entry.name, folder)
+    } catch (error) {
+      count++
+      tell(`passed over: ${unreadable(folder, error).message}`)
+    }
   }
-  if (found.size === 0) {
-    const own = isOfJob(entries.map(({ name }) => name)) ? ': it is that of one job, give the folder above it' : ''
-    throw new Error(`there are no checkpoints in ${full}${own}`)
-  }
-  if (job === undefined) return found
-  const folder = found.get(job)
-  if (folder !== undefined) return new Map([[job, folder]])
-  throw new Error(`there is no job '${job}' in ${full}; there are: ${[...found.keys()].join(', ')}`)
+  if (folders.size > 0) return { folders, unreadable: count }
+  const own = isOfJob(entries.map(({ name }) => name)) ? ': it is that of one job, give the folder above it' : ''
+  throw new Error(`there are no checkpoints in ${full}${own}`)
+}
+
+function unreadable(folder: string, error: unknown): Error {
+  return new Error(`checkpoints cannot be read from ${folder}: ${messageOf(error)}`)
 }
 
 function isOfJob(names: readonly string[]): boolean {
@@ -57,14 +84,19 @@ export async function storedCheckpoints(folder: string): Promise<readonly Stored
   return files
 }
 
-function contentOf(read: unknown, file: CheckpointName, place: string): Pick<StoredCheckpoint, 'content' | 'damage'> {
-  if (!Buffer.isBuffer(read)) return { content: undefined, damage: messageOf(read) }
+function contentOf(
+  read: unknown,
+  file: CheckpointName,
+  place: string,
+): Pick<StoredCheckpoint, 'content' | 'damage' | 'refusal'> {
   try {
+    if (!Buffer.isBuffer(read)) throw read
     const decoded = decodeNamed(read, file, place)
-    if ('damage' in decoded) return { content: undefined, damage: decoded.damage }
-    return { content: decoded, damage: undefined }
+    if ('damage' in decoded) return { content: undefined, damage: decoded.damage, refusal: undefined }
+    return { content: decoded, damage: undefined, refusal: undefined }
   } catch (error) {
-    return { content: undefined, damage: messageOf(error) }
+    // Of a newer format, or not readable: what it holds may be right.
+    return { content: undefined, damage: undefined, refusal: messageOf(error) }
   }
 }
 

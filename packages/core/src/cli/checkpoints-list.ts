@@ -1,5 +1,12 @@
 import { readArguments } from './checkpoint-arguments.ts'
-import { jobFolders, type StoredCheckpoint, storedCheckpoints, tellOwner, timeOf } from './checkpoint-folder.ts'
+import {
+  jobFolder,
+  jobFolders,
+  type StoredCheckpoint,
+  storedCheckpoints,
+  tellOwner,
+  timeOf,
+} from './checkpoint-folder.ts'
 import { type Command, EXIT, printable, write } from './command.ts'
 
 export const checkpointsList: Command = {
@@ -8,32 +15,35 @@ export const checkpointsList: Command = {
   help: `Usage: sluice checkpoints list <folder> [options]
 
 Lists the checkpoints that fileCheckpoints() keeps in a folder, by job, newest first: the first one that is whole is what the job
-goes on from. Says also whether the owner of each job is running on this machine. Changes nothing.
+goes on from, unless one before it is refused: then the job does not start. Says also whether the owner of each job is running on this machine. Changes nothing.
 
   --job <name>       of this job only
 
-Exit codes: 0, 1 when something is damaged or could not be read, 2 when the command line is wrong.`,
+Exit codes: 0, 1 when something is damaged, refused or could not be read, 2 when the command line is wrong.`,
 
   async run(args) {
-    const { folder, job } = readArguments(args, { values: ['job'], flags: [], required: [] })
+    const { folder, job } = readArguments(args, { values: ['job'], flags: [] })
     const rows: string[][] = [['JOB', 'ID', 'OWNER', 'TIME', 'BYTES', 'FORMAT', 'STATE']]
-    let damaged = 0
-    const folders = await jobFolders(folder, job)
+    const { folders, unreadable } =
+      job === undefined
+        ? await jobFolders(folder)
+        : { folders: new Map([[job, await jobFolder(folder, job)]]), unreadable: 0 }
+    let passedOver = unreadable
     for (const [name, path] of folders) {
       const files = await storedCheckpoints(path)
-      damaged += files.filter(({ damage }) => damage !== undefined).length
+      passedOver += files.filter(({ content }) => content === undefined).length
       rows.push(...files.map((file) => row(name, file)))
     }
     await write(table(rows))
     for (const [name, path] of folders) await tellOwner(name, path)
-    return damaged === 0 ? EXIT.ok : EXIT.failed
+    return passedOver === 0 ? EXIT.ok : EXIT.failed
   },
 }
 
-function row(job: string, { id, token, bytes, content, damage }: StoredCheckpoint): string[] {
+function row(job: string, { id, token, bytes, content, damage, refusal }: StoredCheckpoint): string[] {
   const [time, format] =
     content === undefined ? ['-', '-'] : [timeOf(content.checkpoint.createdAtMs), String(content.header.format)]
-  const state = damage === undefined ? 'whole' : `damaged: ${damage}`
+  const state = damage !== undefined ? `damaged: ${damage}` : refusal !== undefined ? `refused: ${refusal}` : 'whole'
   return [job, String(id), String(token), time, String(bytes), format, state].map(printable)
 }
 

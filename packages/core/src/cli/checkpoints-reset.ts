@@ -5,8 +5,8 @@ import { HINT_FILE } from '../checkpoint/hint.ts'
 import { PART, parseCheckpointName } from '../checkpoint/names.ts'
 import { findOwner, takeOwnership } from '../checkpoint/owner.ts'
 import { messageOf, SluiceError } from '../errors.ts'
-import { readArguments } from './checkpoint-arguments.ts'
-import { jobFolders, type StoredCheckpoint, storedCheckpoints, timeOf } from './checkpoint-folder.ts'
+import { readJobArguments } from './checkpoint-arguments.ts'
+import { jobFolder, type StoredCheckpoint, storedCheckpoints, timeOf } from './checkpoint-folder.ts'
 import { choose } from './checkpoints-show.ts'
 import { type Command, EXIT, printable, tell, write } from './command.ts'
 
@@ -26,11 +26,10 @@ be seen, and stops at its next checkpoint.
 Exit codes: 0, 1 when it was refused or failed, 2 when the command line is wrong.`,
 
   async run(args) {
-    const { folder, job, id, flags } = readArguments(args, { values: ['job', 'to'], flags: ['yes'], required: ['job'] })
-    for (const [name, path] of await jobFolders(folder, job)) {
-      if (!flags.has('yes')) return await sayOnly(name, path, id)
-      await reset(name, path, id)
-    }
+    const { folder, job, id, flags } = readJobArguments(args, { values: ['job', 'to'], flags: ['yes'] })
+    const path = await jobFolder(folder, job)
+    if (!flags.has('yes')) return await sayOnly(job, path, id)
+    await reset(job, path, id)
     return EXIT.ok
   },
 }

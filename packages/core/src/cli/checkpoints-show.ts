@@ -1,5 +1,5 @@
-import { readArguments } from './checkpoint-arguments.ts'
-import { jobFolders, type StoredCheckpoint, storedCheckpoints, timeOf } from './checkpoint-folder.ts'
+import { readJobArguments } from './checkpoint-arguments.ts'
+import { jobFolder, type StoredCheckpoint, storedCheckpoints, timeOf } from './checkpoint-folder.ts'
 import { type Command, EXIT, printable, tell, write } from './command.ts'
 
 export const checkpointsShow: Command = {
@@ -13,37 +13,37 @@ Prints what a checkpoint holds: by source, the position of each split and the st
   --id <id>          the checkpoint; default: the one that the job goes on from
   --json             one line of JSON
 
-Exit codes: 0, 1 when the checkpoint is damaged or could not be read, or a newer one is damaged, 2 when the command line is wrong.`,
+Exit codes: 0, 1 when the checkpoint is damaged, refused or could not be read, or a newer one is, 2 when the command line is wrong.`,
 
   async run(args) {
-    const { folder, job, id, flags } = readArguments(args, {
+    const { folder, job, id, flags } = readJobArguments(args, {
       values: ['job', 'id'],
       flags: ['json'],
-      required: ['job'],
     })
-    let code: number = EXIT.ok
-    for (const path of (await jobFolders(folder, job)).values()) {
-      const files = await storedCheckpoints(path)
-      const chosen = choose(files, id)
-      if (id === undefined) {
-        for (const { name, damage } of files.slice(0, files.indexOf(chosen))) {
-          tell(`passed over: ${name}: ${damage}`)
-          code = EXIT.failed
-        }
-      }
-      await write(flags.has('json') ? asJson(chosen) : asText(chosen))
-    }
-    return code
+    const files = await storedCheckpoints(await jobFolder(folder, job))
+    const chosen = choose(files, id)
+    const passedOver = id === undefined ? files.slice(0, files.indexOf(chosen)) : []
+    for (const { name, damage } of passedOver) tell(`passed over: ${name}: ${damage}`)
+    await write(flags.has('json') ? asJson(chosen) : asText(chosen))
+    return passedOver.length === 0 ? EXIT.ok : EXIT.failed
   },
 }
 
 type Whole = StoredCheckpoint & { readonly content: NonNullable<StoredCheckpoint['content']> }
 
-/** @throws Error when there is none. */
+/**
+ * The checkpoint with that id; without, the one that the job goes on from.
+ *
+ * @throws Error when there is none, or the job would not start.
+ */
 export function choose(files: readonly StoredCheckpoint[], id: number | undefined): Whole {
   const wanted = id === undefined ? files : files.filter((file) => file.id === id)
-  const chosen = wanted.find((file): file is Whole => file.content !== undefined)
-  if (chosen !== undefined) return chosen
+  const chosen = wanted.find(({ content, refusal }) => content !== undefined || refusal !== undefined)
+  if (chosen?.refusal !== undefined) {
+    const says = id === undefined ? 'the job does not start: ' : ''
+    throw new Error(`${says}${chosen.name} is refused: ${chosen.refusal}`)
+  }
+  if (chosen !== undefined) return chosen as Whole
   const [first] = wanted
   if (first?.damage !== undefined) throw new Error(`${first.name} is damaged: ${first.damage}`)
   const ids = [...new Set(files.map((file) => file.id))].join(', ')

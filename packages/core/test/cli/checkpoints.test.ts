@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -19,10 +20,14 @@ interface Ended {
   readonly err: string
 }
 
-async function run(...args: readonly string[]): Promise<Ended> {
-  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', CLI, 'checkpoints', ...args], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
+function run(...args: readonly string[]): Promise<Ended> {
+  return runNode([], ...args)
+}
+
+/** @param options - of Node.js itself. */
+async function runNode(options: readonly string[], ...args: readonly string[]): Promise<Ended> {
+  const flags = ['--disable-warning=ExperimentalWarning', ...options]
+  const child = spawn(process.execPath, [...flags, CLI, 'checkpoints', ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
   onTestFinished(() => void child.kill('SIGKILL'))
   let [out, err] = ['', '']
   child.stdout.setEncoding('utf8').on('data', (chunk: string) => (out += chunk))
@@ -51,6 +56,29 @@ async function stored(root = folder(), job = 'hosts'): Promise<string> {
   await store.storeHint?.({ checkpointId: 3, emitted: { 'shard-0': 5 } })
   await store[Symbol.asyncDispose]()
   return root
+}
+
+/** Rights do not stop a test that runs as root: folders with this name are refused as by the system. */
+function unreadable(name: string): string {
+  const module = `
+    import fs from 'node:fs/promises'
+    import { syncBuiltinESMExports } from 'node:module'
+    const { readdir } = fs
+    fs.readdir = async (path, ...rest) => {
+      if (!path.endsWith('/${name}')) return readdir(path, ...rest)
+      throw Object.assign(new Error("EACCES: permission denied, scandir '" + path + "'"), { code: 'EACCES' })
+    }
+    syncBuiltinESMExports()`
+  return `--import=data:text/javascript,${encodeURIComponent(module)}`
+}
+
+/** As a later version of the package would write it. */
+function ofNewerFormat(id: number): Buffer {
+  const body = '{"sources":{}}\n'
+  const header = { format: 99, package: '@sluice/core', job: 'hosts', token: 1, id, createdAtMs: TIME_MS }
+  const signed = JSON.stringify({ ...header, bodyBytes: body.length }).slice(0, -1)
+  const sha256 = createHash('sha256').update(signed).update(body).digest('hex')
+  return Buffer.from(`${signed},"sha256":"${sha256}"}\n${body}`)
 }
 
 const names = (root: string, job = 'hosts'): string[] => readdirSync(join(root, job)).toSorted()
@@ -92,7 +120,41 @@ describe('sluice checkpoints', () => {
     const ended = await run('list', join(root, 'hosts'))
     expect(ended.code).toBe(1)
     expect(ended.err).toContain('it is that of one job, give the folder above it')
-    expect((await run('show', root, '--job', 'other')).err).toContain("no job 'other'")
+    const other = await run('show', root, '--job', 'other')
+    expect(other.err).toContain(`there is no job 'other' in ${root}; there are: hosts`)
+  })
+
+  test('a folder beside those of jobs that cannot be read is passed over, and said', async () => {
+    const root = await stored()
+    mkdirSync(join(root, 'lost+found'))
+    const options = [unreadable('lost+found')]
+    const all = await runNode(options, 'list', root)
+    expect(all.code).toBe(1)
+    expect(all.out.split('\n').filter((line) => line.startsWith('hosts'))).toHaveLength(3)
+    const passedOver = `passed over: checkpoints cannot be read from ${join(root, 'lost+found')}: EACCES`
+    expect(all.err).toContain(passedOver)
+    for (const command of [
+      ['list', root, '--job', 'hosts'],
+      ['show', root, '--job', 'hosts'],
+      ['reset', root, '--job', 'hosts'],
+    ]) {
+      const ended = await runNode(options, ...command)
+      expect(ended.err).not.toContain('lost+found')
+      expect(ended.code).toBe(0)
+    }
+    const missing = await runNode(options, 'show', root, '--job', 'other')
+    expect(missing.code).toBe(1)
+    expect(missing.err).toContain(passedOver)
+    expect(missing.err).toContain('there are: hosts')
+  })
+
+  test('the folder of the job that was asked for is an error when it cannot be read, whatever lies above it', async () => {
+    const root = await stored()
+    const ended = await runNode([unreadable('hosts')], 'show', root, '--job', 'hosts')
+    expect(ended).toMatchObject({ code: 1, out: '' })
+    expect(ended.err).toContain(`checkpoints cannot be read from ${join(root, 'hosts')}: EACCES`)
+    const above = root.slice(root.lastIndexOf('/') + 1)
+    expect((await runNode([unreadable(above)], 'show', root, '--job', 'hosts')).code).toBe(0)
   })
 })
 
@@ -175,6 +237,36 @@ describe('sluice checkpoints show', () => {
     expect((await run('show', root, '--job', 'hosts', '--id', '9')).err).toContain(
       'no checkpoint 9; there are: 3, 2, 1',
     )
+  })
+
+  test('says that the job does not start where a newer format comes first, as the job does', async () => {
+    const root = await stored()
+    writeFileSync(join(root, 'hosts', checkpointName(1, 5)), ofNewerFormat(5))
+    writeFileSync(join(root, 'hosts', checkpointName(1, 6)), 'torn')
+    const store = await fileCheckpoints(root).open('hosts', silentLogger)
+    await expect(store.load()).rejects.toMatchObject({ code: 'SLUICE_STATE_NEWER' })
+    await store[Symbol.asyncDispose]()
+    const ended = await run('show', root, '--job', 'hosts')
+    expect(ended).toMatchObject({ code: 1, out: '' })
+    expect(ended.err).toContain(`the job does not start: ${checkpointName(1, 5)} is refused: the checkpoint`)
+    expect(ended.err).toContain('has format 99')
+    const list = await run('list', root)
+    expect(list.code).toBe(1)
+    const states = list.out.split('\n').map((line) => line.split(/ {2,}/)[6]?.split(':')[0])
+    expect(states.slice(1, -1)).toEqual(['damaged', 'refused', 'whole', 'whole', 'whole'])
+    // What lies before it can be looked at, and gone back to.
+    expect((await run('show', root, '--job', 'hosts', '--id', '3')).code).toBe(0)
+    expect((await run('show', root, '--job', 'hosts', '--id', '5')).err).toContain('is refused: the checkpoint')
+    expect((await run('reset', root, '--job', 'hosts', '--to', '5', '--yes')).code).toBe(1)
+    expect((await run('reset', root, '--job', 'hosts', '--to', '3', '--yes')).code).toBe(0)
+    await using again = await fileCheckpoints(root).open('hosts', silentLogger)
+    expect(await again.load()).toEqual(checkpoint(3))
+  })
+
+  test('passes over one of a newer format behind the one that the job goes on from', async () => {
+    const root = await stored()
+    writeFileSync(join(root, 'hosts', checkpointName(1, 2)), ofNewerFormat(2))
+    expect(await run('show', root, '--job', 'hosts')).toMatchObject({ code: 0, err: '' })
   })
 })
 
