@@ -105,7 +105,8 @@ export class TimestreamSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
       const raised: Item[] = []
       const whole = await this.#write(send, book, raised, submit)
       if (whole !== undefined) return whole
-      items = later.length === 0 ? raised : [...later, ...raised]
+      // In their order again: of two values for one key the later one is to win.
+      items = [...later, ...raised].sort((a, b) => a.index - b.index)
     }
     const outcomes = book.close()
     if (outcomes === undefined) return ALL_WRITTEN

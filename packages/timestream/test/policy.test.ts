@@ -179,6 +179,23 @@ describe.each(['sdk', 'direct'] as const)('over the transport %s', (transport) =
     expect(harness.lines('Option: rejectionPolicy.overwriteConflicts')).toHaveLength(1)
   })
 
+  test('with overwriteConflicts the last of two values of one batch wins', async () => {
+    let stored = 1
+    const started = start(
+      ({ records }) => {
+        const version = records[0]?.Version ?? 1
+        if (version <= stored) return rejection({ ...conflict, ExistingVersion: stored })
+        stored = version
+        return STORED
+      },
+      { rejectionPolicy: { overwriteConflicts: true } },
+    )
+    const harness = await write(started, [point, { ...point, cpu: 2 }])
+    const last = started.service.requests.at(-1)?.records[0]
+    expect(last).toMatchObject({ MeasureValue: '2', Version: 3 })
+    expect(harness.metric('numRecordsOut')).toBe(2)
+  })
+
   test('a conflict that goes on is final after three raises', async () => {
     const started = start(
       ({ records }) => rejection({ ...conflict, ExistingVersion: records[0]?.Version ?? 1 }),

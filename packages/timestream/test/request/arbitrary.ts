@@ -8,15 +8,37 @@ import type { Item } from '../../src/request/layout.ts'
 const numbers = { nonFinite: 'refuse', negativeZero: 'zero' } as const
 
 /** Few values, so that records have much in common. */
-const dimensions = fc.uniqueArray(
-  fc.record({
-    Name: fc.constantFrom('host', 'region', 'az', 'é "quoted"'),
-    Value: fc.constantFrom('a', 'b', 'ü\n"x"\\', '\u0000', '東京'),
-  }),
-  { minLength: 1, selector: ({ Name }) => Name },
+const dimensions = fc.oneof(
+  // Most records are of one of two series, one of them in two orders.
+  {
+    weight: 4,
+    arbitrary: fc.constantFrom(
+      [{ Name: 'host', Value: 'a' }],
+      [
+        { Name: 'host', Value: 'a' },
+        { Name: 'region', Value: 'b' },
+      ],
+      [
+        { Name: 'region', Value: 'b' },
+        { Name: 'host', Value: 'a' },
+      ],
+    ),
+  },
+  { weight: 1, arbitrary: anyDimensions() },
 )
 
+function anyDimensions(): fc.Arbitrary<{ Name: string; Value: string }[]> {
+  return fc.uniqueArray(
+    fc.record({
+      Name: fc.constantFrom('host', 'region', 'az', 'é "quoted"'),
+      Value: fc.constantFrom('a', 'b', 'ü\n"x"\\', '\u0000', '東京'),
+    }),
+    { minLength: 1, selector: ({ Name }) => Name },
+  )
+}
+
 const value: fc.Arbitrary<ValueInput> = fc.oneof(
+  fc.constantFrom<ValueInput>(1, 2),
   fc.double({ noNaN: true, noDefaultInfinity: true }),
   fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }),
   fc.boolean(),
@@ -30,10 +52,10 @@ const version = fc.option(
 
 const base = {
   Dimensions: dimensions,
-  MeasureName: fc.constantFrom('cpu', 'mem', 'ø'),
+  MeasureName: fc.constantFrom('cpu', 'ø'),
   Time: fc.bigInt({ min: 0n, max: 5n }),
   Version: version,
-  TimeUnit: fc.option(fc.constantFrom(...TIME_UNITS), { nil: undefined }),
+  TimeUnit: fc.option(fc.constantFrom(...TIME_UNITS), { nil: undefined, freq: 2 }),
 }
 
 const single = fc.record({ ...base, MeasureValue: value.filter((given) => typeof given !== 'string') })
