@@ -37,6 +37,8 @@ export class S3CheckpointStore implements CheckpointStore {
   /** The checkpoints that may be loaded, oldest first. */
   #names: CheckpointName[]
   #stale: readonly CheckpointName[]
+  /** Names of checkpoints that were found damaged. */
+  readonly #damaged = new Set<string>()
   #loaded = false
   #newestId = -1
   /** The load and the stores so far: one at a time. */
@@ -187,6 +189,7 @@ export class S3CheckpointStore implements CheckpointStore {
     for (const stored of this.#names.toReversed()) {
       const read = await this.#read(objects, stored)
       if ('checkpoint' in read) return { name: stored.name, checkpoint: read.checkpoint }
+      this.#damaged.add(stored.name)
       damaged.push(`${stored.name}: ${read.damage}`)
     }
     return undefined
@@ -205,8 +208,10 @@ export class S3CheckpointStore implements CheckpointStore {
   /** Names that could not be removed stay, and are tried again after the next store. */
   async #removeOld(): Promise<void> {
     const { objects, keep, logger } = this.#plan
-    const kept = this.#names.slice(-keep)
-    const old = [...this.#stale, ...this.#names.slice(0, -keep)]
+    // Damaged ones do not count among those kept: they would push whole ones out.
+    const oldestKept = this.#names.filter(({ name }) => !this.#damaged.has(name)).at(-keep)
+    const kept = oldestKept === undefined ? this.#names : this.#names.slice(this.#names.indexOf(oldestKept))
+    const old = [...this.#stale, ...this.#names.slice(0, this.#names.length - kept.length)]
     let left = old.length
     try {
       for (const { name } of old) {

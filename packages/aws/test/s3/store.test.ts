@@ -286,6 +286,28 @@ test('a damaged checkpoint is passed over with a warning; when all are damaged t
   expect(error.message).toContain('no checkpoint in s3://state/hosts/ is whole')
 })
 
+test('damaged checkpoints do not push whole ones out', async () => {
+  const s3 = new MemoryS3()
+  const first = await open(s3, { keep: 3 })
+  for (const id of [1, 2, 3]) await first.store(checkpoint(id))
+  for (const id of [2, 3]) s3.put(checkpointKey(1, id), Buffer.from('x'))
+  const second = await open(s3, { keep: 3 })
+  expect(labelOf(await second.load())).toBe('state 1')
+  await second.store(checkpoint(2, 'second'))
+  s3.put(checkpointKey(2, 2), Buffer.from('x'))
+  expect(labelOf(await (await open(s3, { keep: 3 })).load())).toBe('state 1')
+})
+
+test('damaged checkpoints go when there are as many whole ones as are kept', async () => {
+  const s3 = new MemoryS3()
+  const store = await open(s3, { keep: 2 })
+  for (const id of [1, 2]) await store.store(checkpoint(id))
+  s3.put(checkpointKey(1, 2), Buffer.from('x'))
+  await store.load()
+  for (const id of [2, 3, 4]) await store.store(checkpoint(id))
+  expect(s3.names).toEqual([checkpointKey(2, 3), checkpointKey(2, 4), OWNER])
+})
+
 test('a newer format is refused, of a checkpoint and of the owner', async () => {
   const s3 = new MemoryS3()
   s3.put(OWNER, Buffer.from('{"format":2}'))
