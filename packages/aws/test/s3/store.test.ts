@@ -301,6 +301,7 @@ test('damaged checkpoints do not push whole ones out', async () => {
 test('damaged checkpoints go when there are as many whole ones as are kept', async () => {
   const s3 = new MemoryS3()
   const store = await open(s3, { keep: 2 })
+  await store.load()
   for (const id of [1, 2]) await store.store(checkpoint(id))
   s3.put(checkpointKey(1, 2), Buffer.from('x'))
   await store.load()
