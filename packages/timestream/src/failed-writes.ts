@@ -145,7 +145,7 @@ export class Failures {
     this.#log.refused(failure, sent)
     for (const [index, item] of sent.items.entries()) {
       const rejection = rejections?.[index]
-      if (rejections !== undefined && rejection === undefined) book.written(item)
+      if (rejections !== undefined && rejection === undefined) book.written([item])
       else book.note(item, outcomeOf(decision, rejection?.reason ?? reasonOf(failure)))
     }
     return DECIDED
@@ -187,7 +187,7 @@ export class Failures {
     this.#log.rejected(failure, sent, rejections)
     for (const [index, item] of sent.items.entries()) {
       const rejection = rejections[index]
-      if (rejection === undefined) book.written(item)
+      if (rejection === undefined) book.written([item])
       else if (!isVersion(rejection) || !raise(item, rejection.existingVersion)) {
         const fail = this.#apply(remedies[rejection.kind], item, rejection.reason, book)
         if (fail !== undefined) return fail

@@ -11,21 +11,26 @@ const WRITTEN: EntryOutcome = Object.freeze({ kind: 'written' })
 
 /** Collects what became of each record of a batch, which may take more than one request. */
 export class Book {
-  readonly #outcomes: (EntryOutcome | undefined)[]
+  readonly #records: number
+  /** Made when a record's outcome is another than all of the batch have. */
+  #outcomes: (EntryOutcome | undefined)[] | undefined
   readonly #followers: Follower[] = []
   #written = 0
 
   constructor(records: number) {
-    this.#outcomes = Array.from<EntryOutcome | undefined>({ length: records }).fill(undefined)
+    this.#records = records
   }
 
-  written({ index }: Item): void {
-    this.#outcomes[index] = WRITTEN
-    this.#written++
+  /** Each of the items was stored. An item is told of once. */
+  written(items: readonly Item[]): void {
+    this.#written += items.length
+    if (items.length === this.#records) return
+    const outcomes = this.#list()
+    for (const { index } of items) outcomes[index] = WRITTEN
   }
 
   note({ index }: Item, outcome: EntryOutcome): void {
-    this.#outcomes[index] = outcome
+    this.#list()[index] = outcome
   }
 
   /** Records that were not sent because another says the same or more. */
@@ -38,16 +43,22 @@ export class Book {
    * nothing is known: then the batch is to be isolated.
    */
   close(): readonly EntryOutcome[] | undefined | { readonly isolate: Reason } {
+    if (this.#written === this.#records) return undefined
+    const outcomes = this.#list()
     for (const { item, leader, as } of this.#followers) {
-      const outcome = this.#outcomes[leader.index]
-      if (outcome?.kind === 'written') this.written(item)
+      const outcome = outcomes[leader.index]
+      if (outcome?.kind === 'written') this.written([item])
       else if (as === 'same' && outcome !== undefined) this.note(item, outcome)
       else return { isolate: OVERWRITING_NOT_STORED }
     }
-    if (this.#written === this.#outcomes.length) return undefined
+    if (this.#written === this.#records) return undefined
     // A record without an outcome would be a mistake of ours: it is asked for alone, never counted as written.
-    if (this.#outcomes.includes(undefined)) return { isolate: NO_OUTCOME }
-    return this.#outcomes as readonly EntryOutcome[]
+    return outcomes.includes(undefined) ? { isolate: NO_OUTCOME } : (outcomes as readonly EntryOutcome[])
+  }
+
+  #list(): (EntryOutcome | undefined)[] {
+    this.#outcomes ??= Array.from<EntryOutcome | undefined>({ length: this.#records })
+    return this.#outcomes
   }
 }
 

@@ -167,7 +167,7 @@ export class TimestreamSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
     // Silence is not success: whatever answered, it was not WriteRecords.
     if (typeof answer.total !== 'number') return { isolate: ANSWER_WITHOUT_COUNT }
     this.#metrics.writesSuccess.value++
-    for (const item of items) book.written(item)
+    book.written(items)
     return undefined
   }
 
