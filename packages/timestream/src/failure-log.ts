@@ -82,7 +82,7 @@ export class FailureLog {
 
   #content(items: readonly Item[]): { readonly content?: readonly string[] } {
     if (!this.#policy.printFailedRequests) return {}
-    return { content: items.map(({ entry }) => JSON.stringify(entry)) }
+    return { content: items.map(({ entry }) => contentOf(entry)) }
   }
 
   /** What to turn when this goes on. */
@@ -110,4 +110,13 @@ function fieldsOf(failure: WriteFailure, { request }: Sent): object {
 
 function said({ message, httpStatus, requestId }: WriteFailure): string {
   return `Status Code: ${httpStatus ?? 'none'}, Request ID: ${requestId ?? 'none'}, Message: ${message.replace(/\s+/g, ' ')}.`
+}
+
+/** A record that was refused may hold anything, also what JSON does not know. */
+function contentOf(entry: unknown): string {
+  try {
+    return JSON.stringify(entry, (_, value: unknown) => (typeof value === 'bigint' ? value.toString() : value))
+  } catch {
+    return '[not readable]'
+  }
 }

@@ -11,6 +11,10 @@ const service = (name: string, status?: number, message = 'said'): Error =>
 
 const network = (code: string, more: object = {}): Error => Object.assign(new Error(code), { code, ...more })
 
+/** As the JSON client throws it. */
+const direct = (name: string, facts: { readonly isSent: boolean; readonly code?: string }): Error =>
+  Object.assign(new Error('no answer'), { name, ...facts })
+
 const discovery = (reason: unknown): Error =>
   Object.assign(new Error('The operation to discover endpoint failed.'), { reason })
 
@@ -55,6 +59,12 @@ const rows: readonly Row[] = [
   [network('ERR_STREAM_PREMATURE_CLOSE'), 'retry', 'UNKNOWN', true],
   [service('TimeoutError'), 'retry', 'UNKNOWN', true],
   [service('AbortError'), 'retry', 'UNKNOWN', true],
+  // The same of the transport that sends by itself.
+  [direct('ConnectionError', { isSent: false, code: 'ECONNREFUSED' }), 'retry', 'UNKNOWN'],
+  [direct('ConnectionError', { isSent: true, code: 'UND_ERR_SOCKET' }), 'retry', 'UNKNOWN', true],
+  [direct('TimeoutError', { isSent: true, code: 'ETIMEDOUT' }), 'retry', 'UNKNOWN', true],
+  [direct('TimeoutError', { isSent: false, code: 'ETIMEDOUT' }), 'retry', 'UNKNOWN'],
+  [direct('AbortError', { isSent: true }), 'retry', 'UNKNOWN', true],
   [service('CredentialsProviderError'), 'credentials', 'UNKNOWN'],
   // A service that gives credentials.
   [service('AccessDenied', 403), 'credentials', 'UNKNOWN'],

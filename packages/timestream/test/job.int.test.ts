@@ -1,5 +1,5 @@
 import { CreateDatabaseCommand, CreateTableCommand, TimestreamWriteClient } from '@aws-sdk/client-timestream-write'
-import { fromIterable, type Job, noRestart, SluiceError, stream } from '@sluice/core'
+import { type DeadLetter, type DeadLetters, fromIterable, type Job, noRestart, SluiceError, stream } from '@sluice/core'
 import { readJournal, startTimestreamLocal, type TimestreamLocal } from '@sluice/timestream-local'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { TimestreamSink } from '../src/sink.ts'
@@ -21,7 +21,7 @@ beforeAll(async () => {
     credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
   })
   await client.send(new CreateDatabaseCommand({ DatabaseName: 'metrics' }))
-  for (const TableName of ['whole', 'partly']) {
+  for (const TableName of ['whole', 'partly', 'letters']) {
     await client.send(new CreateTableCommand({ DatabaseName: 'metrics', TableName }))
   }
 })
@@ -31,7 +31,7 @@ afterAll(async () => {
   await local.close()
 })
 
-function start(tableName: string, values: readonly Point[]): Job {
+function start(tableName: string, values: readonly Point[], deadLetters?: DeadLetters): Job {
   const sink = new TimestreamSink<Point>({
     databaseName: 'metrics',
     tableName,
@@ -43,7 +43,9 @@ function start(tableName: string, values: readonly Point[]): Job {
       Time: String(timeMs),
     }),
   })
-  return stream(fromIterable(values)).sinkTo(sink).start({ name: tableName, restart: noRestart() })
+  return stream(fromIterable(values))
+    .sinkTo(sink)
+    .start({ name: tableName, restart: noRestart(), ...(deadLetters === undefined ? {} : { deadLetters }) })
 }
 
 async function storedHosts(table: string): Promise<readonly (string | undefined)[]> {
@@ -74,4 +76,24 @@ test('without dead letters a rejected record fails the job with its origin; the 
   expect(new Set(await storedHosts('partly'))).toEqual(
     new Set(points(10).flatMap(({ host }) => (host === 'h4' ? [] : [host]))),
   )
+})
+
+test('a dead letter has the record as it was sent, and the reason of the service', async () => {
+  const letters: DeadLetter[] = []
+  const deliver = (letter: DeadLetter): Promise<void> => {
+    letters.push(letter)
+    return Promise.resolve()
+  }
+  const values = points(3).map((point, i) => (i === 1 ? { ...point, timeMs: 1 } : point))
+  const job = start('letters', values, { deliver })
+  expect(await job.done).toMatchObject({ how: 'finished', unsettled: 0 })
+  expect(letters).toHaveLength(1)
+  expect(letters[0]?.reason.code).toBe('RejectedRecord')
+  expect(letters[0]?.entry).toEqual({
+    Dimensions: [{ Name: 'host', Value: 'h1' }],
+    MeasureName: 'up',
+    MeasureValue: '1',
+    Time: '1',
+  })
+  expect(await storedHosts('letters')).toEqual(['h0', 'h2'])
 })

@@ -112,6 +112,19 @@ describe.each(['sdk', 'direct'] as const)('over the transport %s', (transport) =
     expect(alone.service.sizes).toEqual([])
   })
 
+  test('whatever an invalid record holds, its content can be logged', async () => {
+    const circular: Record<string, unknown> = { Dimensions: [], MeasureValue: 5n }
+    circular['self'] = circular
+    const failureHandlerConfig = { printFailedRequests: true, failProcessingOnValidationException: false }
+    for (const record of [circular, { MeasureValue: 5n, MeasureName: 'very-private' }]) {
+      const started = start(() => STORED, { failureHandlerConfig, elementConverter: () => record as never })
+      const harness = await write(started, [point])
+      expect(harness.metric('numRecordsDrop')).toBe(1)
+      expect(harness.lines('break rules of Timestream')).toHaveLength(1)
+      expect(JSON.stringify(harness.log).includes('very-private')).toBe(record !== circular)
+    }
+  })
+
   test('a failureHandlerConfig decides: what it does not name fails the job, dead letters or not', async () => {
     const rejected = await write(
       start(() => rejection(other), { failureHandlerConfig: {} }, true),

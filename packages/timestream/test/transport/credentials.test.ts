@@ -42,6 +42,14 @@ test('AUTO leaves the search to the SDK', () => {
   expect(credentialsOf(options('AUTO'))).toBeUndefined()
 })
 
+test('keys and providers of the caller are taken as they are', () => {
+  const keys = { accessKeyId: 'A', secretAccessKey: 's' }
+  const provider = (): Promise<typeof keys> => Promise.resolve(keys)
+  for (const credentials of [keys, provider]) {
+    expect(credentialsOf({ ...options('AUTO'), credentials })).toBe(credentials)
+  }
+})
+
 test('ENV_VAR reads the variables, each time anew', async () => {
   const provide = credentialsOf(options('ENV_VAR'))
   vi.stubEnv('AWS_ACCESS_KEY_ID', 'AKIA1')
