@@ -11,6 +11,9 @@ export function sampleBytes(timestamp: number, startTimestamp: number): number {
 export function writeSample(out: WireBuffer, at: number, sample: Sample, startTimestamp: number): number {
   const { bytes, view } = out
   const { timestamp } = sample
+  if (startTimestamp === 0 && timestamp >= SIX_BYTES && timestamp < SEVEN_BYTES) {
+    return writeUsual(view, at, sample, timestamp)
+  }
   bytes[at] = 0x12
   bytes[at + 2] = 0x09
   if (sample.stale === true) writeStaleMarker(view, at + 3)
@@ -23,4 +26,25 @@ export function writeSample(out: WireBuffer, at: number, sample: Sample, startTi
   }
   bytes[at + 1] = end - at - 2
   return end
+}
+
+/** Timestamps from 1971 to 2109 take six bytes. */
+const SIX_BYTES = 0x8_0000_0000
+const SEVEN_BYTES = 0x400_0000_0000
+
+/** Nearly every sample: several bytes at a time, since all are in known places. */
+function writeUsual(view: DataView, at: number, sample: Sample, timestamp: number): number {
+  const low = timestamp | 0
+  const high = (timestamp / 0x1_0000_0000) | 0
+  view.setUint16(at, 0x1012, true)
+  view.setUint8(at + 2, 0x09)
+  if (sample.stale === true) writeStaleMarker(view, at + 3)
+  else view.setFloat64(at + 3, sample.value, true)
+  view.setUint8(at + 11, 0x10)
+  // Seven bits to each byte, and the bit that says that more follow.
+  const first =
+    (low & 0x7f) | ((low << 1) & 0x7f00) | ((low << 2) & 0x7f_0000) | ((low << 3) & 0x7f00_0000) | 0x8080_8080
+  view.setInt32(at + 12, first, true)
+  view.setUint16(at + 16, ((low >>> 28) & 0x0f) | ((high << 4) & 0x70) | 0x80 | ((high >>> 3) << 8), true)
+  return at + 18
 }
