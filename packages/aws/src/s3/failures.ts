@@ -13,6 +13,11 @@ export interface S3Target {
 /** Every right that the storage needs; the first three on the objects, the last on the bucket. */
 const NEEDED_ACTIONS = ['s3:GetObject', 's3:PutObject', 's3:DeleteObject', 's3:ListBucket'] as const
 
+const ABOUT_DENIED: Readonly<Partial<Record<S3Target['action'], string>>> = {
+  's3:GetObject': '; without s3:ListBucket, S3 says this of an object that does not exist, too',
+  's3:DeleteObject': '; without it, old checkpoints would stay for ever, so every start tries it',
+}
+
 /** The bucket answers, but not here. */
 const OTHER_REGION: ReadonlySet<string> = new Set([
   'AuthorizationHeaderMalformed',
@@ -71,11 +76,10 @@ export function storageError(error: unknown, { action, bucket, key }: S3Target):
   }
   if (kind === 'accessDenied' || code.startsWith('KMS')) {
     const rights = NEEDED_ACTIONS.join(', ')
-    const hidden =
-      action === 's3:GetObject' ? '; without s3:ListBucket, S3 says this of an object that does not exist, too' : ''
+    const why = ABOUT_DENIED[action] ?? ''
     return new SluiceError(
       'SLUICE_ACCESS_DENIED',
-      `${action} was denied on ${place} (${said})${hidden}. Checkpoints need ${rights} and, with a key of KMS, kms:GenerateDataKey and kms:Decrypt`,
+      `${action} was denied on ${place} (${said})${why}. Checkpoints need ${rights} and, with a key of KMS, kms:GenerateDataKey and kms:Decrypt`,
       { ...options, restartable: renewable === true },
     )
   }

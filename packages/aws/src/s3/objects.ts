@@ -111,12 +111,20 @@ export class S3Objects {
     return keys
   }
 
-  /** Tried once: what stays is deleted by the next one who looks. */
-  async delete(key: string): Promise<void> {
+  /** No error where there is no such object. */
+  async delete(key: string, maxAttempts: number = MAX_ATTEMPTS): Promise<void> {
     const { sdk, sender, bucket } = this.#plan
     const command = new sdk.DeleteObjectCommand({ Bucket: bucket, Key: key })
     const target = { action: 's3:DeleteObject', bucket, key } as const
-    await this.#request(target, (abortSignal) => sender.send(command, { abortSignal }), 1)
+    const send = async (abortSignal: AbortSignal): Promise<void> => {
+      try {
+        await sender.send(command, { abortSignal })
+      } catch (error) {
+        // Amazon S3 says that it is deleted; other servers say what they find.
+        if (!isNoSuchKey(error)) throw error
+      }
+    }
+    await this.#request(target, send, maxAttempts)
   }
 
   /** Ends requests under way and refuses new ones. */
@@ -127,7 +135,7 @@ export class S3Objects {
   async #request<T>(
     target: S3Target,
     send: (abortSignal: AbortSignal) => Promise<T>,
-    maxAttempts: number = MAX_ATTEMPTS,
+    maxAttempts = MAX_ATTEMPTS,
   ): Promise<T> {
     const { clock, random } = this.#plan
     for (let attempt = 1; ; attempt++) {

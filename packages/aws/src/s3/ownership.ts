@@ -9,6 +9,8 @@ import { decodeOwnerRecord, encodeOwnerRecord, isAdmitted, type OwnerRecord } fr
 const OWNER_FILE = 'owner.json'
 /** Every checkpoint's name begins with it. */
 const CHECKPOINT_PREFIX = 'checkpoint-'
+/** Is never stored. It begins as checkpoints do, so that rights may be given for those alone. */
+const PROBE = `${CHECKPOINT_PREFIX}probe`
 /** Starters that come between reading the token and writing the next one, before this one gives up. */
 const ROUNDS = 5
 const MAX_RECORD_BYTES = 1024 * 1024
@@ -28,6 +30,7 @@ export interface Grant {
  * The one owner of a job's checkpoints, known by a token that rises with every start. S3 does not tell whether an owner lives, so
  * a starter is never refused: it takes over, and the owner before it finds the newer token.
  *
+ * 0. Every other right is tried first: a starter that could not go on must leave the owner that runs alone.
  * 1. The next token is written on the condition that the record is the one that was read.
  * 2. Only then are the checkpoints listed. An owner before this one verifies its token after each put, so what it has reported
  *    as stored is in the list.
@@ -101,7 +104,10 @@ export class Ownership {
   async #next(): Promise<{ record: OwnerRecord; etag: string }> {
     for (let round = 0; round < ROUNDS; round++) {
       const found = await this.#find()
-      const before = found?.record ?? { token: await this.#highestToken(), from: 0, admitted: [] }
+      const names = await this.#names()
+      if (round === 0) await this.#objects.delete(`${this.#folder}${PROBE}`)
+      // Where the record is lost, tokens go on above those that checkpoints were stored with.
+      const before = found?.record ?? { token: names.at(-1)?.token ?? 0, from: 0, admitted: [] }
       const { from, admitted } = before
       const record = { token: before.token + 1, owner: this.#owner, by: this.#by, from, admitted }
       const etag = await this.#write(record, found === undefined ? 'ifNoneMatch' : { ifMatch: found.etag })
@@ -113,11 +119,6 @@ export class Ownership {
       `other processes are starting on the checkpoints in s3://${this.#objects.bucket}/${this.#folder} at this moment`,
       { facts: { bucket: this.#objects.bucket, folder: this.#folder } },
     )
-  }
-
-  /** Where the record is lost, tokens go on above those that checkpoints were stored with. */
-  async #highestToken(): Promise<number> {
-    return (await this.#names()).at(-1)?.token ?? 0
   }
 
   async #seal(record: OwnerRecord, etag: string): Promise<{ grant: Grant; bytes: Buffer }> {

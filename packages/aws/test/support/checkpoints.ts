@@ -1,5 +1,7 @@
 import { type Checkpoint, type CheckpointStore, type Clock, type Logger, silentLogger, systemClock } from '@sluice/core'
 
+import { expect } from 'vitest'
+
 import { s3Storage, type S3CheckpointsOptions } from '../../src/s3/storage.ts'
 import type { MemoryS3 } from './memory-s3.ts'
 
@@ -21,6 +23,11 @@ export function open(s3: MemoryS3, options: OpenOptions = {}): Promise<Checkpoin
   const { clock = systemClock, logger = silentLogger, ...rest } = options
   const storage = s3Storage({ bucket: s3.bucket, client: s3.sender, ...rest }, { clock, random: () => 0.5 })
   return storage.open('hosts', logger)
+}
+
+/** Waits until these objects are left: old ones go after a store has ended. */
+export async function left(s3: MemoryS3, names: readonly string[]): Promise<void> {
+  await expect.poll(() => s3.names, { timeout: 30_000 }).toEqual(names)
 }
 
 /** What was warned of. */
