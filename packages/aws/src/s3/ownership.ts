@@ -14,6 +14,8 @@ const PROBE = `${CHECKPOINT_PREFIX}probe`
 /** Starters that come between reading the token and writing the next one, before this one gives up. */
 const ROUNDS = 5
 const MAX_RECORD_BYTES = 1024 * 1024
+/** As many as may be kept: what is left over beyond them must not make the record grow. */
+const MAX_ADMITTED = 1000
 /** No object has it: S3 makes ETags of what it stores. */
 const NOBODYS_ETAG = '"00000000000000000000000000000000"'
 
@@ -22,7 +24,7 @@ export interface Grant {
   readonly token: number
   /** The checkpoints that may be loaded, oldest first. */
   readonly admitted: readonly CheckpointName[]
-  /** Those that earlier owners stored after they had been fenced. They may go. */
+  /** Those that earlier owners stored after they had been fenced, and the oldest ones of a great many. They may go. */
   readonly stale: readonly CheckpointName[]
 }
 
@@ -123,10 +125,11 @@ export class Ownership {
 
   async #seal(record: OwnerRecord, etag: string): Promise<{ grant: Grant; bytes: Buffer }> {
     const names = await this.#names()
-    const admitted = names.filter((name) => isAdmitted(name, record))
+    const admitted = names.filter((name) => isAdmitted(name, record)).slice(-MAX_ADMITTED)
     const sealed = { ...record, from: record.token, admitted: admitted.map(({ name }) => name) }
     if ((await this.#write(sealed, { ifMatch: etag })) === undefined) throw this.#fenced(undefined, record.token)
-    const stale = names.filter((name) => !isAdmitted(name, record))
+    const kept = new Set(admitted)
+    const stale = names.filter((name) => !kept.has(name))
     return { grant: { token: record.token, admitted, stale }, bytes: encodeOwnerRecord(sealed) }
   }
 

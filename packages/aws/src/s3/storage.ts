@@ -65,7 +65,9 @@ export function s3Storage(options: S3CheckpointsOptions, surroundings: S3Surroun
       const { sender, release } = senderOf(sdk, options, requestTimeoutMs)
       const objects = new S3Objects({ sdk, sender, bucket, requestTimeoutMs, ...surroundings })
       try {
-        return await S3CheckpointStore.open({ objects, folder: `${base}${job}/`, keep, hints, logger, release })
+        const folder = `${base}${job}/`
+        const { clock } = surroundings
+        return await S3CheckpointStore.open({ objects, folder, keep, hints, logger, clock, release })
       } catch (error) {
         release()
         throw error

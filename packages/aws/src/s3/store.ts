@@ -1,4 +1,4 @@
-import type { Checkpoint, CheckpointStore, EmittedHint, Logger } from '@sluice/core'
+import type { Checkpoint, CheckpointStore, Clock, EmittedHint, Logger } from '@sluice/core'
 import { messageOf, SluiceError } from '@sluice/core'
 import {
   type CheckpointName,
@@ -13,6 +13,7 @@ import {
 
 import type { S3Objects } from './objects.ts'
 import { type Grant, Ownership } from './ownership.ts'
+import { Removal } from './removal.ts'
 
 /** More is neither stored nor read: one request has to take it, and memory to hold it. */
 const MAX_CHECKPOINT_BYTES = 256 * 1024 * 1024
@@ -25,6 +26,7 @@ export interface S3StorePlan {
   readonly keep: number
   readonly hints: boolean
   readonly logger: Logger
+  readonly clock: Clock
   /** Frees the client, after the last request. */
   release(): void
 }
@@ -33,6 +35,7 @@ export interface S3StorePlan {
 export class S3CheckpointStore implements CheckpointStore {
   readonly #plan: S3StorePlan
   readonly #ownership: Ownership
+  readonly #removal: Removal
   #token: number
   /** The checkpoints that may be loaded, oldest first. */
   #names: CheckpointName[]
@@ -49,6 +52,12 @@ export class S3CheckpointStore implements CheckpointStore {
   private constructor(plan: S3StorePlan, ownership: Ownership, grant: Grant) {
     this.#plan = plan
     this.#ownership = ownership
+    this.#removal = new Removal({
+      delete: (name) => plan.objects.delete(this.#key(name), 1),
+      place: (name) => this.#place(name),
+      clock: plan.clock,
+      logger: plan.logger,
+    })
     this.#token = grant.token
     this.#names = [...grant.admitted]
     this.#stale = grant.stale
@@ -69,6 +78,8 @@ export class S3CheckpointStore implements CheckpointStore {
 
   async #load(signal: AbortSignal): Promise<Checkpoint | undefined> {
     this.#throwIfGivenUp(signal)
+    // What is old is listed anew; until then, nothing that is read may be deleted.
+    await this.#removal.clear()
     const objects = this.#plan.objects.until(signal)
     const ownership = this.#ownership.until(signal)
     // A put of the attempt before may still be on its way; it must not come between this load and the next.
@@ -116,6 +127,7 @@ export class S3CheckpointStore implements CheckpointStore {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#removal.end()
     this.#plan.objects.close()
     await this.#last
     this.#plan.release()
@@ -164,7 +176,7 @@ export class S3CheckpointStore implements CheckpointStore {
     await this.#ownership.verify(token)
     this.#newestId = id
     this.#names.push({ name, token, id })
-    await this.#removeOld()
+    this.#removal.begin(this.#takeOld())
     return bytes.length
   }
 
@@ -205,27 +217,14 @@ export class S3CheckpointStore implements CheckpointStore {
     return decodeNamed(found.bytes, stored, this.#place(stored.name))
   }
 
-  /** Names that could not be removed stay, and are tried again after the next store. */
-  async #removeOld(): Promise<void> {
-    const { objects, keep, logger } = this.#plan
-    // Damaged ones do not count among those kept: they would push whole ones out.
-    const oldestKept = this.#names.filter(({ name }) => !this.#damaged.has(name)).at(-keep)
-    const kept = oldestKept === undefined ? this.#names : this.#names.slice(this.#names.indexOf(oldestKept))
-    const old = [...this.#stale, ...this.#names.slice(0, this.#names.length - kept.length)]
-    let left = old.length
-    try {
-      for (const { name } of old) {
-        await objects.delete(this.#key(name))
-        left--
-      }
-    } catch (error) {
-      logger.warn(
-        { name: this.#place(old[old.length - left]?.name ?? ''), left, error: messageOf(error) },
-        'An old checkpoint could not be removed',
-      )
-    }
-    this.#stale = old.slice(old.length - left)
-    this.#names = kept
+  /** Damaged ones do not count among those kept: they would push whole ones out. */
+  #takeOld(): string[] {
+    const oldestKept = this.#names.filter(({ name }) => !this.#damaged.has(name)).at(-this.#plan.keep)
+    const old = oldestKept === undefined ? [] : this.#names.splice(0, this.#names.indexOf(oldestKept))
+    const names = [...this.#stale, ...old].map(({ name }) => name)
+    this.#stale = []
+    for (const name of names) this.#damaged.delete(name)
+    return names
   }
 
   #key(name: string): string {

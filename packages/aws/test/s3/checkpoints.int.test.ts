@@ -29,6 +29,11 @@ function open(prefix: string, endpoint?: string): Promise<CheckpointStore> {
   return storage(prefix, endpoint).open('hosts', silentLogger)
 }
 
+async function keysOf(prefix: string): Promise<(string | undefined)[]> {
+  const listing = await (await fetch(`${fauxqs.endpoint}/state?list-type=2&prefix=${prefix}`)).text()
+  return Array.from(listing.matchAll(/<Key>([^<]+)/g), (match) => match[1])
+}
+
 const isPutOf =
   (name: string) =>
   ({ method, path }: RequestInfo): boolean =>
@@ -44,13 +49,15 @@ test('a second process goes on, and the first one is fenced', async () => {
   expect(await second.loadHint?.()).toEqual({ checkpointId: 4, emitted: { a: 7 } })
   await expect(first.store(checkpoint(5))).rejects.toMatchObject({ code: 'SLUICE_STATE_FENCED' })
   await second.store(checkpoint(5))
-  const listing = await (await fetch(`${fauxqs.endpoint}/state?list-type=2&prefix=two/`)).text()
-  expect(Array.from(listing.matchAll(/<Key>([^<]+)/g), (match) => match[1])).toEqual([
-    checkpointKey(1, 4, 'two/hosts'),
-    checkpointKey(2, 5, 'two/hosts'),
-    'two/hosts/emitted.json',
-    'two/hosts/owner.json',
-  ])
+  // Old ones go after the store.
+  await expect
+    .poll(() => keysOf('two/'), { timeout: 30_000 })
+    .toEqual([
+      checkpointKey(1, 4, 'two/hosts'),
+      checkpointKey(2, 5, 'two/hosts'),
+      'two/hosts/emitted.json',
+      'two/hosts/owner.json',
+    ])
 })
 
 test('puts that are cut before or after they are applied are repeated, and known as its own', async () => {
