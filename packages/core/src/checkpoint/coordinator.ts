@@ -24,6 +24,8 @@ export interface CoordinatorPlan {
   readonly lastId: number
   /** When the last one before was stored, by the clock. @default now */
   readonly completedAt?: number | undefined
+  /** Inputs below it are covered; asked in the turn of the snapshot. @default everything emitted so far */
+  barrier?(): number
   /** Takes the state of all parts in one turn of the event loop. */
   snapshot(id: number): Checkpoint
   /** Sends partial batches now. */
@@ -32,8 +34,8 @@ export interface CoordinatorPlan {
   acknowledge(id: number, barrier: number): Promise<void>
   /** A checkpoint has ended; one that was not stored is covered by the next. */
   ended?(isStored: boolean): void
-  /** What holds the oldest unsettled input back. */
-  oldest(): string
+  /** What holds the oldest unsettled input back, where a barrier is waited for. */
+  oldest?(): string
   fail(error: SluiceError): void
 }
 
@@ -210,7 +212,7 @@ export class CheckpointCoordinator {
   ): Promise<CheckpointResult['outcome'] | undefined> {
     const { promise: ended, resolve } = Promise.withResolvers<void>()
     const { clock, tracker, job } = this.#plan
-    const barrier = tracker.next
+    const barrier = this.#plan.barrier?.() ?? tracker.next
     const startedAt = clock.now()
     this.#requested = false
     this.#id++
@@ -252,7 +254,7 @@ export class CheckpointCoordinator {
     if (waited === 'timedOut') {
       metrics.counter(JOB_METRICS.numberOfFailedCheckpoints).value++
       logger.warn(
-        { id, timeoutMs, oldest: this.#plan.oldest() },
+        { id, timeoutMs, oldest: this.#plan.oldest?.() },
         'A checkpoint ran into its timeout; the next one covers it',
       )
       return { outcome: 'timedOut' }

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { Clock } from '../runtime/clock.ts'
 import { within } from '../runtime/within.ts'
 import { SnapshotPositions, type SplitAssignment } from './split-assignment.ts'
@@ -21,6 +22,8 @@ export interface AcknowledgingPlan<Split extends SourceSplit> {
 export class Acknowledging<T, Split extends SourceSplit> {
   readonly #plan: AcknowledgingPlan<Split>
   readonly #snapshots = new SnapshotPositions<T, Split>()
+  /** By split. */
+  readonly #limits = new Map<string, Split>()
   readonly #closed = new AbortController()
   #last: Promise<void> = Promise.resolve()
   /** What is being told of a checkpoint. */
@@ -35,9 +38,22 @@ export class Acknowledging<T, Split extends SourceSplit> {
     return this.#last
   }
 
-  /** These positions belong to the checkpoint. */
-  note(checkpointId: number, assignments: Iterable<SplitAssignment<T, Split>>): void {
-    this.#snapshots.note(checkpointId, assignments)
+  /** What the next snapshot says of these splits, instead of where they are. */
+  limit(splits: readonly Split[]): void {
+    for (const split of splits) this.#limits.set(split.splitId, split)
+  }
+
+  /** The positions that belong to the checkpoint. */
+  note(checkpointId: number, assignments: Iterable<SplitAssignment<T, Split>>): readonly Split[] {
+    const positions = new Map<SplitAssignment<T, Split>, Split>()
+    for (const assignment of assignments) {
+      const split = this.#limits.get(assignment.split.splitId) ?? assignment.split
+      if (split.finished === true) assignment.finishedIn ??= checkpointId
+      positions.set(assignment, split)
+    }
+    this.#limits.clear()
+    this.#snapshots.note(checkpointId, positions)
+    return [...positions.values()]
   }
 
   /** The checkpoint is stored. Rejects when the service did not take it, and after {@link Acknowledging.close}. */
@@ -105,7 +121,7 @@ export class Acknowledging<T, Split extends SourceSplit> {
     settled: readonly Settled<T, Split>[],
     signal: AbortSignal,
   ): Promise<void> {
-    const moved = positions.filter(([assignment, split]) => assignment.acknowledged !== split)
+    const moved = positions.filter(([assignment, split]) => !isDeepStrictEqual(assignment.acknowledged, split))
     if (moved.length > 0) {
       const splits = moved.map(([, split]) => split)
       await this.#plan.commit(splits, signal)

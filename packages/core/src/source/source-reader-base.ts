@@ -159,14 +159,12 @@ export abstract class SourceReaderBase<T, Split extends SourceSplit> implements 
     this.#arrived.wake()
   }
 
+  limitSnapshot(splits: readonly Split[]): void {
+    this.#acknowledging.limit(splits)
+  }
+
   snapshotState(checkpointId: number): readonly Split[] {
-    const splits: Split[] = []
-    for (const assignment of this.#assignments.values()) {
-      if (assignment.isFinished) assignment.finishedIn ??= checkpointId
-      splits.push(assignment.split)
-    }
-    this.#acknowledging.note(checkpointId, this.#assignments.values())
-    return splits
+    return this.#acknowledging.note(checkpointId, this.#assignments.values())
   }
 
   splitState(splitId: string): Split | undefined {

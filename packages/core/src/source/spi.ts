@@ -107,7 +107,11 @@ export interface SplitEnumerator<State> extends AsyncDisposable {
    * behind its parent. After a restore a finished split is not announced: it is among the restored splits.
    */
   splitFinished(splitId: string, subtask: number): void
-  /** Called in the same turn of the event loop as the readers' snapshots: the parts of a checkpoint belong to one instant. */
+  /**
+   * Called in the same turn of the event loop as the readers' snapshots: the parts of a checkpoint belong to one instant. Also before
+   * {@link SplitEnumerator.splitFinished}: until the last records of that split are settled, this state is what is stored. Ids may come
+   * again.
+   */
   snapshotState(checkpointId: number): State
 }
 
@@ -180,7 +184,15 @@ export interface SourceReader<T, Split extends SourceSplit> extends AsyncDisposa
    * never moves when records are fetched; a barrier may fall inside a batch.
    */
   emitted(batch: RecordBatch<T>, count: number): void
-  /** Splits with the position after the last emitted record; a finished one stays until the covering checkpoint completed. */
+  /**
+   * The snapshot that follows in the same turn has these states, of some of its splits: what was emitted after them is not settled, and
+   * its checkpoint neither covers nor acknowledges it. Asked where records are acknowledged by hand and nothing waits for them.
+   */
+  limitSnapshot(splits: readonly Split[]): void
+  /**
+   * Splits with the position after the last emitted record, or as {@link SourceReader.limitSnapshot} says; a finished one stays until
+   * the covering checkpoint completed.
+   */
   snapshotState(checkpointId: number): readonly Split[]
   /** The split after its record emitted last; undefined for one that this reader does not have. */
   splitState(splitId: string): Split | undefined

@@ -93,8 +93,8 @@ export class SnapshotPositions<T, Split extends SourceSplit> {
   readonly #byCheckpoint = new Map<number, ReadonlyMap<SplitAssignment<T, Split>, Split>>()
 
   /** Ids rise. */
-  note(checkpointId: number, assignments: Iterable<SplitAssignment<T, Split>>): void {
-    this.#byCheckpoint.set(checkpointId, new Map([...assignments].map((each) => [each, each.split])))
+  note(checkpointId: number, positions: ReadonlyMap<SplitAssignment<T, Split>, Split>): void {
+    this.#byCheckpoint.set(checkpointId, positions)
     const [oldest] = this.#byCheckpoint.keys()
     // One that is acknowledged nevertheless is covered by the next.
     if (oldest !== undefined && this.#byCheckpoint.size > MAX_SNAPSHOTS) this.#byCheckpoint.delete(oldest)

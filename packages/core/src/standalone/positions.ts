@@ -1,15 +1,15 @@
 import { CheckpointCoordinator } from '../checkpoint/coordinator.ts'
 import type { Checkpoint, CheckpointStore } from '../checkpoint/storage.ts'
-import { messageOf, type SluiceError } from '../errors.ts'
+import { SluiceError } from '../errors.ts'
 import { Acknowledgements } from '../job/acknowledgements.ts'
 import type { Assignments } from '../job/assignments.ts'
 import type { Grace } from '../job/grace.ts'
 import type { AnySource } from '../job/plan.ts'
 import type { Released } from '../job/split-release.ts'
-import { JOB_METRICS } from '../metrics/job-metrics.ts'
-import type { Timer } from '../runtime/clock.ts'
+import { failpoint } from '../runtime/failpoints.ts'
 import type { SourceReader, SourceSplit, SplitEnumerator } from '../source/spi.ts'
 import type { Tracker } from '../tracker/tracker.ts'
+import { Cuts, type SourceParts } from './cuts.ts'
 import type { Feed } from './feed.ts'
 import { acknowledgeLast } from './last-acknowledgement.ts'
 import type { ResolvedMessagesOptions } from './options.ts'
@@ -24,24 +24,23 @@ export interface PositionsPlan {
   readonly restoredId: number
   enumerator(): SplitEnumerator<unknown> | undefined
   hasten(): void
-  /** What holds the oldest message back. */
-  oldest(): string
   /** Gives splits back, as in a rebalance. */
   release(splitIds: readonly string[], deadlineMs: number): Promise<Released>
   fail(error: SluiceError): void
 }
 
-/** Stores and acknowledges what was acked: at intervals, and at the end. */
+/**
+ * Stores and acknowledges what was acked: at intervals, and at the end. A checkpoint waits for nothing: of each split it has the state
+ * before the first record that is not settled, so that a message which takes long holds back its own split and no more.
+ */
 export class Positions {
   readonly #plan: PositionsPlan
   readonly #coordinator: CheckpointCoordinator
   readonly #acknowledgements: Acknowledgements
+  readonly #cuts = new Cuts()
   #lastId: number
-  #timer: Timer | undefined
-  #acknowledging: Promise<void> = Promise.resolve()
   /** Another owner may have the positions: nothing of them is told to anybody any more. */
   #storeFailed = false
-  #stopped = false
 
   constructor(plan: PositionsPlan) {
     this.#plan = plan
@@ -57,10 +56,11 @@ export class Positions {
       tracker: plan.tracker,
       ...checkpoints,
       lastId: plan.restoredId,
+      barrier: () => (failpoint('sabotage:skip-flush') ? plan.tracker.next : plan.tracker.watermark),
       snapshot: (id) => this.#snapshot(id),
       hasten: () => plan.hasten(),
-      acknowledge: (id, barrier) => this.#acknowledge(id, barrier),
-      oldest: () => plan.oldest(),
+      // Messages that are acknowledged one by one do not wait for each other.
+      acknowledge: (id) => this.#acknowledgements.acknowledge(plan.assignments.readers, id, Number.POSITIVE_INFINITY),
       fail: (error) => {
         this.#storeFailed = true
         void this.stop()
@@ -77,10 +77,6 @@ export class Positions {
     return this.#coordinator.acknowledgedUpTo
   }
 
-  get openBarrier(): number | undefined {
-    return this.#coordinator.openBarrier
-  }
-
   /** Start positions are stored before the first read: a crash before the first interval must not move LATEST. */
   storeStart(): Promise<void> {
     return this.#coordinator.takeFinal()
@@ -88,7 +84,6 @@ export class Positions {
 
   start(): void {
     this.#coordinator.start()
-    if (this.#plan.source.acknowledgement === 'individual') this.#acknowledgeEvery()
   }
 
   request(reason: string): void {
@@ -105,15 +100,37 @@ export class Positions {
     return this.#acknowledgements.takeOf(reader, splitId)
   }
 
+  /** The last record of the split was emitted. */
+  splitFinished(splitId: string): void {
+    const { source, tracker, assignments } = this.#plan
+    const enumerator = this.#plan.enumerator()
+    const split = tracker.splits.get(splitId)
+    // Where the service keeps the positions nothing is restored from a checkpoint.
+    if (source.positionAuthority === 'checkpoint' && split !== undefined && split.unsettled > 0) {
+      const splitIds = assignments.readers.flatMap((reader) => reader.status().splits.map((each) => each.splitId))
+      const unread = assignments.pending
+      this.#cuts.add(split, enumerator?.snapshotState(this.#lastId + 1), [
+        ...splitIds,
+        ...unread.map((each) => each.splitId),
+      ])
+      this.#cuts.keep(unread)
+    }
+    enumerator?.splitFinished(splitId, 0)
+  }
+
+  /** Splits went back to their enumerator. */
+  released(splits: readonly SourceSplit[]): void {
+    this.#cuts.keep(splits)
+  }
+
   /** @throws SluiceError why the last acknowledgement failed. */
   async end(grace: Grace): Promise<void> {
-    this.#timer?.cancel()
     const { source, options, tracker, assignments, store } = this.#plan
     const [reader] = assignments.readers
     if (this.#storeFailed || reader === undefined) return
     await acknowledgeLast(
       {
-        clock: options.job.clock,
+        ...options.job,
         closeDeadlineMs: options.closeDeadlineMs,
         tracker,
         coordinator: this.#coordinator,
@@ -121,8 +138,9 @@ export class Positions {
         release: (splitIds, deadlineMs) => this.#plan.release(splitIds, deadlineMs),
         checkpoint: () => {
           const id = this.#lastId + 1
-          const state = this.#plan.enumerator()?.snapshotState(id)
-          return (splits) => this.#checkpoint(id, state, splits)
+          const partsOf = this.#cuts.now(() => this.#plan.enumerator()?.snapshotState(id))
+          const unread = assignments.pending
+          return (splits) => this.#checkpoint(id, partsOf([...splits, ...unread]))
         },
         store: source.positionAuthority === 'checkpoint' ? (checkpoint) => store.store(checkpoint) : undefined,
       },
@@ -132,8 +150,6 @@ export class Positions {
 
   /** Resolves when no store is under way. */
   stop(): Promise<void> {
-    this.#stopped = true
-    this.#timer?.cancel()
     return this.#coordinator.stop()
   }
 
@@ -142,44 +158,30 @@ export class Positions {
     this.#lastId = id
     this.#plan.tracker.splits.forgetFinished((splitId) => assignments.readers.some((each) => each.splitState(splitId)))
     for (const { subtask } of assignments.members) subtask.reportEmitted()
+    const partsOf = this.#cuts.now(() => this.#plan.enumerator()?.snapshotState(id))
+    for (const reader of assignments.readers) reader.limitSnapshot(this.#limits())
     const splits = assignments.readers.flatMap((reader) => [...reader.snapshotState(id)])
-    return this.#checkpoint(id, this.#plan.enumerator()?.snapshotState(id), [...splits, ...assignments.pending])
+    // The reader forgets them once this is stored.
+    this.#cuts.keep(splits.filter(({ finished }) => finished === true))
+    return this.#checkpoint(id, partsOf([...splits, ...assignments.pending]))
   }
 
-  #checkpoint(id: number, enumerator: unknown, splits: readonly SourceSplit[]): Checkpoint {
-    const { source, options } = this.#plan
-    const { name, clock } = options.job
-    const sources = { [source.uid]: { stateVersion: source.stateVersion, enumerator, splits } }
-    return { id, job: name, createdAtMs: clock.wallNow(), sources }
-  }
-
-  /** One after the other, so that no message is acknowledged by two calls at once. */
-  #acknowledge(id: number, barrier: number): Promise<void> {
-    const { source, assignments } = this.#plan
-    // Messages that are acknowledged one by one do not wait for each other.
-    const below = source.acknowledgement === 'individual' ? Number.POSITIVE_INFINITY : barrier
-    const done = this.#acknowledging.then(() => this.#acknowledgements.acknowledge(assignments.readers, id, below))
-    this.#acknowledging = done.catch(() => undefined)
-    return done
-  }
-
-  /** A message that stays unacknowledged holds a checkpoint open, but not the other messages. */
-  #acknowledgeEvery(): void {
-    if (this.#stopped) return
-    const { clock, checkpoints } = this.#plan.options.job
-    this.#timer = clock.after(checkpoints.intervalMs, () => {
-      void this.#acknowledgeAside().then(() => this.#acknowledgeEvery())
+  /** Splits of which records are not settled, before the first of those. */
+  #limits(): readonly SourceSplit[] {
+    const { source, tracker } = this.#plan
+    if (source.acknowledgement === 'individual' || failpoint('sabotage:skip-flush')) return []
+    return [...tracker.splits.values()].flatMap((split) => {
+      const first = split.unsettled === 0 ? undefined : tracker.firstNotSettled(split)
+      if (first === undefined) return []
+      if (first.before !== undefined) return [first.before]
+      throw new SluiceError('SLUICE_SOURCE_FAILED', `${source.uid}: the reader does not know split ${split.splitId}`)
     })
   }
 
-  async #acknowledgeAside(): Promise<void> {
-    if (this.openBarrier === undefined) return
-    const { logger, metrics, name } = this.#plan.options.job
-    try {
-      await this.#acknowledge(this.#coordinator.status().last?.id ?? 0, 0)
-    } catch (error) {
-      metrics.group({ job: name }).counter(JOB_METRICS.numAcknowledgementsFailed).value++
-      logger.warn({ job: name, error: messageOf(error) }, 'An acknowledgement failed; the next one repeats it')
-    }
+  #checkpoint(id: number, parts: SourceParts): Checkpoint {
+    const { source, options } = this.#plan
+    const { name, clock } = options.job
+    const sources = { [source.uid]: { stateVersion: source.stateVersion, ...parts } }
+    return { id, job: name, createdAtMs: clock.wallNow(), sources }
   }
 }

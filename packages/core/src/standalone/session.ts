@@ -45,8 +45,8 @@ export interface MessagesStatus {
  * acknowledgements, dead letters) around a loop of its own: a job emits ahead of its sinks, so that a checkpoint would wait for
  * records that nobody has asked for, and ends only with all that was emitted; here a record is emitted when it is handed out.
  *
- * While it runs, what was handed out before a barrier is acknowledged together, as in a job. At the end every split goes back as
- * it would in a rebalance: what is settled before the first record that is not is acknowledged, to the record.
+ * Of each split what is settled before the first record that is not is acknowledged, to the record: at each interval, and at the end,
+ * when every split goes back as it would in a rebalance.
  */
 export class Session {
   readonly #source: AnySource
@@ -295,7 +295,7 @@ export class Session {
       tracker: this.#tracker,
       recordsEmitted: group.counter(JOB_METRICS.numRecordsEmitted),
       recordErrors: group.counter(SOURCE_METRICS.numRecordsInErrors),
-      splitFinished: (splitId) => this.#enumerator?.splitFinished(splitId, 0),
+      splitFinished: (splitId) => this.#positions?.splitFinished(splitId),
       refused: (refusal) => this.#delivery.refused(undefined, refusal),
       wake: () => this.#onEnded(),
     })
@@ -312,7 +312,7 @@ export class Session {
       targets: distinct(deadLetters, new Map()),
       target: () => deadLetters,
       origin: (token) => this.#tracker.origin(token),
-      isAwaited: (token) => token < (this.#positions?.openBarrier ?? 0) || this.#tracker.waitsFor !== undefined,
+      isAwaited: () => this.hand.size === 0 || this.#tracker.waitsFor !== undefined,
       fail: this.#fail,
     })
   }
@@ -327,14 +327,13 @@ export class Session {
       restoredId,
       enumerator: () => this.#enumerator,
       hasten: () => this.#delivery.hasten(),
-      oldest: () => this.#window.describeOldest(),
       release: (splitIds, deadlineMs) => this.#release(splitIds, 'revoked', deadlineMs),
       fail: this.#fail,
     })
   }
 
-  #release(splitIds: readonly string[], how: ReleaseHow, deadlineMs: number): Promise<Released> {
-    return releaseSplits(
+  async #release(splitIds: readonly string[], how: ReleaseHow, deadlineMs: number): Promise<Released> {
+    const released = await releaseSplits(
       {
         clock: this.#options.job.clock,
         tracker: this.#tracker,
@@ -352,6 +351,8 @@ export class Session {
       how,
       deadlineMs,
     )
+    this.#positions?.released(released.splits)
+    return released
   }
 
   async #end(): Promise<void> {

@@ -50,8 +50,7 @@ export class Window {
     return { splitId: origin?.splitId ?? '', position: origin?.raw?.position, ageMs: clock.now() - handedOutAt }
   }
 
-  /** The oldest in words. */
-  describeOldest(): string {
+  #describeOldest(): string {
     const { oldest } = this
     if (oldest === undefined) return 'a dead letter that is not confirmed'
     const { splitId, position = 'unknown', ageMs } = oldest
@@ -62,7 +61,7 @@ export class Window {
   get waitingFor(): string | undefined {
     const { maxUnacked, tracker } = this.#plan
     const bound = this.room <= 0 ? `maxUnacked (${maxUnacked})` : tracker.waitsFor
-    return bound === undefined ? undefined : `room below ${bound}; oldest: ${this.describeOldest()}`
+    return bound === undefined ? undefined : `room below ${bound}; oldest: ${this.#describeOldest()}`
   }
 
   /** Tells, once a minute, why nothing is handed out. */

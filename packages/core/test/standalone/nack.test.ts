@@ -182,7 +182,7 @@ describe('batches', () => {
     batch?.ackAll()
     expect(read.status()).toMatchObject({ late: 0, unacked: 1 })
     await clock.advance(3000)
-    expect(log.committed('a')).toBe(0)
+    expect(log.committed('a')).toBe(2)
     const { value: again } = await settled(clock, read.next())
     expect(again).toMatchObject({ values: [2], attempt: 2 })
     again?.ackAll()
