@@ -3,12 +3,16 @@ import type { Checkpoint } from '../checkpoint/storage.ts'
 import { SluiceError } from '../errors.ts'
 import type { Grace } from '../job/grace.ts'
 import type { Released } from '../job/split-release.ts'
+import type { Logger } from '../logger.ts'
 import type { Clock } from '../runtime/clock.ts'
 import type { SourceReader, SourceSplit } from '../source/spi.ts'
 import type { Tracker } from '../tracker/tracker.ts'
 
 export interface LastAcknowledgementPlan {
+  /** Of the job. */
+  readonly name: string
   readonly clock: Clock
+  readonly logger: Logger
   readonly closeDeadlineMs: number
   readonly tracker: Tracker
   readonly coordinator: CheckpointCoordinator
@@ -39,18 +43,21 @@ export async function acknowledgeLast(plan: LastAcknowledgementPlan, grace: Grac
 }
 
 async function giveBack(plan: LastAcknowledgementPlan, grace: Grace): Promise<void> {
-  const { reader, tracker, coordinator, store } = plan
+  const { name, logger, reader, coordinator, store } = plan
   // A store under way must not overtake the last one.
   await coordinator.stop()
   const splitIds = reader.status().splits.map(({ splitId }) => splitId)
-  // The children of a split that has ended may be assigned: beside their parent as it was before its end they would be read twice.
-  const isOneInstant = !splitIds.some(
-    (splitId) => reader.splitState(splitId)?.finished === true && (tracker.splits.get(splitId)?.unsettled ?? 0) > 0,
-  )
   const checkpoint = plan.checkpoint()
   const { splits, isAcknowledged } = await plan.release(splitIds, grace.leftMs)
-  // One that is missing would not be read again.
-  if (store !== undefined && isOneInstant && splits.length === splitIds.length) await store(checkpoint(splits))
+  if (store !== undefined && splits.length === splitIds.length) await store(checkpoint(splits))
+  else if (store !== undefined) {
+    // One that is missing would not be read again.
+    const missing = splitIds.filter((splitId) => !splits.some((split) => split.splitId === splitId))
+    logger.warn(
+      { job: name, splits: missing },
+      'The last positions were not stored, because splits were being released: what was acked since the last interval is repeated',
+    )
+  }
   if (isAcknowledged) return
   const message = 'the source did not take the last acknowledgement: what it had is repeated'
   throw new SluiceError('SLUICE_SOURCE_FAILED', message, { restartable: true })

@@ -84,7 +84,7 @@ describe('positions that lie in checkpoints', () => {
     // Killed here: nothing is closed.
     const killed = reading(source, { clock, checkpoints: { storage } })
     const [next] = await pull(clock, killed, 1)
-    expect(next?.value).toBe(0)
+    expect(next?.value).toBe(5)
     await settled(clock, killed.close())
     pulled[5]?.ack()
     await until(clock, () => storage.stored.at(-1)?.json.includes('"next":10') === true, 100)
@@ -169,7 +169,7 @@ describe('positions that the service keeps', () => {
     const pulled = await pull(clock, read, 10)
     for (const message of pulled) if (message.value !== 6) message.ack()
     await clock.advance(5000)
-    expect(log.committed('a')).toBeLessThanOrEqual(6)
+    expect(log.committed('a')).toBe(6)
     await settled(clock, read.close())
     expect(log.committed('a')).toBe(6)
     expect(log.members).toEqual([])
@@ -455,7 +455,7 @@ describe('endings', () => {
     })
   }
 
-  test('a split that has ended with messages in hand is not stored as it was before its end: it is repeated', async () => {
+  test('a split that has ended with messages in hand goes on at the first of them', async () => {
     const clock = new VirtualClock()
     const source = new InMemorySource<number>({ splits: ['parent', 'other'] })
     source.push('parent', 1, 2, 3)
@@ -466,9 +466,8 @@ describe('endings', () => {
     await until(clock, () => source.finished.includes('parent'))
     first?.ack()
     await settled(clock, read.close())
-    expect(storage.stored).toHaveLength(1)
-    const again = await pull(clock, reading(source, { clock, checkpoints: { storage } }), 3)
-    expect(again.map(({ value }) => value)).toEqual([1, 2, 3])
+    const again = await pull(clock, reading(source, { clock, checkpoints: { storage } }), 2)
+    expect(again.map(({ value }) => value)).toEqual([2, 3])
   })
 
   test('a loop over messages that are here leaves timers and sockets their turn', async () => {
