@@ -73,14 +73,14 @@ export class Removal {
   }
 
   async #delete(name: string): Promise<boolean> {
-    const { place, logger } = this.#plan
+    const { logger } = this.#plan
     try {
       await this.#plan.delete(name)
       this.#isFailing = false
       return true
     } catch (error) {
       if (!this.#isFailing && !this.#isEnded) {
-        const facts = { name: place(name), left: this.#count + 1, error: messageOf(error) }
+        const facts = { name: this.#plan.place(name), left: this.#count + 1, error: messageOf(error) }
         logger.warn(facts, 'An old checkpoint could not be removed; it is tried again after the next ones')
       }
       this.#isFailing = true

@@ -2,7 +2,7 @@ import { encodeCheckpoint } from '@sluice/core/internal'
 import { VirtualClock } from '@sluice/core/testing'
 import { expect, test } from 'vitest'
 
-import { checkpoint, checkpointKey, labelOf, left, open, warnings } from '../support/checkpoints.ts'
+import { checkpoint, checkpointKey, labelOf, namesWhen, open, warnings } from '../support/checkpoints.ts'
 import { MemoryS3, s3Error, type S3Request } from '../support/memory-s3.ts'
 
 const OWNER = 'hosts/owner.json'
@@ -35,7 +35,7 @@ test('a store does not wait for deletes', async () => {
   for (let id = 1; id <= 5; id++) await store.store(checkpoint(id))
   expect(s3.names).toHaveLength(6)
   release()
-  await left(s3, [checkpointKey(1, 5), OWNER])
+  expect(await namesWhen(s3, 2)).toEqual([checkpointKey(1, 5), OWNER])
 })
 
 test('a backlog goes over many stores, the oldest first', async () => {
@@ -80,7 +80,7 @@ test('a failure is warned of once, until a delete succeeds; the rest is tried ag
   expect(warned[0]?.[0]).toMatchObject({ name: `s3://state/${checkpointKey(1, 1)}`, left: 1 })
   mayDelete = true
   await next(5, 4)
-  await left(s3, [checkpointKey(1, 5), OWNER])
+  expect(await namesWhen(s3, 2)).toEqual([checkpointKey(1, 5), OWNER])
   mayDelete = false
   await next(6, 1)
   expect(warned).toHaveLength(2)
@@ -95,7 +95,7 @@ test('an object that cannot be deleted does not keep the others', async () => {
   })
   const store = await open(s3, { keep: 1 })
   for (let id = 1; id <= 4; id++) await store.store(checkpoint(id))
-  await left(s3, [held, checkpointKey(1, 4), OWNER])
+  expect(await namesWhen(s3, 3)).toEqual([held, checkpointKey(1, 4), OWNER])
 })
 
 test('the end waits for deletes, but not for ever', async () => {
@@ -150,7 +150,7 @@ test('a load waits for the delete under way, and what was to be deleted is decid
   // The one that was loaded is the only whole one but the newest: it must not go with what was old before.
   const later = onDelete(s3, (request) => request.apply())
   await store.store(checkpoint(2))
-  await left(s3, [checkpointKey(2, 2), OWNER])
+  expect(await namesWhen(s3, 2)).toEqual([checkpointKey(2, 2), OWNER])
   expect(later.keys).toEqual([checkpointKey(1, 1), checkpointKey(1, 2), checkpointKey(1, 3)])
 })
 

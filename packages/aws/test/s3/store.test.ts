@@ -4,7 +4,7 @@ import { SluiceError } from '@sluice/core'
 import { setFailpoint, VirtualClock } from '@sluice/core/testing'
 import { expect, test } from 'vitest'
 
-import { checkpoint, checkpointKey, labelOf, left, open, warnings } from '../support/checkpoints.ts'
+import { checkpoint, checkpointKey, labelOf, namesWhen, open, warnings } from '../support/checkpoints.ts'
 import { MemoryS3, reset, s3Error, type S3Request } from '../support/memory-s3.ts'
 
 const OWNER = 'hosts/owner.json'
@@ -48,11 +48,11 @@ test('stores, goes on with the next process, and keeps as many as asked', async 
   const first = await open(s3, { keep: 2 })
   expect(await first.load()).toBeUndefined()
   for (let id = 1; id <= 4; id++) expect(await first.store(checkpoint(id))).toBeGreaterThan(100)
-  await left(s3, [checkpointKey(1, 3), checkpointKey(1, 4), OWNER])
+  expect(await namesWhen(s3, 3)).toEqual([checkpointKey(1, 3), checkpointKey(1, 4), OWNER])
   const second = await open(s3, { keep: 2 })
   expect(await second.load()).toEqual(checkpoint(4))
   await second.store(checkpoint(5))
-  await left(s3, [checkpointKey(1, 4), checkpointKey(2, 5), OWNER])
+  expect(await namesWhen(s3, 3)).toEqual([checkpointKey(1, 4), checkpointKey(2, 5), OWNER])
 })
 
 test('every put of a checkpoint or an owner has its condition', async () => {
@@ -122,7 +122,7 @@ test('objects of owners that were overtaken are removed', async () => {
   const third = await open(s3)
   await third.load()
   await third.store(checkpoint(2))
-  await left(s3, [checkpointKey(1, 1), checkpointKey(3, 2), OWNER])
+  expect(await namesWhen(s3, 3)).toEqual([checkpointKey(1, 1), checkpointKey(3, 2), OWNER])
 })
 
 test('a put that was applied and lost its answer is known as its own', async () => {
@@ -308,7 +308,7 @@ test('damaged checkpoints go when there are as many whole ones as are kept', asy
   s3.put(checkpointKey(1, 2), Buffer.from('x'))
   await store.load()
   for (const id of [2, 3, 4]) await store.store(checkpoint(id))
-  await left(s3, [checkpointKey(2, 3), checkpointKey(2, 4), OWNER])
+  expect(await namesWhen(s3, 3)).toEqual([checkpointKey(2, 3), checkpointKey(2, 4), OWNER])
 })
 
 test('a newer format is refused, of a checkpoint and of the owner', async () => {
