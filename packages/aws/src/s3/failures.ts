@@ -39,6 +39,26 @@ export function isNoSuchKey(error: unknown): boolean {
   return classifyAwsError(error).code === 'NoSuchKey'
 }
 
+/**
+ * For an answer that says "done" and is not S3's: that of a proxy, or of another server at the endpoint. What the request did is
+ * unknown. Nothing of its body is quoted, which may hold the signed request.
+ *
+ * @param missing - what S3 would have said.
+ */
+export function foreignAnswer(output: unknown, missing?: 'ETag' | 'IsTruncated' | 'NextContinuationToken'): Error {
+  const { ContentType, ContentLength, $metadata } = Object(output) as Record<string, unknown>
+  const seen = [
+    ...(typeof ContentType === 'string' ? [`content type ${ContentType}`] : []),
+    ...(typeof ContentLength === 'number' ? [`${ContentLength} bytes`] : []),
+    ...(missing === undefined ? [] : [`no ${missing}`]),
+  ]
+  const message = `what was received is not an answer of S3 (${seen.join(', ')}): is the endpoint S3, or does a proxy answer in its place?`
+  return Object.assign(new Error(message), {
+    name: 'ForeignAnswer',
+    $metadata: { httpStatusCode: 200, ...Object($metadata) },
+  })
+}
+
 /** Whether the same request may succeed. A put keeps its condition, so a repeat after an unknown outcome changes nothing twice. */
 export function isRepeatable(error: unknown): boolean {
   return !SluiceError.isInstance(error) && isRepeatableFailure(classifyAwsError(error))

@@ -1,7 +1,14 @@
 import type { S3Client } from '@aws-sdk/client-s3'
 import { backoffMs, type Clock, deadline, delay, messageOf, type Random, SluiceError } from '@sluice/core'
 
-import { isConditionFailure, isNoSuchKey, isRepeatable, type S3Target, storageError } from './failures.ts'
+import {
+  foreignAnswer,
+  isConditionFailure,
+  isNoSuchKey,
+  isRepeatable,
+  type S3Target,
+  storageError,
+} from './failures.ts'
 import type { S3Sdk } from './sdk.ts'
 
 /** A client of the AWS SDK, or whatever sends its commands. */
@@ -59,8 +66,13 @@ export class S3Objects {
     return this.#request({ action: 's3:GetObject', bucket, key }, async (abortSignal) => {
       try {
         const output = await sender.send(new sdk.GetObjectCommand({ Bucket: bucket, Key: key }), { abortSignal })
-        const bytes = await readBody(output.Body, maxBytes, abortSignal)
-        return bytes === undefined ? 'tooLarge' : { bytes, etag: output.ETag ?? '' }
+        const { Body, ETag, ContentType = '' } = output
+        if (ETag === undefined || ContentType.startsWith('text/html')) {
+          destroy(Body)
+          throw foreignAnswer(output, ETag === undefined ? 'ETag' : undefined)
+        }
+        const bytes = await readBody(Body, maxBytes, abortSignal)
+        return bytes === undefined ? 'tooLarge' : { bytes, etag: ETag }
       } catch (error) {
         if (isNoSuchKey(error)) return undefined
         throw error
@@ -83,7 +95,9 @@ export class S3Objects {
     })
     return this.#request({ action: 's3:PutObject', bucket, key }, async (abortSignal) => {
       try {
-        return (await sender.send(command, { abortSignal })).ETag ?? ''
+        const output = await sender.send(command, { abortSignal })
+        if (output.ETag === undefined) throw foreignAnswer(output, 'ETag')
+        return output.ETag
       } catch (error) {
         if (condition !== undefined && isConditionFailure(error)) return undefined
         throw error
@@ -102,9 +116,14 @@ export class S3Objects {
         Prefix: prefix,
         ...(token === undefined ? {} : { ContinuationToken: token }),
       })
-      const page = await this.#request({ action: 's3:ListBucket', bucket, key: prefix }, (abortSignal) =>
-        sender.send(command, { abortSignal }),
-      )
+      const page = await this.#request({ action: 's3:ListBucket', bucket, key: prefix }, async (abortSignal) => {
+        const output = await sender.send(command, { abortSignal })
+        // An empty list, or the end of one, has to be said: checkpoints that are not listed are never loaded again.
+        const { IsTruncated, NextContinuationToken } = output
+        if (IsTruncated === undefined) throw foreignAnswer(output, 'IsTruncated')
+        if (IsTruncated && NextContinuationToken === undefined) throw foreignAnswer(output, 'NextContinuationToken')
+        return output
+      })
       for (const { Key } of page.Contents ?? []) if (Key !== undefined) keys.push(Key)
       token = page.IsTruncated === true ? page.NextContinuationToken : undefined
     } while (token !== undefined)
@@ -184,8 +203,8 @@ function conditionHeader(condition: PutCondition): { IfMatch: string } | { IfNon
 /** Undefined when there are more than `maxBytes`; the rest is not read then. */
 async function readBody(body: unknown, maxBytes: number, signal: AbortSignal): Promise<Buffer | undefined> {
   if (body === undefined) return Buffer.alloc(0)
-  const stream = body as AsyncIterable<Uint8Array> & { destroy?(reason?: unknown): void }
-  const onAbort = (): void => stream.destroy?.(signal.reason)
+  const stream = body as AsyncIterable<Uint8Array>
+  const onAbort = (): void => destroy(body, signal.reason)
   signal.addEventListener('abort', onAbort, { once: true })
   if (signal.aborted) onAbort()
   const chunks: Uint8Array[] = []
@@ -201,4 +220,10 @@ async function readBody(body: unknown, maxBytes: number, signal: AbortSignal): P
     signal.removeEventListener('abort', onAbort)
   }
   return Buffer.concat(chunks, size)
+}
+
+/** Of a body in another form than a stream, nothing is left to be read. */
+function destroy(body: unknown, reason?: unknown): void {
+  const stream = Object(body) as { destroy?(reason?: unknown): void }
+  stream.destroy?.(reason)
 }

@@ -28,6 +28,7 @@ export function encodeOwnerRecord(record: OwnerRecord): Buffer {
  */
 export function decodeOwnerRecord(bytes: Buffer, place: string): OwnerRecord {
   const value = parse(bytes)
+  if (value === undefined) throw corruptedRecord(place, `holds ${kindOfContent(bytes)}`)
   const format = value['format']
   if (Number.isSafeInteger(format) && (format as number) > OWNER_FORMAT) {
     throw new SluiceError(
@@ -46,13 +47,18 @@ export function decodeOwnerRecord(bytes: Buffer, place: string): OwnerRecord {
     !Array.isArray(admitted) ||
     !admitted.every((name) => typeof name === 'string')
   ) {
-    throw new SluiceError(
-      'SLUICE_STATE_CORRUPTED',
-      `${place} does not say who owns the checkpoints: stop every process of the job and delete it; the checkpoints beside it are used as they are`,
-      { facts: { place } },
-    )
+    throw corruptedRecord(place, 'is JSON of another kind')
   }
   return { token, owner, by, from, admitted }
+}
+
+/** @param what - was found in the place of a record. */
+export function corruptedRecord(place: string, what: string): SluiceError {
+  return new SluiceError(
+    'SLUICE_STATE_CORRUPTED',
+    `${place} ${what}, and does not say who owns the checkpoints: stop every process of the job and delete it; the checkpoints beside it are used as they are`,
+    { facts: { place } },
+  )
 }
 
 /** Whether a checkpoint may be loaded by the owners that follow this one. */
@@ -64,10 +70,18 @@ function isToken(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0
 }
 
-function parse(bytes: Buffer): Record<string, unknown> {
+/** Undefined for what is no JSON. */
+function parse(bytes: Buffer): Record<string, unknown> | undefined {
   try {
     return Object(JSON.parse(bytes.toString('utf8'))) as Record<string, unknown>
   } catch {
-    return {}
+    return undefined
   }
+}
+
+/** Without quoting it. */
+function kindOfContent(bytes: Buffer): string {
+  if (bytes.length === 0) return 'nothing'
+  const isMarkup = bytes.subarray(0, 100).toString('latin1').trimStart().startsWith('<')
+  return `${bytes.length} bytes ${isMarkup ? 'of HTML or XML' : 'that are no JSON'}`
 }

@@ -4,7 +4,7 @@ import { SluiceError } from '@sluice/core'
 import { type CheckpointName, checkpointNames } from '@sluice/core/internal'
 
 import type { S3Objects } from './objects.ts'
-import { decodeOwnerRecord, encodeOwnerRecord, isAdmitted, type OwnerRecord } from './owner-record.ts'
+import { corruptedRecord, decodeOwnerRecord, encodeOwnerRecord, isAdmitted, type OwnerRecord } from './owner-record.ts'
 
 const OWNER_FILE = 'owner.json'
 /** Every checkpoint's name begins with it. */
@@ -158,8 +158,8 @@ export class Ownership {
   async #find(): Promise<{ record: OwnerRecord; etag: string } | undefined> {
     const found = await this.#objects.get(this.#key, MAX_RECORD_BYTES)
     if (found === undefined) return undefined
-    const { bytes, etag } = found === 'tooLarge' ? { bytes: Buffer.alloc(0), etag: '' } : found
-    return { record: decodeOwnerRecord(bytes, this.#place), etag }
+    if (found === 'tooLarge') throw corruptedRecord(this.#place, `has more than ${MAX_RECORD_BYTES} bytes`)
+    return { record: decodeOwnerRecord(found.bytes, this.#place), etag: found.etag }
   }
 
   async #readOwn(token?: number): Promise<{ record: OwnerRecord; etag: string }> {

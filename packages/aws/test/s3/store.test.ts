@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream'
 import { inspect } from 'node:util'
 
 import { SluiceError } from '@sluice/core'
@@ -311,14 +312,56 @@ test('damaged checkpoints go when there are as many whole ones as are kept', asy
   expect(await namesWhen(s3, 3)).toEqual([checkpointKey(2, 3), checkpointKey(2, 4), OWNER])
 })
 
+test.for([
+  ['Get', { ContentType: 'text/html', ContentLength: 99, ETag: '"x"' }, 'content type text/html, 99 bytes'],
+  ['Get', { ContentType: 'application/xml' }, 'content type application/xml, no ETag'],
+  ['List', {}, 'no IsTruncated'],
+  ['List', { IsTruncated: true, Contents: [] }, 'no NextContinuationToken'],
+  ['Put', {}, 'no ETag'],
+] as const)(
+  'an answer to a %s that is not of S3, %j, is told as such, and is no empty bucket',
+  async ([action, headers, seen]) => {
+    const s3 = new MemoryS3()
+    const clock = new VirtualClock()
+    const store = await open(s3, { clock })
+    await store.load()
+    await store.store(checkpoint(1))
+    const bodies: Readable[] = []
+    s3.handle = (request) => {
+      if (request.action !== action) return Promise.resolve(request.apply())
+      const body = Readable.from([Buffer.from('<html>x-amz-security-token: hunter2</html>')])
+      bodies.push(body)
+      return Promise.resolve({ ...headers, ...(action === 'Get' ? { Body: body } : {}) })
+    }
+    const error = await failure(inTime(clock, store.load()))
+    expect(error).toMatchObject({ code: 'SLUICE_STATE_STORAGE', restartable: true })
+    expect(error.message).toContain(`what was received is not an answer of S3 (${seen})`)
+    expect(inspect(error, { depth: 10, showHidden: true })).not.toContain('hunter2')
+    expect(action !== 'Get' || bodies.every(({ destroyed }) => destroyed)).toBe(true)
+    s3.handle = (request) => Promise.resolve(request.apply())
+    expect(labelOf(await store.load())).toBe('state 1')
+  },
+)
+
+test.for([
+  ['holds 20 bytes of HTML or XML', '<html>hunter2</html>'],
+  ['holds 7 bytes that are no JSON', 'hunter2'],
+  ['holds nothing', ''],
+  ['is JSON of another kind', '{"format":1,"token":"x"}'],
+  ['has more than 1048576 bytes', `"${'x'.repeat(1024 * 1024)}"`],
+] as const)('where the record of the owner should be, an object %s: the error says so', async ([says, text]) => {
+  const s3 = new MemoryS3()
+  s3.put(OWNER, Buffer.from(text))
+  const error = await failure(open(s3))
+  expect(error).toMatchObject({ code: 'SLUICE_STATE_CORRUPTED', restartable: false })
+  expect(error.message).toContain(`s3://state/hosts/owner.json ${says}, and does not say who owns`)
+  expect(error.message).not.toContain('hunter2')
+})
+
 test('a newer format is refused, of a checkpoint and of the owner', async () => {
   const s3 = new MemoryS3()
   s3.put(OWNER, Buffer.from('{"format":2}'))
   expect((await failure(open(s3))).code).toBe('SLUICE_STATE_NEWER')
-  s3.put(OWNER, Buffer.from('{"format":1,"token":"x"}'))
-  const corrupted = await failure(open(s3))
-  expect(corrupted.code).toBe('SLUICE_STATE_CORRUPTED')
-  expect(corrupted.message).toContain('s3://state/hosts/owner.json')
 })
 
 test('where the owner was deleted, tokens go on above the checkpoints that are there', async () => {
