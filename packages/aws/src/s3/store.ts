@@ -43,6 +43,7 @@ export class S3CheckpointStore implements CheckpointStore {
   /** Names of checkpoints that were found damaged. */
   readonly #damaged = new Set<string>()
   #loaded = false
+  loadedFrom: string | undefined
   #newestId = -1
   /** The load and the stores so far: one at a time. */
   #last: Promise<unknown> = Promise.resolve()
@@ -100,12 +101,13 @@ export class S3CheckpointStore implements CheckpointStore {
         'Damaged checkpoints were passed over; records since the one used are repeated',
       )
     }
+    this.loadedFrom = used === undefined ? undefined : this.#place(used.name)
     if (used !== undefined || damaged.length === 0) return used?.checkpoint
     const place = this.#place('')
     throw new SluiceError(
       'SLUICE_STATE_CORRUPTED',
       `no checkpoint in ${place} is whole (${damaged.join('; ')}): restore the objects from a copy, or delete them to start from the initial position`,
-      { facts: { folder: place, damaged } },
+      { facts: { bucket: this.#plan.objects.bucket, folder: place, damaged } },
     )
   }
 
@@ -133,7 +135,7 @@ export class S3CheckpointStore implements CheckpointStore {
     this.#plan.release()
   }
 
-  /** A load between a put and the look at its token would take the put for one of its own token, and miss it in its list. */
+  /** A load that took its token between a put and the look at the token after it would stop its own process. */
   #inTurn<T>(task: () => Promise<T>): Promise<T> {
     const done = this.#last.then(task)
     this.#last = done.catch(() => undefined)

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { inspect } from 'node:util'
 
@@ -362,6 +363,26 @@ test('a newer format is refused, of a checkpoint and of the owner', async () => 
   const s3 = new MemoryS3()
   s3.put(OWNER, Buffer.from('{"format":2}'))
   expect((await failure(open(s3))).code).toBe('SLUICE_STATE_NEWER')
+})
+
+test('where a checkpoint is that cannot be used, by its format or by the job, is told by bucket and key', async () => {
+  const s3 = new MemoryS3()
+  const store = await open(s3)
+  expect(await store.load()).toBeUndefined()
+  expect(store.loadedFrom).toBeUndefined()
+  await store.store(checkpoint(1))
+  const key = checkpointKey(1, 1)
+  const next = await open(s3)
+  await next.load()
+  expect(next.loadedFrom).toBe(`s3://state/${key}`)
+  const [header = '', body = ''] = (s3.objects.get(key)?.bytes.toString('utf8') ?? '').split('\n')
+  const signed = header.slice(0, header.indexOf(',"sha256"')).replace('"format":2', '"format":3')
+  const sha256 = createHash('sha256').update(signed).update(`${body}\n`).digest('hex')
+  s3.put(key, Buffer.from(`${signed},"sha256":"${sha256}"}\n${body}\n`))
+  const error = await failure((await open(s3)).load())
+  expect(error).toMatchObject({ code: 'SLUICE_STATE_NEWER', restartable: false, facts: { place: `s3://state/${key}` } })
+  expect(error.message).toContain(`the checkpoint s3://state/${key} has format 3`)
+  expect(error.message).not.toContain('folder')
 })
 
 test('where the owner was deleted, tokens go on above the checkpoints that are there', async () => {
