@@ -129,7 +129,12 @@ export interface TimestreamSinkOptions<In> extends Partial<
    * @default 'direct'; 'sdk' with a `client`
    */
   readonly transport?: 'direct' | 'sdk'
-  /** Write the sink's metrics to the standard output once a minute, in the embedded metric format of CloudWatch. @default false */
+  /**
+   * Report the sink's metrics to CloudWatch once a minute and at the end, in the namespace `kinesisanalytics`, with the region and the
+   * credentials of the sink's client. Needs the right `cloudwatch:PutMetricData`; what fails is logged and never touches the job.
+   *
+   * @default false
+   */
   readonly emitSinkMetricsToCloudWatch?: boolean
   /** Records in one request, at most: 1 to 100. @default 100 */
   readonly maxBatchSize?: number

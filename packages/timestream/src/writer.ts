@@ -10,7 +10,7 @@ import {
 } from '@sluice/core'
 import { classifyWriteError } from './classify.ts'
 import { Converter } from './convert.ts'
-import { EmbeddedMetrics } from './embedded-metrics.ts'
+import { CloudWatchReports } from './cloudwatch-reports.ts'
 import type { Sent } from './failure-log.ts'
 import { Failures } from './failed-writes.ts'
 import { SinkMetrics } from './metrics.ts'
@@ -47,12 +47,12 @@ export class TimestreamSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
   readonly #tables: Tables | undefined
   readonly #metrics: SinkMetrics
   readonly #failures: Failures
-  readonly #embedded: EmbeddedMetrics | undefined
+  readonly #reports: CloudWatchReports | undefined
 
   constructor(context: SinkContext, options: ResolvedOptions<In>, transport: Transport) {
-    const embedded = options.emitSinkMetricsToCloudWatch ? new EmbeddedMetrics(context, options) : undefined
-    super(embedded === undefined ? context : { ...context, metrics: embedded.group }, options.engine)
-    this.#embedded = embedded
+    const reports = options.emitSinkMetricsToCloudWatch ? new CloudWatchReports(context, transport) : undefined
+    super(reports === undefined ? context : { ...context, metrics: reports.group }, options.engine)
+    this.#reports = reports
     const { ensureTable: ensure, checkRetention: checksRetention, policy } = options
     const { clock, logger } = context
     this.#options = options
@@ -74,10 +74,11 @@ export class TimestreamSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
   }
 
   override async close(deadlineMs: number): Promise<void> {
+    const endsAt = this.context.clock.now() + deadlineMs
     try {
       await super.close(deadlineMs)
     } finally {
-      this.#embedded?.close()
+      await this.#reports?.close(Math.max(0, endsAt - this.context.clock.now()))
       await this.#transport.close()
     }
   }

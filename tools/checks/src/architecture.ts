@@ -13,14 +13,14 @@ const AWS_SDK = [/^@aws-sdk\/(?!client-)/, /^@aws\//, /^@smithy\//, /^bowser$/, 
  */
 export const PACKAGE_RULES: Readonly<Record<string, PackageRule>> = {
   '@sluice/core': { sluice: [], thirdParty: [] },
-  '@sluice/aws': { sluice: ['@sluice/core'], thirdParty: AWS_SDK },
+  '@sluice/aws': { sluice: ['@sluice/core'], thirdParty: [...AWS_SDK, /^undici$/] },
   '@sluice/kinesis': {
     sluice: ['@sluice/core', '@sluice/aws'],
-    thirdParty: [...AWS_SDK, /^@aws-sdk\/client-kinesis$/],
+    thirdParty: [...AWS_SDK, /^undici$/, /^@aws-sdk\/client-kinesis$/],
   },
   '@sluice/timestream': {
     sluice: ['@sluice/core', '@sluice/aws'],
-    thirdParty: [...AWS_SDK, /^@aws-sdk\/client-timestream-write$/, /^(mnemonist|obliterator)$/],
+    thirdParty: [...AWS_SDK, /^undici$/, /^@aws-sdk\/client-timestream-write$/, /^(mnemonist|obliterator)$/],
   },
   '@sluice/prometheus': {
     sluice: ['@sluice/core'],
