@@ -17,7 +17,7 @@ export interface S3CheckpointsOptions {
   readonly bucket: string
   /** Beginning of every key; `<prefix>/<job>/` holds the checkpoints of a job. A slash is added where it ends without one. @default none */
   readonly prefix?: string
-  /** How many checkpoints stay, 1 to 1000: an older whole one is used when the newest is damaged. @default 3 */
+  /** How many whole checkpoints stay, 1 to 1000: an older one is used when the newest is damaged. @default 3 */
   readonly keep?: number
   /**
    * Note beside the checkpoints, once a second while records flow, how far they were emitted: with it a sink knows after a kill
