@@ -117,8 +117,9 @@ export class Messages<T> implements AsyncIterableIterator<Message<T>>, AsyncDisp
  * Reads a source without a job: each message is acknowledged by hand, in any order. Nothing is read before the first pull, and
  * nothing is handed out ahead of one.
  *
- * Where the service remembers one position a split, it follows the oldest unacknowledged message. A source whose positions are in
- * checkpoints needs `checkpoints.storage` to survive a restart of the process. Leaving the loop, by `break` or by a throw, acknowledges
+ * Where the service remembers one position a split, it follows the oldest unacknowledged message of the split, at intervals and at the
+ * end, however long that message takes. A source whose positions are in checkpoints needs `checkpoints.storage` to survive a restart of
+ * the process. Leaving the loop, by `break` or by a throw, acknowledges
  * what was acked and nothing else. A failure of the source is thrown by the loop; to go on, call `messages` again.
  *
  * @throws SluiceError `SLUICE_OPTIONS_INVALID` with every problem of the options, `SLUICE_SPI_MISMATCH`.

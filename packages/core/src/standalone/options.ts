@@ -12,8 +12,8 @@ export interface MessagesOptions
   /** Where the positions of a source with `positionAuthority: 'checkpoint'` are kept; others need none. */
   readonly checkpoints?: Pick<CheckpointOptions, 'storage' | 'timeoutMs'>
   /**
-   * Messages handed out and not acknowledged, at most; where the service remembers one position a split (`prefix`), all from the
-   * oldest unacknowledged one on, since their acknowledgement waits for it. At the limit nothing more is handed out; `status()`
+   * Messages handed out and not acknowledged, at most; where the service remembers one position a split (`prefix`), all that were
+   * handed out since the oldest unacknowledged one: those of its split wait for it. At the limit nothing more is handed out; `status()`
    * names the oldest. @default 10000
    */
   readonly maxUnacked?: number

@@ -101,6 +101,19 @@ describe('the checkpoint coordinator', () => {
     await coordinator.stop()
   })
 
+  test('waits for nothing where its barrier is settled already, and covers no more than that', async () => {
+    let watermark = 0
+    const { clock, coordinator, events, emit, settle } = bench({ barrier: () => watermark })
+    coordinator.start()
+    emit(5)
+    settle(0, 2)
+    watermark = 2
+    await clock.advance(1000)
+    expect(events).toEqual(['barrier 1', 'hasten', 'store 1', 'ack 1'])
+    expect([coordinator.coveredUpTo, coordinator.acknowledgedUpTo]).toEqual([2, 2])
+    await coordinator.stop()
+  })
+
   test('starts at each interval, counted from the start of the one before', async () => {
     const { clock, coordinator, events } = bench()
     coordinator.start()

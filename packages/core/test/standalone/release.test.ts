@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { type EnumeratorContext, memoryCheckpoints, type ReleaseHow } from '../../src/index.ts'
+import { type EnumeratorContext, memoryCheckpoints, type MessagesOptions, type ReleaseHow } from '../../src/index.ts'
 import { InMemorySource, type MemorySplit, VirtualClock } from '../../src/testing.ts'
-import { range, settled } from '../job/harness.ts'
+import { range, recorder, settled, spiedStorage } from '../job/harness.ts'
 import { pull, reading } from './harness.ts'
 
 /** A source whose enumerator takes splits when the test says so. */
@@ -20,11 +20,11 @@ class Releasing extends InMemorySource<number> {
   }
 }
 
-async function stand(count: number) {
+async function stand(count: number, given: MessagesOptions = {}) {
   const clock = new VirtualClock()
   const source = new Releasing()
   source.push('0', ...range(20))
-  const read = reading(source, { clock, checkpoints: { storage: memoryCheckpoints() } })
+  const read = reading(source, { checkpoints: { storage: memoryCheckpoints() }, ...given, clock })
   return { clock, source, read, pulled: await pull(clock, read, count) }
 }
 
@@ -50,6 +50,20 @@ describe('a split that its enumerator takes', () => {
     const released = await settled(clock, source.release('drained', 5000))
     expect(released).toEqual([{ splitId: '0', next: 1 }])
     expect(pulled.map(({ isReleased }) => isReleased)).toEqual([false, true, false])
+  })
+
+  test('when the messages are closed meanwhile, is not left out of what is stored: nothing is, and that is told', async () => {
+    const storage = spiedStorage()
+    const { lines, logger } = recorder()
+    const { clock, source, read, pulled } = await stand(3, { logger, checkpoints: { storage } })
+    pulled[0]?.ack()
+    const before = storage.stored.length
+    const released = source.release('drained', 60_000)
+    await settled(clock, read.close()).catch(() => undefined)
+    await settled(clock, released, 1000)
+    expect(storage.stored).toHaveLength(before)
+    const told = lines.find(({ message }) => message.startsWith('The last positions were not stored'))
+    expect(told).toMatchObject({ level: 'warn', fields: { splits: ['0'] } })
   })
 
   for (const how of ['revoked', 'lost'] as const) {
