@@ -75,14 +75,16 @@ export class Hand {
 
   refuse(token: number, holder: Holder, splitId: string, value: unknown, reason: unknown): void {
     const { tracker, acknowledgement, maxAttempts, onEnded } = this.#plan
-    if (!this.#take(token, holder)) return
-    if (acknowledgement === 'individual') {
-      tracker.returned(token)
-    } else if (holder.attempt < maxAttempts && this.#takesRetries) {
-      const { attempt, handedOutAt } = holder
+    const { attempt, handedOutAt } = holder
+    if (acknowledgement === 'prefix' && attempt < maxAttempts && this.#takesRetries && this.holds(token, holder)) {
       const retry = { token, value, splitId, attempt: attempt + 1, handedOutAt }
+      // In its place: it was first handed out when it was.
       this.#open.set(token, retry)
       this.#retries.push(retry)
+    } else if (!this.#take(token, holder)) {
+      return
+    } else if (acknowledgement === 'individual') {
+      tracker.returned(token)
     } else {
       void this.#deadLetter(token, holder, value, reason)
     }

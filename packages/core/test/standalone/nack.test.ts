@@ -83,6 +83,17 @@ describe('nack, where the service remembers one position a split', () => {
     expect((await rejection(clock, read.next())).facts).toMatchObject({ position: '2', attempts: 3 })
   })
 
+  test('leaves the message the oldest while it waits to be handed out again, and after', async () => {
+    const clock = new VirtualClock()
+    const read = reading(new InMemoryGroupSource({ log: group(5) }), { clock, maxAttempts: 3 })
+    const [first] = await pull(clock, read, 3)
+    await clock.advance(500)
+    first?.nack()
+    expect(read.status().oldest).toMatchObject({ position: '0', ageMs: 500 })
+    await pull(clock, read, 1)
+    expect(read.status().oldest).toMatchObject({ position: '0', ageMs: 500 })
+  })
+
   test('goes to the dead letters, and only their confirmation lets the position go on', async () => {
     const clock = new VirtualClock()
     const log = group(10)
