@@ -52,13 +52,16 @@ export function outcomesOf(figures: readonly (Figures | undefined)[]): Outcomes 
   }
 }
 
+/** What must be 0 where a campaign does not plan it. */
+export type Unplanned = keyof Outcomes | 'conflicts' | 'rejected'
+
 /** What a campaign adds to the books. */
 export interface Verdict {
   readonly campaign: string
   readonly books: Books
   readonly outcomes: Outcomes
-  /** Outcomes that the campaign plans; the others must be 0. */
-  readonly planned: readonly (keyof Outcomes)[]
+  /** What the campaign plans; the others must be 0. */
+  readonly planned: readonly Unplanned[]
   /** Records that have a dead letter: these need not be stored. @default none */
   readonly letters?: readonly LedgerEntry[]
   readonly faultsPlanned: number

@@ -3,7 +3,7 @@ import { identityOf } from './repeats.ts'
 
 /**
  * The journal as far as the store confirms it: what it took and does not give back is not stored, and what it gives back and never took
- * is an arrival too, that nobody can account for.
+ * is an arrival too, that nobody can account for. What it rejected it need not give back.
  */
 export async function confirmedArrivals(pipeline: PipelineUnderTest): Promise<readonly Arrival[]> {
   const arrivals = await pipeline.arrivals()
@@ -13,7 +13,7 @@ export async function confirmedArrivals(pipeline: PipelineUnderTest): Promise<re
   const taken = new Set(arrivals.map(({ entry }) => identityOf(entry)))
   const last = arrivals.at(-1)?.atNs ?? 0n
   return [
-    ...arrivals.filter(({ entry }) => held.has(identityOf(entry))),
+    ...arrivals.filter(({ entry, outcome }) => outcome === 'rejected' || held.has(identityOf(entry))),
     ...found
       .filter((entry) => !taken.has(identityOf(entry)))
       .map((entry): Arrival => ({ entry, outcome: 'stored', conflict: false, requestId: 'read back', atNs: last })),
