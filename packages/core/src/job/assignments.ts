@@ -29,6 +29,8 @@ export class Assignments<Loop extends EmitLoop = Subtask> {
   #leaving: readonly SourceSplit[] = []
   #noMoreSplits = false
   #paused = false
+  /** The reader that was looked for last. */
+  #asked: SourceReader<unknown, SourceSplit> | undefined
 
   constructor(plan: AssignmentsPlan) {
     this.#plan = plan
@@ -36,6 +38,14 @@ export class Assignments<Loop extends EmitLoop = Subtask> {
 
   get readers(): readonly SourceReader<unknown, SourceSplit>[] {
     return this.members.map(({ reader }) => reader)
+  }
+
+  /** The reader that has the split. Asked for each input that ends, and nearly always for the split of the one before. */
+  readerOf(splitId: string): SourceReader<unknown, SourceSplit> | undefined {
+    if (this.#asked?.splitState(splitId) === undefined) {
+      this.#asked = this.readers.find((reader) => reader.splitState(splitId) !== undefined)
+    }
+    return this.#asked
   }
 
   /** Splits that no reader has yet: they belong into a snapshot like those of the readers. */

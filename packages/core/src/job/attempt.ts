@@ -6,7 +6,7 @@ import { SluiceError } from '../errors.ts'
 import { JOB_METRICS } from '../metrics/job-metrics.ts'
 import { failpoint } from '../runtime/failpoints.ts'
 import type { SinkWriter } from '../sink/spi.ts'
-import type { SourceReader, SourceSplit, SplitEnumerator } from '../source/spi.ts'
+import type { SplitEnumerator } from '../source/spi.ts'
 import { Tracker } from '../tracker/tracker.ts'
 import { Acknowledgements } from './acknowledgements.ts'
 import { Assignments } from './assignments.ts'
@@ -66,7 +66,7 @@ export class Attempt {
       acknowledgement,
       onLateCall: () => late.value++,
       ...(acknowledgement === 'individual'
-        ? { onEnded: (batch, index, how) => this.#readerOf(batch.splitId)?.recordEnded(batch, index, how) }
+        ? { onEnded: (batch, index, how) => this.#assignments.readerOf(batch.splitId)?.recordEnded(batch, index, how) }
         : {}),
     })
     this.#acknowledgements = new Acknowledgements(this.#tracker)
@@ -182,7 +182,7 @@ export class Attempt {
     // What the attempt before this one had emitted, and this one has not come to, is repeated too: here, unless others may get it.
     if (this.#before?.emitted === undefined || acknowledgement === 'individual') return emitted
     const isOurs = (splitId: string): boolean =>
-      positionAuthority === 'checkpoint' || this.#readerOf(splitId) !== undefined
+      positionAuthority === 'checkpoint' || this.#assignments.readerOf(splitId) !== undefined
     return emitted + this.#tracker.splits.expectedRepeats(isOurs)
   }
 
@@ -271,7 +271,7 @@ export class Attempt {
   #snapshot(id: number): Checkpoint {
     const { source, name, clock } = this.#plan
     for (const { subtask } of this.#assignments.members) subtask.reportEmitted()
-    this.#tracker.splits.forgetFinished((splitId) => this.#readerOf(splitId) !== undefined)
+    this.#tracker.splits.forgetFinished((splitId) => this.#assignments.readerOf(splitId) !== undefined)
     this.#hints.barrier(id)
     const splits = this.#assignments.readers.flatMap((reader) => [...reader.snapshotState(id)])
     splits.push(...this.#assignments.pending)
@@ -282,10 +282,6 @@ export class Attempt {
       createdAtMs: clock.wallNow(),
       sources: { [source.uid]: { stateVersion: source.stateVersion, enumerator, splits } },
     }
-  }
-
-  #readerOf(splitId: string): SourceReader<unknown, SourceSplit> | undefined {
-    return this.#assignments.readers.find((reader) => reader.splitState(splitId) !== undefined)
   }
 
   readonly #releaseSplits: ReleaseSplits = async (splitIds, how, deadlineMs) => {

@@ -13,6 +13,10 @@ import type {
 } from '../source/spi.ts'
 
 const MAX_BATCH_SIZE = 1_000
+/** Power of two. */
+const FIRST_ROOM = 1_024
+/** Stands where a value was that is settled. */
+const SETTLED = Symbol('settled')
 
 /**
  * A source of the values that are pushed into it. It keeps each until it is settled, so that the next attempt of its job repeats
@@ -29,7 +33,9 @@ export class PushSource<T> implements Source<T, SourceSplit, null> {
   next: number = 0
   /** Resolves when values arrived, or none will follow. */
   readonly arrived: WakeUp = new WakeUp()
-  readonly #unsettled = new Map<number, T>()
+  /** The values from `#settledUpTo` to `next`, each in the slot of its ordinal modulo the length. */
+  #ring: (T | typeof SETTLED)[] = ringOf(FIRST_ROOM)
+  #unsettled = 0
   #settledUpTo = 0
   readonly #onSettled: () => void
   #ended = false
@@ -48,7 +54,7 @@ export class PushSource<T> implements Source<T, SourceSplit, null> {
 
   /** Values that are not settled. */
   get size(): number {
-    return this.#unsettled.size
+    return this.#unsettled
   }
 
   /** All values with a lower ordinal are settled. */
@@ -61,7 +67,9 @@ export class PushSource<T> implements Source<T, SourceSplit, null> {
   }
 
   push(value: T): void {
-    this.#unsettled.set(this.next++, value)
+    if (this.next - this.#settledUpTo === this.#ring.length) this.#grow()
+    this.#ring[this.next++ & (this.#ring.length - 1)] = value
+    this.#unsettled++
     this.arrived.wake()
   }
 
@@ -77,20 +85,29 @@ export class PushSource<T> implements Source<T, SourceSplit, null> {
   }
 
   settle(ordinal: number): void {
-    this.#unsettled.delete(ordinal)
-    // Counted on, not looked up: to find its first entry a map steps over all that were deleted before it.
-    while (this.#settledUpTo < this.next && !this.#unsettled.has(this.#settledUpTo)) this.#settledUpTo++
+    const ring = this.#ring
+    const mask = ring.length - 1
+    if (ordinal >= this.#settledUpTo && ring[ordinal & mask] !== SETTLED) {
+      ring[ordinal & mask] = SETTLED
+      this.#unsettled--
+      let upTo = this.#settledUpTo
+      while (upTo < this.next && ring[upTo & mask] === SETTLED) upTo++
+      this.#settledUpTo = upTo
+    }
     this.#onSettled()
   }
 
   /** Unsettled values from that ordinal on. */
   from(ordinal: number): { readonly ordinals: readonly number[]; readonly values: readonly T[] } {
+    const ring = this.#ring
+    const mask = ring.length - 1
     const ordinals: number[] = []
     const values: T[] = []
-    for (let at = ordinal; at < this.next && values.length < MAX_BATCH_SIZE; at++) {
-      if (!this.#unsettled.has(at)) continue
+    for (let at = Math.max(ordinal, this.#settledUpTo); at < this.next && values.length < MAX_BATCH_SIZE; at++) {
+      const value = ring[at & mask] as T | typeof SETTLED
+      if (value === SETTLED) continue
       ordinals.push(at)
-      values.push(this.#unsettled.get(at) as T)
+      values.push(value)
     }
     return { ordinals, values }
   }
@@ -115,6 +132,19 @@ export class PushSource<T> implements Source<T, SourceSplit, null> {
     this.#requestCheckpoint = (reason) => context.requestCheckpoint(reason)
     return new PushReader<T>(context, this)
   }
+
+  #grow(): void {
+    const ring = this.#ring
+    const grown = ringOf<T>(ring.length * 2)
+    for (let at = this.#settledUpTo; at < this.next; at++) {
+      grown[at & (grown.length - 1)] = ring[at & (ring.length - 1)] as T | typeof SETTLED
+    }
+    this.#ring = grown
+  }
+}
+
+function ringOf<T>(length: number): (T | typeof SETTLED)[] {
+  return Array.from({ length }, () => SETTLED)
 }
 
 class PushReader<T> extends SourceReaderBase<T, SourceSplit> {
@@ -132,8 +162,8 @@ class PushReader<T> extends SourceReaderBase<T, SourceSplit> {
   }
 
   override recordEnded(batch: RecordBatch<T>, index: number, how: 'settled' | 'returned'): void {
-    super.recordEnded(batch, index, how)
-    if (how === 'settled') this.#source.settle(batch.receipts?.[index] as number)
+    // Nothing is given back: it is kept until it is settled.
+    if (how === 'settled') this.#source.settle((batch as PushedBatch<T>).ordinals[index] as number)
   }
 
   protected openSplit({ splitId }: SourceSplit): SplitFetcher<T, SourceSplit> {
@@ -157,17 +187,22 @@ class PushReader<T> extends SourceReaderBase<T, SourceSplit> {
   }
 }
 
+/** Without receipts: what is settled is let go at once, so there is nothing to acknowledge. */
+interface PushedBatch<T> extends FetchedBatch<T, SourceSplit> {
+  readonly ordinals: readonly number[]
+}
+
 function pushedBatch<T>(
   splitId: string,
   ordinals: readonly number[],
   values: readonly T[],
   lastOfSplit: boolean,
-): FetchedBatch<T, SourceSplit> {
+): PushedBatch<T> {
   return {
     splitId,
     values,
     byteLengths: new Uint32Array(values.length).fill(1),
-    receipts: ordinals,
+    ordinals,
     lastOfSplit,
     raw: (index) => ({ bytes: new Uint8Array(0), position: String(ordinals[index]) }),
     splitAfter: () => ({ splitId }),

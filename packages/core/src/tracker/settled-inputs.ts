@@ -13,10 +13,12 @@ interface Noted {
 export class SettledList {
   #bySplit = new Map<TrackedSplit, Noted[]>()
 
+  /** Of a batch without receipts there is nothing to acknowledge. */
   note({ batch, split }: TrackedBatch, token: number, index: number): void {
-    if (split.gone) return
+    const { receipts } = batch
+    if (receipts === undefined || split.gone) return
     const noted = this.#bySplit.get(split)
-    const receipt = batch.receipts?.[index]
+    const receipt = receipts[index]
     if (noted === undefined) this.#bySplit.set(split, [{ token, receipt }])
     else noted.push({ token, receipt })
   }
