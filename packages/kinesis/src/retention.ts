@@ -124,7 +124,7 @@ export function failPositionLost(
     wanted: wantedOf(split.position),
     oldest,
     newest,
-    advice: `${read}raise the stream's retention period, or, to accept the gap, delete the job's checkpoint folder`,
+    advice: `${read}raise the stream's retention period, or, to accept the gap, move the job's checkpoints away`,
     cause,
   })
 }

@@ -28,7 +28,7 @@ export function checkSameStream(
   throw new SluiceError(
     'SLUICE_POSITION_LOST',
     `stream ${streamName} was created at ${new Date(createdMs).toISOString()}, and the checkpoint is of a stream of that ` +
-      `name created at ${new Date(state.streamCreatedMs).toISOString()}; to read the new stream, delete the job's checkpoint folder or start under another job name`,
+      `name created at ${new Date(state.streamCreatedMs).toISOString()}; to read the new stream, move the job's checkpoints away or start under another job name`,
     { facts: { stream: streamName, wanted: state.streamCreatedMs, oldest: createdMs, newest: createdMs } },
   )
 }

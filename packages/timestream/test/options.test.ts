@@ -201,7 +201,7 @@ test('the configuration object of the original connector runs unchanged', () => 
       endpointOverride: 'https://ingest-cell1.timestream.eu-west-1.amazonaws.com',
     },
     credentialsProviderType: 'PROFILE',
-    credentialConfig: { profileName: 'metrics', profileConfigPath: '/home/me/.aws/config' },
+    credentialConfig: { profileName: 'metrics', profileConfigPath: '/opt/.aws/config' },
     failureHandlerConfig: {
       failureHandlerClass: 'com.amazonaws.samples.connectors.timestream.DefaultWriteRequestFailureHandler',
       printFailedRequests: false,
