@@ -82,10 +82,11 @@ export class RequestSender {
     isIsolating: boolean,
   ): Promise<WriteVerdict> {
     const { protocol, settled } = this.#negotiation.of(destination)
-    if (!settled && isIsolating) return await this.#part(entries, destination, signal)
+    if (!settled && isIsolating && this.#fitAll(entries)) return await this.#part(entries, destination, signal)
     const first = await this.#once(entries, protocol, destination, signal)
     if (protocol === '1.0' || !this.#negotiation.mayFallBack) return first
-    if (first.kind === 'written') {
+    // Also of what it refuses in part, none but a receiver of 2.0 counts what it wrote.
+    if (first.kind === 'written' || first.written !== undefined) {
       this.#negotiation.settle(destination, '2.0')
       return first
     }
@@ -94,19 +95,37 @@ export class RequestSender {
     if (!unread && (settled || first.status !== 400)) return first
     const fits = this.#fitAll(entries)
     // Without those that 1.0 cannot say a success in it would prove nothing.
-    if (!fits && !unread) return first
+    if (!fits && !unread) return await this.#askEmpty(first, destination, signal)
     const second = await this.#once(fits ? entries : [], '1.0', destination, signal)
     if (second.kind === 'unsupported') {
       if (unread) return second
       this.#negotiation.settle(destination, '2.0')
       return first
     }
-    if ((second.kind === 'written' || unread) && this.#negotiation.settle(destination, '1.0')) {
-      this.#plan.metrics.counters.numProtocolFallbacks.value++
-      this.#plan.log.fellBack(first.reason, destination)
-    }
+    if (second.kind === 'written' || unread) this.#settleV1(first, destination)
     const verdict = fits || (second.kind !== 'written' && second.kind !== 'refused') ? second : fellBack(first)
     return first.kind === 'unconfirmed' ? { ...verdict, uncertain: true } : verdict
+  }
+
+  /** Which version is refused where entries of 2.0 alone were answered with 400: an empty request holds nothing else to refuse. */
+  async #askEmpty(first: WriteVerdict, destination: string, signal: AbortSignal): Promise<WriteVerdict> {
+    const inV2 = await this.#once([], '2.0', destination, signal)
+    if (inV2.kind === 'written') this.#negotiation.settle(destination, '2.0')
+    const isRefused = inV2.kind === 'unsupported' || inV2.kind === 'unconfirmed' || inV2.status === 400
+    // One that is not well is asked again.
+    if (!isRefused) return inV2.kind === 'written' ? first : inV2
+    const inV1 = await this.#once([], '1.0', destination, signal)
+    if (inV1.kind === 'written') {
+      this.#settleV1(first, destination)
+      return fellBack(first)
+    }
+    return inV1.kind === 'unsupported' || inV1.status === 400 ? first : inV1
+  }
+
+  #settleV1(why: WriteVerdict, destination: string): void {
+    if (!this.#negotiation.settle(destination, '1.0')) return
+    this.#plan.metrics.counters.numProtocolFallbacks.value++
+    this.#plan.log.fellBack(why.reason, destination)
   }
 
   /** Tells entries that the destination's version cannot say; undefined where there are none. */
@@ -122,7 +141,6 @@ export class RequestSender {
 
   /** In 1.0, which nearly every receiver takes; what it says of a part decides nothing. */
   async #part(entries: readonly Entry[], destination: string, signal: AbortSignal): Promise<WriteVerdict> {
-    if (!this.#fitAll(entries)) return await this.#once(entries, '2.0', destination, signal)
     const verdict = await this.#once(entries, '1.0', destination, signal)
     if (verdict.kind !== 'unsupported') return verdict
     this.#negotiation.settle(destination, '2.0')

@@ -130,6 +130,21 @@ describe('protocol auto', () => {
     expect(versions()).toMatch(/^2.0.0 0.1.0( 2.0.0)+$/)
   })
 
+  test('a request that is refused in part, with counts of what was written, proves 2.0', async () => {
+    stand.receiver.decide = (request) => {
+      if (!isV2(request)) return { status: 204 }
+      const sent = linesOf(request)
+      const taken = sent.filter((line) => !line.includes('host=b')).length
+      const headers = { 'X-Prometheus-Remote-Write-Samples-Written': String(taken) }
+      return { status: taken < sent.length ? 400 : 204, headers }
+    }
+    await stand.write(records('a', 'b', 'c'), auto)
+    await stand.write([record('a', 5)])
+    expect(versions()).toMatch(/^(2.0.0 ?)+$/)
+    expect(stand.writer.status()).toMatchObject({ written: 3, dropped: 1 })
+    expect(stand.harness.metric('numProtocolFallbacks')).toBe(0)
+  })
+
   test('errors that may pass say nothing of the version', async () => {
     let count = 0
     stand.receiver.decide = (request) => (++count < 3 ? { status: 503 } : confirmed(request))
@@ -241,5 +256,52 @@ describe('protocol auto, names that 1.0 does not have', () => {
     }
     await stand.write([record('a', 1), utf8('http.requests', 2)], auto)
     expect(stand.writer.status()).toMatchObject({ written: 1, dropped: 1, inHand: 0 })
+  })
+
+  test('cost none beside them where a receiver of 1.x answers 400 to 2.0', async () => {
+    v1Receiver({ status: 400, text: 'proto: wrong wireType' })
+    const values = Array.from({ length: 60 }, (_, at) =>
+      at % 5 === 0 ? utf8('http.requests', at) : record(`h${at}`, at),
+    )
+    await stand.write(values, { ...auto, maxIsolationRequests: 4 })
+    expect(sentIn('0.1.0')).toHaveLength(48)
+    expect(stand.writer.status()).toMatchObject({ written: 48, dropped: 12, inHand: 0 })
+    expect(stand.harness.metric('numProtocolFallbacks')).toBe(1)
+    expect(stand.harness.lines('were dropped')).toMatchObject([{ fields: { code: 'notInProtocol' } }])
+    // One with all of them, an empty one of each version, and what 1.0 can say.
+    expect(versions()).toBe('2.0.0 2.0.0 0.1.0 0.1.0')
+  })
+
+  test('which a receiver that refuses every request has, are refused', async () => {
+    stand.receiver.decide = () => ({ status: 400 })
+    await stand.write([utf8('http.requests', 1)], auto)
+    expect(stand.writer.status()).toMatchObject({ dropped: 1, inHand: 0 })
+    expect(stand.harness.metric('numProtocolFallbacks')).toBe(0)
+  })
+
+  test('a receiver that is not well when it is asked by an empty request is asked again', async () => {
+    let count = 0
+    stand.receiver.decide = (request) => {
+      if (linesOf(request).length === 0 && ++count < 3) return { status: 503 }
+      return isV2(request) ? { status: 400 } : { status: 204 }
+    }
+    await stand.write([record('a', 1), utf8('http.requests', 2)], auto)
+    expect(stand.writer.status()).toMatchObject({ written: 1, dropped: 1, inHand: 0 })
+  })
+
+  test.each<[string, Command]>([
+    ['415', { status: 415 }],
+    ['a success that confirms nothing', { status: 204 }],
+    ['400', { status: 400 }],
+  ])('a gateway that wants smaller requests is no reason to end, before %s of its receiver', async (_, toV2) => {
+    stand.receiver.decide = (request) => {
+      if (linesOf(request).length > 2) return { status: 413 }
+      return isV2(request) ? toV2 : { status: 204 }
+    }
+    await stand.write([utf8('http.requests', 1), ...records('a', 'b', 'c')], auto)
+    expect(stand.harness.failures).toStrictEqual([])
+    expect(sentIn('0.1.0').toSorted()).toStrictEqual(['a', 'b', 'c'].map((host, at) => `up{host=${host}} 1 @${T + at}`))
+    expect(stand.writer.status()).toMatchObject({ written: 3, dropped: 1, inHand: 0 })
+    expect(stand.harness.metric('numProtocolFallbacks')).toBe(1)
   })
 })
