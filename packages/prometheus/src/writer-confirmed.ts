@@ -118,15 +118,27 @@ export class Repeats {
     return undefined
   }
 
-  /** True when each sample of the entry was confirmed, with this very value. */
-  readonly #has = ({ series, tenant, parts, timestamp, value, stale }: Entry): boolean => {
+  /** True when each sample of the entry was confirmed, with this very value. Asked in the order in which entries are sent. */
+  readonly #has = (entry: Entry): boolean => {
+    const { series, tenant } = entry
     const sameKey = this.#known?.get(tenant)?.get(series.orderKey)
     const values = sameKey?.find((each) => isSameSeries(each.series, series))?.values
     if (values === undefined) return false
-    if (parts === undefined) return !stale && isEqual(values.get(timestamp), value)
-    if (parts.samples.length === 0 || parts.histograms.length > 0 || parts.exemplars.length > 0) return false
-    return parts.samples.every((sample) => sample.stale !== true && isEqual(values.get(sample.timestamp), sample.value))
+    if (isConfirmed(entry, values)) return true
+    // It is sent, and a receiver may take it in the place of what was confirmed for its times: that is to be sent after it then.
+    for (const time of timesOf(entry)) values.delete(time)
+    return false
   }
+}
+
+function isConfirmed({ parts, timestamp, value, stale }: Entry, values: ReadonlyMap<number, number>): boolean {
+  if (parts === undefined) return !stale && isEqual(values.get(timestamp), value)
+  if (parts.samples.length === 0 || parts.histograms.length > 0 || parts.exemplars.length > 0) return false
+  return parts.samples.every((sample) => sample.stale !== true && isEqual(values.get(sample.timestamp), sample.value))
+}
+
+function timesOf({ parts, timestamp }: Entry): readonly number[] {
+  return parts === undefined ? [timestamp] : [...parts.samples, ...parts.histograms].map((each) => each.timestamp)
 }
 
 /** A series that has come by once only is another object the next time. */

@@ -1,8 +1,6 @@
-import type { Clock } from '@sluice/core'
-
 /** What is known of a destination's health. */
 interface Health {
-  /** When it last wrote samples. */
+  /** When it last wrote samples, see {@link ServerErrorRule}. */
   writtenAt: number
   /** Records that were charged with a 500 since then. */
   charged: number
@@ -11,6 +9,7 @@ interface Health {
 /** What is known of an entry that was answered with 500. */
 export interface ServerErrors {
   count: number
+  /** When the last one came, see {@link ServerErrorRule}. */
   lastAt: number
 }
 
@@ -23,28 +22,23 @@ const MAX_DESTINATIONS = 10_000
  * the option says, while the receiver takes others: since the error before, it wrote another request, or it answers an empty one now.
  *
  * A receiver whose disk is full also takes empty requests. Hence a second record is not charged before samples were written again: an
- * outage costs one record of a destination at most, and that one goes where refused records go.
+ * outage costs one record of a destination at most, and that one goes where refused records go. Hence too it outlives the attempt.
  */
 export class ServerErrorRule {
   readonly #after: number
-  readonly #clock: Clock
   readonly #health = new Map<string, Health>()
+  /** Counts what happens: which of two events was first is all that matters of their times. */
+  #now = 0
 
-  constructor(isolateAfterServerErrors: number, clock: Clock) {
+  constructor(isolateAfterServerErrors: number) {
     this.#after = isolateAfterServerErrors
-    this.#clock = clock
   }
 
   /** Samples were written to the destination. */
   written(destination: string): void {
-    const known = this.#health.get(destination)
-    if (known !== undefined) {
-      known.writtenAt = this.#clock.now()
-      known.charged = 0
-      return
-    }
-    if (this.#health.size >= MAX_DESTINATIONS) this.#health.clear()
-    this.#health.set(destination, { writtenAt: this.#clock.now(), charged: 0 })
+    const health = this.#healthOf(destination)
+    health.writtenAt = ++this.#now
+    health.charged = 0
   }
 
   /**
@@ -63,10 +57,11 @@ export class ServerErrorRule {
   ): Promise<boolean> {
     const before = errors.lastAt
     errors.count++
-    errors.lastAt = this.#clock.now()
+    errors.lastAt = ++this.#now
     if (errors.count < this.#after) return false
     const health = this.#healthOf(destination)
-    const wroteSince = health.writtenAt > before
+    // Of what was written before the first error nothing follows.
+    const wroteSince = Number.isFinite(before) && health.writtenAt > before
     if (isAlone && !wroteSince && health.charged > 0) return false
     if (!wroteSince && !(await probe())) return false
     if (isAlone) health.charged++
@@ -76,6 +71,7 @@ export class ServerErrorRule {
   #healthOf(destination: string): Health {
     const known = this.#health.get(destination)
     if (known !== undefined) return known
+    if (this.#health.size >= MAX_DESTINATIONS) this.#health.clear()
     const health = { writtenAt: Number.NEGATIVE_INFINITY, charged: 0 }
     this.#health.set(destination, health)
     return health

@@ -23,8 +23,14 @@ import { heldBy, isClosing, optionFor, uncertainOf } from './writer-facts.ts'
 import { halvedEntry, type PartsProgress, sendParts } from './writer-parts.ts'
 import { Refusals } from './writer-refusals.ts'
 import { RequestSender } from './writer-sender.ts'
-import { ServerErrorRule } from './writer-server-errors.ts'
+import type { ServerErrorRule } from './writer-server-errors.ts'
 import { EntryStates } from './writer-states.ts'
+
+/** What a sink knows of its receiver, which outlives the attempt. */
+interface Kept {
+  readonly confirmed: ConfirmedSamples
+  readonly serverErrors: ServerErrorRule
+}
 
 /** A request that was not written. */
 interface Failed {
@@ -53,12 +59,11 @@ export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
   readonly #repeats: Repeats
   readonly #refusals: Refusals
 
-  /** @param confirmed - of the sink: it outlives the attempt. */
   constructor(
     context: SinkContext,
     options: ResolvedSinkOptions<In>,
     factory: EntryFactory<In>,
-    confirmed: ConfirmedSamples,
+    { confirmed, serverErrors }: Kept,
   ) {
     super(context, options.engine)
     if (typeof options.tenant !== 'string') this.destination = ({ tenant }) => tenant
@@ -75,7 +80,7 @@ export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
       metrics: this.#metrics,
       log: this.#log,
     })
-    this.#rule = new ServerErrorRule(options.isolateAfterServerErrors, context.clock)
+    this.#rule = serverErrors
     this.#sender = new RequestSender({
       options,
       tenant: typeof options.tenant === 'string' ? options.tenant : '',

@@ -195,6 +195,47 @@ describe('a second attempt in one process', () => {
     expect(sent).toStrictEqual([`up{host=a} 6 @${T + 1}`])
   })
 
+  test('what was confirmed last of several values for one time is sent after them, and stays', async () => {
+    make()
+    const store = new Map<string, string>()
+    receiver.decide = (request) => {
+      for (const line of linesOf(request)) {
+        const [series, value = '', time] = line.split(' ')
+        store.set([series, time].join(' '), value)
+      }
+      return { status: 204 }
+    }
+    const two = { metricName: 'two', samples: [5, 6].map((value) => ({ value, timestamp: T })) }
+    const values = [record('a', 1, 1), record('a', 1, 2), record('b', 1, 3), two]
+    await attempt(values)
+    const { writer, sent } = await attempt(values, [0, 1, 2, 3])
+    expect(sent).toHaveLength(4)
+    expect(writer.status()).toMatchObject({ written: 3, duplicate: 1 })
+    expect([...store]).toStrictEqual([
+      [`up{host=a} @${T + 1}`, '2'],
+      [`up{host=b} @${T + 1}`, '3'],
+      [`two{} @${T}`, '6'],
+    ])
+  })
+
+  test('a receiver that cannot store samples costs one record, however often the attempt begins anew', async () => {
+    make({ retryConfiguration: { initialRetryDelayMS: 1, maxRetryDelayMS: 1, maxRetryCount: 5 } })
+    receiver.decide = (request) => ({ status: linesOf(request).length === 0 ? 204 : 500 })
+    let dropped = 0
+    let values = records('abcd')
+    for (let count = 0; count < 3; count++) {
+      const { harness, writer } = await attempt(values)
+      expect(harness.failures).toHaveLength(1)
+      dropped += writer.status().dropped
+      values = values.filter((_, token) => !harness.settlement.settled.includes(token))
+    }
+    expect(dropped).toBe(1)
+    expect(values).toHaveLength(3)
+    receiver.decide = () => ({ status: 204 })
+    const { writer } = await attempt(values)
+    expect(writer.status()).toMatchObject({ written: 3, dropped: 0 })
+  })
+
   test('a tenant of one value does not answer for another', async () => {
     let tenant = 'one'
     make({ tenant: () => tenant })

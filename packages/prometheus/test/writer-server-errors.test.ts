@@ -1,15 +1,12 @@
-import { VirtualClock } from '@sluice/core/testing'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { ServerErrorRule, type ServerErrors } from '../src/writer-server-errors.ts'
 
-let clock: VirtualClock
 let rule: ServerErrorRule
 let probes: number
 let isWell: boolean
 
 beforeEach(() => {
-  clock = new VirtualClock()
-  rule = new ServerErrorRule(3, clock)
+  rule = new ServerErrorRule(3)
   probes = 0
   isWell = true
 })
@@ -20,7 +17,6 @@ function errors(): ServerErrors {
 
 /** One more 500. */
 async function failed(of: ServerErrors, isAlone = true, destination = ''): Promise<boolean> {
-  await clock.advance(10)
   return await rule.isAtFault(destination, of, isAlone, () => {
     probes++
     return Promise.resolve(isWell)
@@ -48,10 +44,20 @@ describe('ServerErrorRule', () => {
     const poison = errors()
     await failed(poison)
     await failed(poison)
-    await clock.advance(1)
     rule.written('')
     expect(await failed(poison)).toBe(true)
     expect(probes).toBe(0)
+  })
+
+  test('where the first 500 is charged, what was written before it makes no probe needless', async () => {
+    rule = new ServerErrorRule(1)
+    rule.written('')
+    isWell = false
+    for (let count = 0; count < 5; count++) expect(await failed(errors())).toBe(false)
+    expect(probes).toBe(5)
+    isWell = true
+    expect(await failed(errors())).toBe(true)
+    expect(await failed(errors())).toBe(false)
   })
 
   test('a request written before that says nothing of now', async () => {
@@ -68,7 +74,6 @@ describe('ServerErrorRule', () => {
     const [first, second] = [errors(), errors()]
     for (let count = 0; count < 3; count++) await failed(first)
     for (let count = 0; count < 20; count++) expect(await failed(second)).toBe(false)
-    await clock.advance(1)
     rule.written('')
     expect(await failed(second)).toBe(true)
   })
@@ -90,7 +95,7 @@ describe('ServerErrorRule', () => {
   })
 
   test('Infinity switches it off', async () => {
-    rule = new ServerErrorRule(Number.POSITIVE_INFINITY, clock)
+    rule = new ServerErrorRule(Number.POSITIVE_INFINITY)
     const poison = errors()
     for (let count = 0; count < 50; count++) expect(await failed(poison)).toBe(false)
     expect(probes).toBe(0)
