@@ -3,10 +3,13 @@ import {
   WriteRecordsCommand,
   type WriteRecordsCommandInput,
 } from '@aws-sdk/client-timestream-write'
+import { classifyAwsError } from '@sluice/aws'
 import type { OwnClientOptions } from '../options.ts'
 import type { WriteRequest } from '../request/request.ts'
 import { type ClientFactory, clientFactory } from './own-client.ts'
 import { callsOf, type Discovery, MAX_REDISCOVERIES, type Transport, type WriteAnswer } from './transport.ts'
+
+const EXPIRED = 'ExpiredTokenException'
 
 /** How to make clients of our own. */
 interface Own {
@@ -55,9 +58,19 @@ export class SdkTransport implements Transport {
   async send(request: WriteRequest, signal: AbortSignal): Promise<WriteAnswer> {
     // Middleware of a caller's client may look at the records.
     const input = this.#own === undefined ? request.toSdk() : inputFor(request)
-    const answer = await this.#client.send(new WriteRecordsCommand(input), { abortSignal: signal })
-    this.#rediscoveries = 0
-    return { total: answer.RecordsIngested?.Total, calls: callsOf(answer) }
+    const client = this.#client
+    try {
+      const answer = await client.send(new WriteRecordsCommand(input), { abortSignal: signal })
+      this.#rediscoveries = 0
+      return { total: answer.RecordsIngested?.Total, calls: callsOf(answer) }
+    } catch (error) {
+      // The SDK would go on signing with keys of which it was not told, or told wrongly, when they end. Of many requests in flight, the
+      // first answer acts.
+      if (this.#own !== undefined && client === this.#client && classifyAwsError(error).code === EXPIRED) {
+        this.#client = this.#own.make()
+      }
+      throw error
+    }
   }
 
   /** The SDK itself would go on using a refused endpoint until its time is over. */
