@@ -13,11 +13,13 @@ import { repeatedRequests, unrepeated, type WriteRequest } from './requests.ts'
 
 const KEYS = 50
 const BATCH = 10
-const RECORDS_PER_FAULT = 5 * BATCH
+const RECORDS_PER_FAULT = 20 * BATCH
 const MIN_FAULTS = 6
 /** Requests that are refused, or provider calls that fail, before there are new keys, at most. */
 const MAX_PATIENCE = 3
 const DEADLINE_MS = 60_000
+/** Between two records while keys are waited for. */
+const TRICKLE_MS = 40
 const FORBIDDEN = 403
 /** What a provider says of its keys: longer than a run. They end before. */
 const SAID_TO_LAST_MS = 3_600_000
@@ -43,8 +45,8 @@ export const timestreamCredentialsCampaign: Campaign = {
   pipelines: TIMESTREAM_PIPELINES,
   faults: 'expired keys',
   sabotages: ['drop-denied'],
-  full: { faults: 60, records: 6_000 },
-  quick: { faults: 9, records: 900 },
+  full: { faults: 60, records: 12_000 },
+  quick: { faults: 9, records: 1_800 },
   problems: ({ faults, records }: Size) => [
     ...(faults < MIN_FAULTS ? [`--faults must be at least ${MIN_FAULTS}, got ${faults}`] : []),
     ...(records < faults * RECORDS_PER_FAULT
@@ -94,16 +96,22 @@ function prepare(
   issue(0)
   const with_ = (number: number, status: number): number =>
     requests.filter((each) => each.accessKeyId === keys[number]?.accessKeyId && each.status === status).length
-  const until = async (what: string, condition: () => boolean): Promise<void> => {
-    await waitFor(() => signal.aborted || condition(), { what, deadlineMs: DEADLINE_MS })
-    signal.throwIfAborted()
-  }
   const changes: { readonly change: Change; readonly fired: () => number }[] = []
   return {
     settings: { maxBatchSize: BATCH, keyFile: desk.file },
     faults: size.faults,
     during: async (more) => {
-      const portion = Math.trunc(size.records / (size.faults + 1))
+      /** Records keep coming, or a subject that has lost all that it had would send nothing. */
+      const until = async (what: string, isMet: () => boolean): Promise<void> => {
+        const look = async (): Promise<boolean> => {
+          if (signal.aborted || isMet()) return true
+          await more(1)
+          return false
+        }
+        await waitFor(look, { what, deadlineMs: DEADLINE_MS, intervalMs: TRICKLE_MS })
+        signal.throwIfAborted()
+      }
+      const portion = Math.trunc(size.records / (size.faults + 1) / 2)
       for (let number = 0; number < size.faults; number++) {
         const change = CHANGES[number % CHANGES.length] as Change
         const patience = 1 + Math.trunc(random() * MAX_PATIENCE)
@@ -114,7 +122,7 @@ function prepare(
         if (change === 'none for a time') desk.close()
         const fault = store.faults.add({ kind: 'expireCredentials', operation: 'WriteRecords', times: 1 })
         changes.push({ change, fired: () => fault.fired })
-        await more(portion > 0 ? BATCH : 0)
+        await more(BATCH)
         if (change === 'late')
           await until(`${patience} requests with keys that expired`, () => with_(number, FORBIDDEN) >= patience)
         if (change === 'none for a time')

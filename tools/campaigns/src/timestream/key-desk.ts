@@ -47,7 +47,10 @@ export function keysFrom(file: string): () => Promise<Keys & { readonly expirati
     const issue: Issue = JSON.parse(readFileSync(file, 'utf8'))
     if ('closed' in issue) {
       appendFileSync(`${file}${ASKED}`, '.')
-      return Promise.reject(new Error('there are no keys at present'))
+      // As providers of the SDK say it.
+      return Promise.reject(
+        Object.assign(new Error('there are no keys at present'), { name: 'CredentialsProviderError' }),
+      )
     }
     const { expiresAt, ...keys } = issue.keys
     return Promise.resolve({ ...keys, ...(expiresAt === undefined ? {} : { expiration: new Date(expiresAt) }) })
