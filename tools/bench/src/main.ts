@@ -2,10 +2,12 @@ import { cpus, loadavg } from 'node:os'
 import { parseArgs } from 'node:util'
 import { core, CORE_PARTS } from './core.ts'
 import { prometheus, PROMETHEUS_PARTS } from './prometheus.ts'
+import { TIMESTREAM_PARTS, timestreamWrite } from './timestream.ts'
 
 const BENCHES = {
   core: { run: core, parts: CORE_PARTS },
   prometheus: { run: prometheus, parts: PROMETHEUS_PARTS },
+  'timestream-write': { run: timestreamWrite, parts: TIMESTREAM_PARTS },
 } as const
 const MIN_ROUNDS = 7
 
@@ -15,11 +17,14 @@ const HELP = `npm run bench -- NAME [--rounds N] [--records N]
               loop; delays while a checkpoint is open and of the event loop; a sink that is far too slow (about 25 minutes in all)
   prometheus  encoding for remote write beside protobufjs, compression beside snappyjs, flat records to compressed bytes and into a
               real Prometheus beside prometheus-remote-write and ready bytes (about 20 minutes in all)
+  timestream-write
+              rows to WriteRecords through both transports, beside the client of the AWS SDK, stock and tuned, and ready bytes
 
   --rounds N    rounds that count, ${MIN_ROUNDS} to 100 (default ${MIN_ROUNDS})
   --records N   of core: records in a round, 1000 to 5000000 (default 4000000)
   --only PART   of core: ${CORE_PARTS.join(', ')}
                 of prometheus: ${PROMETHEUS_PARTS.join(', ')}
+                of timestream-write: ${TIMESTREAM_PARTS.join(', ')}
 
 Variants take turns, each round in a process of its own, and the output of all must be equal. The process has done the same work
 before, on other records, when the clock starts; for 'cold' it has done nothing. The results are printed last, as one JSON line each:

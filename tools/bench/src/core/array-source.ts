@@ -12,7 +12,7 @@ import {
 /** What a source of values in memory does with each fetch. */
 export interface ArraySourceOptions<T> {
   /** The records from this position on; none ends the input. */
-  readonly fetch: (first: number) => readonly T[]
+  readonly fetch: (first: number) => readonly T[] | Promise<readonly T[]>
   readonly bytesPerRecord: number
   readonly recordsPerFetch: number
   /** Milliseconds from one fetch to the next. */
@@ -40,11 +40,11 @@ class ArrayReader<T> extends SourceReaderBase<T, Position> {
     const { fetch, bytesPerRecord, delayMs = 0 } = this.#options
     let position = next
     return {
-      fetch: (): Promise<Fetched<T, Position>> => {
+      fetch: async (): Promise<Fetched<T, Position>> => {
         const first = position
-        const values = fetch(first)
+        const values = await fetch(first)
         position += values.length
-        return Promise.resolve({
+        return {
           delayMs,
           batch: {
             splitId,
@@ -54,7 +54,7 @@ class ArrayReader<T> extends SourceReaderBase<T, Position> {
             raw: (index) => ({ bytes: new Uint8Array(0), position: String(first + index) }),
             splitAfter: (index) => ({ splitId, next: first + index + 1 }),
           },
-        })
+        }
       },
     }
   }

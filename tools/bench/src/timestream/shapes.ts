@@ -1,0 +1,47 @@
+import { eventRecord, hostMetricRecord, smallRecord } from './convert.ts'
+import { eventRow, hostMetricRow, type Row, smallRow } from './rows.ts'
+
+/** Measures of a record: small ones, and the events and host metrics of the original's sample application. */
+export type Measures = 3 | 5 | 20
+
+/** Records in a request. */
+export const BATCH = 100
+
+/** What records of so many measures are made from, and how. */
+export interface Shape {
+  /** The row of a series at a time. */
+  readonly row: (series: number, seconds: number) => Row
+  /** Numbers are given as numbers, as our API takes them. */
+  readonly ours: (row: never) => ReturnType<typeof smallRecord<number>>
+  /** Numbers are given as text, as the SDK takes them. */
+  readonly sdk: (row: never) => ReturnType<typeof smallRecord<string>>
+}
+
+const asIs = (value: number): number => value
+
+export const SHAPES: Readonly<Record<Measures, Shape>> = {
+  3: { row: smallRow, ours: (row) => smallRecord(row, asIs), sdk: (row) => smallRecord(row, String) },
+  5: { row: eventRow, ours: (row) => eventRecord(row, asIs), sdk: (row) => eventRecord(row, String) },
+  20: { row: hostMetricRow, ours: (row) => hostMetricRecord(row, asIs), sdk: (row) => hostMetricRecord(row, String) },
+}
+
+/** Series of a steady sender. */
+const SERIES = 1000
+/** Of the order in which series come: a request has records of all regions, so that they have no dimension in common. */
+const MIXED_STEP = 37
+const START_SECONDS = 1_700_000_000
+
+/** By region, as the sample's generator makes them, or mixed, as the partitions of a stream do. */
+export type Order = 'mixed' | 'by region'
+
+/** The JSON of rows, to be decoded anew for each use. @param first - number of the first: others have other times. */
+export function encodeRows(measures: Measures, first: number, count: number, order: Order): string {
+  const { row } = SHAPES[measures]
+  const step = order === 'mixed' ? MIXED_STEP : 1
+  return JSON.stringify(
+    Array.from({ length: count }, (_, offset) => {
+      const number = first + offset
+      return row((number * step) % SERIES, START_SECONDS + Math.floor(number / SERIES))
+    }),
+  )
+}
