@@ -42,9 +42,7 @@ export class Transport {
     this.#options = options
     this.#url = new URL(options.url)
     this.#authorization = options.authorization
-    // A short text would take away more than a secret.
-    const secrets = [...(options.authorization?.secrets ?? []), ...options.secrets]
-    this.#secrets = secrets.filter((secret) => secret.length >= 4)
+    this.#secrets = [...(options.authorization?.secrets ?? []), ...options.secrets, ...querySecrets(this.#url)]
     this.#owned = options.dispatcher === undefined
     this.#dispatcher = options.dispatcher ?? dispatcherFor(options)
   }
@@ -80,7 +78,11 @@ export class Transport {
       await stream.dump({ limit: MAX_TEXT_BYTES, signal }).catch(() => undefined)
       return { status: statusCode, headers: flat, text: '' }
     }
-    return { status: statusCode, headers: flat, text: this.#shown(await beginningOf(stream)) }
+    return {
+      status: statusCode,
+      headers: flat,
+      text: this.#shown(await beginningOf(stream), addedBetween(headers, signed)),
+    }
   }
 
   /** Ends the connections of the transport's own. What is under way was aborted by the engine before. */
@@ -120,13 +122,40 @@ export class Transport {
     await this.#options.requestSigner?.(headers, body, new URL(this.#url))
   }
 
-  #shown(text: string): string {
-    let shown = text
-    for (const secret of this.#secrets) shown = shown.replaceAll(secret, '[secret]')
+  /** @param more - secrets of one request. */
+  #shown(text: string, more: readonly string[] = []): string {
+    // A short text would take away more than a secret, and a part of one, taken first, would leave the rest of it.
+    const secrets = [...this.#secrets, ...more].filter((secret) => secret.length >= 4)
+    const longestFirst = secrets.toSorted((a, b) => b.length - a.length).map(escaped)
+    let shown = secrets.length === 0 ? text : text.replaceAll(new RegExp(longestFirst.join('|'), 'g'), '[secret]')
     // oxlint-disable-next-line no-control-regex -- what a terminal would act on
     shown = shown.replaceAll(/[\s\u0000-\u001f\u007f-\u009f]+/g, ' ').trim()
     return shown.length > MAX_TEXT_LENGTH ? `${shown.slice(0, MAX_TEXT_LENGTH)}...` : shown
   }
+}
+
+/** As a part of a regular expression that stands for itself. */
+function escaped(text: string): string {
+  return text.replaceAll(/[$()*+.?[\\\]^{|}]/g, String.raw`\$&`)
+}
+
+/** The query of an address, which may have a key in it, as a whole and value by value, as they are written and as they are meant. */
+function querySecrets({ search, searchParams }: URL): readonly string[] {
+  const written = search.slice(1).split('&')
+  return [search, ...written.map((pair) => pair.slice(pair.indexOf('=') + 1)), ...searchParams.values()]
+}
+
+/** What a request was signed with: the values of headers that it did not have before. */
+function addedBetween(
+  before: Readonly<Record<string, string>>,
+  after: Readonly<Record<string, string>>,
+): readonly string[] {
+  return Object.entries(after).flatMap(([name, given]) => {
+    if (before[name] === given) return []
+    const value = String(given)
+    // Without the scheme too: a receiver may quote the token alone.
+    return name.toLowerCase() === 'authorization' ? [value, value.replace(/^\S+\s+/, '')] : [value]
+  })
 }
 
 function dispatcherFor(options: TransportOptions): Dispatcher {

@@ -69,6 +69,48 @@ describe('Transport', () => {
     expect(text.length).toBeLessThan(1100)
   })
 
+  test('takes out what one request was signed with, too', async () => {
+    let count = 0
+    receiver.decide = ({ headers }) => ({ status: 403, text: `got ${JSON.stringify(headers)}` })
+    const posting = open({
+      requestSigner: (headers) => {
+        count++
+        headers['authorization'] = `Scheme the-signature-${count}`
+        headers['X-Session-Token'] = `the-session-${count}`
+      },
+    })
+    for (let turn = 1; turn <= 2; turn++) {
+      const { text } = await posting.post(request({ 'x-extra': 'shown' }))
+      expect(text).toContain('"x-extra":"shown"')
+      expect(text).toContain('"content-type":"application/x-protobuf"')
+      expect(text).not.toContain('the-signature')
+      expect(text).not.toContain('the-session')
+    }
+  })
+
+  test('takes out a token that a function gave, with its scheme or without', async () => {
+    receiver.decide = ({ headers }) => ({
+      status: 401,
+      text: `${headers.authorization} or ${headers.authorization?.slice('Bearer '.length)}`,
+    })
+    const authorization = authorizationOf(undefined, () => Promise.resolve('t0ken-of-now'))
+    const { text } = await open({ authorization }).post(request())
+    expect(text).toBe('[secret] or [secret]')
+  })
+
+  test('leaves nothing of a secret that begins with another one', async () => {
+    receiver.script({ status: 403, text: 'key1-and-more, key1' })
+    const { text } = await open({ secrets: ['key1', 'key1-and-more'] }).post(request())
+    expect(text).toBe('[secret], [secret]')
+  })
+
+  test('takes out the query of the address', async () => {
+    const url = `${receiver.url}?api_key=a%2Fsecret%20key&a=secret&short=1`
+    receiver.decide = ({ path }) => ({ status: 404, text: `no ${path}, key 'a/secret key', 'a%2Fsecret%20key', 1` })
+    const { text } = await open({ url }).post(request())
+    expect(text).toBe("no /api/v1/write[secret], key '[secret]', '[secret]', 1")
+  })
+
   test('takes secrets out of what a receiver says', async () => {
     receiver.script({ status: 401, text: 'bad token s3cr3t-token, bad key k3y-value' })
     const authorization = authorizationOf(undefined, new Secret('s3cr3t-token'))
