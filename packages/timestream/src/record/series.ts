@@ -1,5 +1,6 @@
 import type { Dimension } from '@aws-sdk/client-timestream-write'
 import { checkName, MAX_DIMENSION_BYTES, MAX_DIMENSIONS } from './limits.ts'
+import { SeriesIndex } from './series-index.ts'
 import { label } from './shown.ts'
 
 /** Dimensions that were made by {@link series}: checked and written as JSON once, and known again by identity. */
@@ -65,6 +66,7 @@ export class SeriesCache {
   readonly #max: number
   #root = new Node(undefined)
   #size = 0
+  readonly #nearby = new SeriesIndex()
 
   constructor(max = 100_000) {
     this.#max = max
@@ -73,8 +75,8 @@ export class SeriesCache {
   /** @param given - the `Dimensions` of a record, whatever it is. */
   of(given: unknown): Series {
     const list = Array.isArray(given) ? (given as readonly Dimension[]) : NO_DIMENSIONS
-    const handle = handles.get(list)
-    if (handle !== undefined) return handle
+    const known = handles.get(list) ?? this.#nearby.find(list)
+    if (known !== undefined) return known
     let node = this.#root
     for (const dimension of list) {
       const { Name, Value, DimensionValueType } = dimension ?? {}
@@ -83,14 +85,15 @@ export class SeriesCache {
       }
       node = node.child(Name, Value)
     }
-    if (node.series !== undefined) return node.series
-    const found = new Series(list)
-    if (++this.#size > this.#max) {
+    const found = node.series ?? new Series(list)
+    if (node.series === undefined && ++this.#size > this.#max) {
       this.#root = new Node(undefined)
       this.#size = 1
+      this.#nearby.clear()
       return found
     }
     node.series = found
+    this.#nearby.add(found)
     return found
   }
 }
