@@ -1,9 +1,38 @@
-import { type Emitted, idsOf } from './emitted.ts'
+import { acknowledged, complete } from './cases-acknowledge.ts'
+import { type Emitted, idsOf, stateBefore } from './emitted.ts'
 import type { Life, Snapshot } from './life.ts'
 import type { SourceCase } from './source-case.ts'
 
 /** Checkpoints, and starting from them. */
 export const REPLAY_CASES: readonly SourceCase[] = [
+  {
+    name: 'a snapshot goes as far as it is limited to, and the next one on from there',
+    promises: [2, 7],
+    needs: { acknowledgement: ['prefix'] },
+    async run(open) {
+      const stand = await open()
+      const [a] = stand.splitIds
+      stand.put(8, a)
+      const life = await stand.life()
+      await stand.emit(life, 5)
+      const third = life.emitted[2]
+      const limit = third === undefined ? undefined : stateBefore(third)
+      if (limit === undefined) throw new Error('the source does not say where a split was before a record')
+      const stateOf = ({ splits }: Snapshot): string => JSON.stringify(splits.find(({ splitId }) => splitId === a))
+      life.settle(life.emitted.slice(0, 2))
+      const limited = life.snapshot([limit], 2)
+      stand.expect(stateOf(limited) === JSON.stringify(limit), `the snapshot has ${stateOf(limited)}, not the limit`)
+      await complete(stand, life, limited)
+      const external = stand.abilities.positionAuthority === 'external'
+      const told = (count: number): boolean => !external || acknowledged(stand) === count
+      stand.expect(told(2), `${acknowledged(stand)} records were acknowledged, 2 are covered`)
+      life.settle()
+      const next = life.snapshot()
+      stand.expect(stateOf(next) !== stateOf(limited), 'the next snapshot has the limit still')
+      await complete(stand, life, next)
+      stand.expect(told(5), `${acknowledged(stand)} records were acknowledged, 5 are covered`)
+    },
+  },
   {
     name: 'records of a split are emitted in their order, each once',
     promises: [6, 10],

@@ -144,10 +144,15 @@ export class Life {
     }
   }
 
-  /** The state of all parts at one instant, after its way through JSON. */
-  snapshot(): Snapshot {
+  /**
+   * The state of all parts at one instant, after its way through JSON.
+   *
+   * @param limits - of some splits, how far the snapshot goes. @param barrier - what it covers then, in records that were emitted.
+   */
+  snapshot(limits: readonly SourceSplit[] = [], barrier: number = this.emitted.length): Snapshot {
     this.report()
     const id = ++this.#checkpointId
+    if (limits.length > 0) for (const reader of this.readers) reader.limitSnapshot(limits)
     const splits = this.readers.flatMap((reader) => [...reader.snapshotState(id)])
     splits.push(...(this.#pending ?? []).flatMap((each) => each.splits))
     const parts = { stateVersion: this.#source.stateVersion, enumerator: this.enumerator.snapshotState(id), splits }
@@ -157,7 +162,7 @@ export class Life {
       `a snapshot is not what it was after its way through JSON: ${JSON.stringify(stored)}`,
     )
     this.#stand.book.noteSnapshot(this, id)
-    return { id, barrier: this.emitted.length, ...stored }
+    return { id, barrier, ...stored }
   }
 
   /** Records end: their outcome is there in every sink. */

@@ -174,6 +174,11 @@ export const POSITION_MUTANTS: readonly Mutant[] = [
     },
   ),
   group(
+    'takes no notice of the limits of a snapshot',
+    'a snapshot goes as far as it is limited to, and the next one on from there',
+    () => ({ limitSnapshot: () => undefined }),
+  ),
+  group(
     'says of a release that its acknowledgement was taken, always',
     'a release says whether its acknowledgement was taken',
     ({ releaseSplits }) => ({
