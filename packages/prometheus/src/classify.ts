@@ -84,6 +84,11 @@ export function classifyAnswer(answer: Answer, sent: SentRequest, wallNow: numbe
     }
   }
   switch (status) {
+    // What lies between says so of a connection or a time, never of what is in a request. Of 408 and 499 the receiver may have heard.
+    case 408:
+    case 425:
+    case 499:
+      return { kind: 'busy', outcome: { retryAll: reason }, reason, status, uncertain: status !== 425 }
     case 413:
       return { kind: 'tooLarge', outcome: { tooLarge: reason }, reason, status }
     case 401:

@@ -89,9 +89,9 @@ export class EntryGroups {
       const entry = entries[index] as Entry
       if (entry.parts === undefined) samples.push(entry)
       else {
-        samples.push(...entry.parts.samples)
-        histograms.push(...entry.parts.histograms)
-        exemplars.push(...entry.parts.exemplars)
+        addAll(samples, entry.parts.samples)
+        addAll(histograms, entry.parts.histograms)
+        addAll(exemplars, entry.parts.exemplars)
       }
     }
     if (this.#sorts) for (const list of [samples, histograms, exemplars]) list.sort(byTime)
@@ -144,6 +144,11 @@ class GroupsByLabels {
       if ((owners[group] as Series).equals(series)) return group
     }
   }
+}
+
+/** As arguments of one call they would not fit onto the stack. */
+function addAll<T>(to: T[], from: readonly T[]): void {
+  for (const each of from) to.push(each)
 }
 
 function byTime(a: { readonly timestamp: number }, b: { readonly timestamp: number }): number {

@@ -47,18 +47,18 @@ export function emitTimeSeries(
 ): void {
   const { metricName, labels, samples = NOTHING, histograms = NOTHING, exemplars = NOTHING, metadata } = timeSeries
   // The way of nearly all: nothing but samples, and nothing wrong with them.
-  if (histograms.length === 0 && exemplars.length === 0 && metadata === undefined && arePlain(samples, maxSize)) {
+  if (isEmpty(histograms) && isEmpty(exemplars) && metadata === undefined && arePlain(samples, maxSize)) {
     emit(entryOf(table.passing(metricName, labels), samples, NOTHING, NOTHING))
     return
   }
   const { rules } = table
   const problems: string[] = []
-  const orderedSamples = checkedSamples(samples, rules, problems)
-  const orderedHistograms = checkedHistograms(histograms, rules, problems)
-  const checkedExemplars = exemplars.map((exemplar, index) =>
+  const orderedSamples = checkedSamples(listOf(samples, 'samples', problems), rules, problems)
+  const orderedHistograms = checkedHistograms(listOf(histograms, 'histograms', problems), rules, problems)
+  const checkedExemplars = listOf(exemplars, 'exemplars', problems).map((exemplar, index) =>
     checkedExemplar(exemplar, rules, `exemplar ${index}`, problems),
   )
-  if (samples.length + histograms.length === 0 && rules.validation !== 'off') {
+  if (isEmpty(samples) && isEmpty(histograms) && rules.validation !== 'off') {
     problems.push('it must have at least one sample or histogram, got none')
   }
   const series = seriesOf(table, metricName, labels, metadata, problems)
@@ -148,10 +148,6 @@ function checkedSamples(
   { validation }: SeriesRules,
   problems: string[],
 ): readonly Sample[] {
-  if (!Array.isArray(samples)) {
-    problems.push(`samples must be a list, got ${describe(samples)}`)
-    return NOTHING
-  }
   let isOrdered = true
   let last = Number.NEGATIVE_INFINITY
   for (let index = 0; index < samples.length; index++) {
@@ -177,22 +173,34 @@ function checkedHistograms(
 ): readonly NativeHistogram[] {
   if (histograms.length === 0) return histograms
   for (const [index, histogram] of histograms.entries()) {
-    problems.push(...histogramProblems(histogram, `histogram ${index}`, validation === 'off'))
+    const found = [...histogramProblems(histogram, `histogram ${index}`, validation === 'off')]
+    problems.push(...found)
     const last = histograms[index - 1]?.timestamp ?? Number.NEGATIVE_INFINITY
-    if (validation === 'strict' && histogram.timestamp < last) {
+    if (validation === 'strict' && found.length === 0 && histogram.timestamp < last) {
       problems.push(`histogram ${index}: timestamps must ascend, got ${histogram.timestamp} after ${last}`)
     }
   }
   return validation === 'off' || problems.length > 0 ? histograms : histograms.toSorted(byTime)
 }
 
+function isEmpty(list: readonly unknown[]): boolean {
+  return Array.isArray(list) && list.length === 0
+}
+
+function listOf<T>(given: readonly T[], name: string, problems: string[]): readonly T[] {
+  if (Array.isArray(given)) return given
+  problems.push(`${name} must be a list, got ${describe(given)}`)
+  return NOTHING
+}
+
 /** Whether these make one entry just as they are. */
 function arePlain(samples: readonly Sample[], maxSize: number): boolean {
+  if (!Array.isArray(samples)) return false
   const { length } = samples
-  if (length === 0 || length > maxSize || !Array.isArray(samples)) return false
+  if (length === 0 || length > maxSize) return false
   let last = Number.NEGATIVE_INFINITY
   for (let index = 0; index < length; index++) {
-    const sample = samples[index]
+    const sample = samples[index] as Sample | undefined
     if (!isEncodable(sample) || (sample as Sample).timestamp < last) return false
     last = (sample as Sample).timestamp
   }

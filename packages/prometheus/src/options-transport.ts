@@ -32,7 +32,7 @@ export function checkTransport(check: OptionsCheck, options: RemoteWriteOptions)
   check.function('requestSigner')
   const auth = (['basicAuth', 'bearerToken', 'requestSigner'] as const).filter((name) => options[name] !== undefined)
   if (auth.length > 1) check.problem(`${auth.join(' and ')} exclude each other: give one of them`)
-  check.string('httpUserAgent', { pattern: /^[\x20-\x7e]+$/, says: 'visible ASCII text: a name and a version' })
+  check.string('httpUserAgent', { pattern: HEADER_VALUE, says: 'visible ASCII text: a name and a version' })
   check.string('tenantHeader', { pattern: TOKEN, says: 'the name of a header' })
   const tenantHeader: unknown = options.tenantHeader
   if (typeof tenantHeader === 'string') checkHeaderName(check, 'tenantHeader', tenantHeader)
@@ -51,9 +51,10 @@ export function proxySecrets(proxyUrl: string | undefined): readonly string[] {
 
 /** True for text that may be the value of a header. */
 export function isHeaderValue(value: string): boolean {
-  return /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/.test(value)
+  return HEADER_VALUE.test(value)
 }
 
+const HEADER_VALUE = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/
 const TOKEN = /^[\w!#$%&'*+.^`|~-]+$/
 
 function checkUrl(check: OptionsCheck, given: unknown): void {
@@ -121,6 +122,12 @@ function checkProxy(check: OptionsCheck, given: unknown): void {
   const url = typeof given === 'string' && URL.canParse(given) ? new URL(given) : undefined
   if (url === undefined || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
     check.problem(`proxyUrl must be an http: or https: address, got ${typeof given}`)
+    return
+  }
+  try {
+    proxyOf(url.href)
+  } catch {
+    check.problem("proxyUrl must have its username and password percent-encoded: a '%' in one of them is '%25'")
   }
 }
 

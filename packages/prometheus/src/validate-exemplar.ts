@@ -23,6 +23,11 @@ export function checkedExemplar(
     return exemplar
   }
   problems.push(...numberProblem(exemplar.value, `${place}: value`), ...timeProblems(exemplar, place))
+  const { labels: all }: { readonly labels?: unknown } = exemplar
+  if (all !== undefined && (typeof all !== 'object' || all === null)) {
+    problems.push(`${place}: labels must be an object or a list, got ${describe(all)}`)
+    return exemplar
+  }
   const given = labelList(exemplar.labels)
   for (const [index, label] of given.entries()) {
     if (typeof label?.name !== 'string' || typeof label.value !== 'string') {

@@ -17,7 +17,7 @@ export function* histogramProblems(histogram: NativeHistogram, place: string, is
     yield `${place} must be an object, got ${describe(histogram)}`
     return
   }
-  const { kind, schema, resetHint } = histogram
+  const { kind, schema, resetHint, zeroThreshold = 0 } = histogram
   if (kind !== 'int' && kind !== 'float') {
     yield `${place}: kind must be 'int' or 'float', got ${describe(kind)}`
     return
@@ -25,21 +25,29 @@ export function* histogramProblems(histogram: NativeHistogram, place: string, is
   if (!RESET_HINTS.has(resetHint)) {
     yield `${place}: resetHint must be 'unknown', 'yes', 'no' or 'gauge', got ${describe(resetHint)}`
   }
+  const noLists = [...listProblems(histogram, place)]
+  if (noLists.length > 0) {
+    yield* noLists
+    return
+  }
   yield* timeProblems(histogram, place)
   if (histogram.stale !== true) yield* numberProblem(histogram.sum, `${place}: sum`)
-  yield* numberProblem(histogram.zeroThreshold ?? 0, `${place}: zeroThreshold`)
+  yield* numberProblem(zeroThreshold, `${place}: zeroThreshold`)
   yield* counts(histogram, place)
   if (!Number.isInteger(schema) || schema !== (schema | 0)) {
     yield `${place}: schema must be an integer, got ${describe(schema)}`
     return
   }
   const buckets = bucketsOf(histogram)
-  yield* spanTypes(histogram.negativeSpans, `${place}: negativeSpans`)
-  yield* spanTypes(histogram.positiveSpans, `${place}: positiveSpans`)
+  const noSpans = [
+    ...spanTypes(histogram.negativeSpans, `${place}: negativeSpans`),
+    ...spanTypes(histogram.positiveSpans, `${place}: positiveSpans`),
+  ]
+  yield* noSpans
   for (const [index, value] of (histogram.customValues ?? []).entries()) {
     yield* numberProblem(value, `${place}: customValues[${index}]`)
   }
-  if (isEncodable) return
+  if (isEncodable || noSpans.length > 0) return
   if (schema !== CUSTOM_BUCKETS && (schema < -4 || schema > 8)) {
     yield `${place}: schema must be -53 or -4 to 8, got ${schema}`
   }
@@ -49,6 +57,23 @@ export function* histogramProblems(histogram: NativeHistogram, place: string, is
   yield* spanShape(histogram.negativeSpans, buckets.negative, `${place}: negativeSpans`)
   yield* spanShape(histogram.positiveSpans, buckets.positive, `${place}: positiveSpans`)
   if (schema === CUSTOM_BUCKETS) yield* customProblems(histogram, place)
+}
+
+const LISTS = [
+  'negativeSpans',
+  'positiveSpans',
+  'negativeDeltas',
+  'positiveDeltas',
+  'negativeCounts',
+  'positiveCounts',
+  'customValues',
+] as const
+
+function* listProblems(histogram: NativeHistogram, place: string): Generator<string> {
+  for (const name of LISTS) {
+    const list: unknown = Reflect.get(histogram, name)
+    if (list !== undefined && !Array.isArray(list)) yield `${place}: ${name} must be a list, got ${describe(list)}`
+  }
 }
 
 export function* timeProblems(
@@ -102,10 +127,11 @@ function bucketsOf(histogram: NativeHistogram): {
 }
 
 function* spanTypes(spans: readonly BucketSpan[] = [], place: string): Generator<string> {
-  for (const [index, { offset, length }] of spans.entries()) {
-    if (offset !== (offset | 0))
+  for (const [index, given] of spans.entries()) {
+    const { offset, length }: Partial<BucketSpan> = Object(given)
+    if (offset === undefined || offset !== (offset | 0))
       yield `${place}[${index}]: offset must be an integer of 32 bits, got ${describe(offset)}`
-    if (length !== length >>> 0)
+    if (length === undefined || length !== length >>> 0)
       yield `${place}[${index}]: length must be an integer from 0 to 2^32 - 1, got ${describe(length)}`
   }
 }

@@ -1,4 +1,4 @@
-import type { Clock } from '@sluice/core'
+import { type Clock, messageOf } from '@sluice/core'
 import { classifyAnswer, classifyError, type SentRequest, type WriteVerdict, type WrittenCounts } from './classify.ts'
 import { type Compressor, createCompressor } from './compress.ts'
 import { createEncoder, type RemoteWriteEncoder } from './encode.ts'
@@ -42,6 +42,8 @@ export interface SenderPlan {
   readonly clock: Clock
   /** Of one request that tells what metrics are. */
   readonly requestTimeoutMs: number
+  /** Whether any entry may say what its metric is. */
+  hasMetadata(): boolean
 }
 
 /** Sends entries as one request, in the version of the protocol that their destination takes. */
@@ -161,7 +163,14 @@ export class RequestSender {
     signal: AbortSignal,
   ): Promise<WriteVerdict> {
     const encoder = (this.#encoders[protocol] ??= createEncoder(protocol, this.#plan.options))
-    const encoded = encoder.encode(entries)
+    let encoded: Uint8Array
+    try {
+      encoded = encoder.encode(entries)
+    } catch (error) {
+      // What was changed after it was looked at: it costs its own series, as what a receiver refuses.
+      const reason = { code: 'notEncodable', message: `no bytes can be made of it: ${messageOf(error)}` }
+      return { kind: 'refused', outcome: { isolate: reason }, reason }
+    }
     const uncompressedBytes = encoded.byteLength
     const body = this.#compress(encoded)
     const { samples, histograms, exemplars } = countsOf(entries)
@@ -174,7 +183,7 @@ export class RequestSender {
       counters.numWriteRequestsOut.value++
       counters.numCompressedBytesOut.value += body.byteLength
       counters.numUncompressedBytesOut.value += uncompressedBytes
-      if (protocol === '1.0') this.#metadata.written(entries, destination)
+      if (protocol === '1.0' && this.#plan.hasMetadata()) this.#metadata.written(entries, destination)
     }
     return verdict
   }

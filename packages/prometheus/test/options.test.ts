@@ -178,6 +178,8 @@ describe('problems', () => {
     ['a tenant in two lines', { tenant: 'a\nb' }, 'tenant must be'],
     ['a key without its certificate', { tls: { key: 'pem' } }, 'tls.key and tls.cert need each other'],
     ['a proxy that is none', { proxyUrl: 'socks5://h' }, 'proxyUrl must be an http: or https: address'],
+    ['a proxy with half a character', { proxyUrl: 'http://me:100%@h' }, 'percent-encoded'],
+    ['a user agent of nothing', { httpUserAgent: ' ' }, 'httpUserAgent must be visible ASCII text'],
     [
       'a dispatcher and a proxy',
       { dispatcher: { request() {} }, proxyUrl: 'http://h' },

@@ -99,6 +99,14 @@ describe.each(['1.0', '2.0'] as const)('remote write %s', (protocol) => {
     expect(timeSeries[3000]?.samples).toHaveLength(20)
   })
 
+  test('takes more samples of one series than fit onto the stack', () => {
+    const samples = Array.from({ length: 300_000 }, (_, at) => ({ value: at, timestamp: T + at }))
+    const exemplars = [{ value: 1, timestamp: T }]
+    const entries = entriesOf(newTable(protocol), [{ metricName: 'up', samples, exemplars }], samples.length)
+    const { timeSeries } = decodeRemoteWrite(encoder.encode(entries), protocol)
+    expect(timeSeries[0]?.samples).toHaveLength(samples.length)
+  })
+
   test('sends the two parts of an entry that was cut, and nothing twice', () => {
     fc.assert(
       fc.property(anySeries(protocol), fc.nat(12), (each, cut) => {

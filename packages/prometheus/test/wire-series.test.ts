@@ -220,6 +220,32 @@ describe('validation', () => {
     ],
     [{ metricName: 'up', samples: [] }, 'it must have at least one sample or histogram, got none'],
     [{ metricName: 'up', samples: 'x' }, 'samples must be a list, got "x"'],
+    [{ metricName: 'up', samples: null }, 'samples must be a list, got null'],
+    [
+      { metricName: 'up', samples: [{ value: 1, timestamp: T }], histograms: null },
+      'histograms must be a list, got null',
+    ],
+    [
+      { metricName: 'up', samples: [{ value: 1, timestamp: T }], histograms: { length: 0 } },
+      'histograms must be a list, got a object',
+    ],
+    [
+      { metricName: 'up', samples: [{ value: 1, timestamp: T }], exemplars: null },
+      'exemplars must be a list, got null',
+    ],
+    [
+      { metricName: 'up', samples: [{ value: 1, timestamp: T }], exemplars: [null] },
+      'exemplar 0 must be an object, got null',
+    ],
+    [
+      {
+        metricName: 'up',
+        samples: [{ value: 1, timestamp: T }],
+        exemplars: [{ value: 1, timestamp: T, labels: null }],
+      },
+      'exemplar 0: labels must be an object or a list, got null',
+    ],
+    [{ metricName: 'up', histograms: [null] }, 'histogram 0 must be an object, got null'],
     [{ metricName: 'up', samples: [null] }, 'sample 0 must be an object, got null'],
     [
       { metricName: 'up', samples: [{ value: 1, timestamp: T, stale: 'yes' }] },
@@ -227,6 +253,19 @@ describe('validation', () => {
     ],
   ])('refuses %j', (timeSeries, problem) => {
     expect(entryProblems(timeSeries)).toContain(problem)
+    expect(entryProblems(timeSeries, { validation: 'strict' })).toContain(problem)
+  })
+
+  test.each([
+    { samples: null },
+    { samples: [{ value: 1, timestamp: T }], histograms: null },
+    { samples: [{ value: 1, timestamp: T }], exemplars: null },
+    { samples: [{ value: 1, timestamp: T }], exemplars: [{ value: 1, timestamp: T, labels: null }] },
+    { histograms: [null] },
+    { histograms: [{ kind: 'int', timestamp: T, count: 1, sum: 1, schema: 0, positiveSpans: [null] }] },
+    { histograms: [{ kind: 'int', timestamp: T, count: 1, sum: 1, schema: 0, customValues: null }] },
+  ])('refuses also without validation what has no bytes: %j', (given) => {
+    expect(entryProblems({ metricName: 'up', ...given }, { validation: 'off' })).not.toHaveLength(0)
   })
 
   test('names that 2.0 allows are refused for 1.0 only', () => {
@@ -301,6 +340,16 @@ describe('validation', () => {
       [{ customValues: [1] }, 'histogram 0: customValues are for schema -53, got schema 0'],
       [{ schema: -53, customValues: [2, 1] }, 'histogram 0: customValues must ascend, got 1 after 2'],
       [{ resetHint: 'maybe' }, "histogram 0: resetHint must be 'unknown', 'yes', 'no' or 'gauge', got \"maybe\""],
+      [{ negativeSpans: null }, 'histogram 0: negativeSpans must be a list, got null'],
+      [{ positiveSpans: null }, 'histogram 0: positiveSpans must be a list, got null'],
+      [{ negativeDeltas: null }, 'histogram 0: negativeDeltas must be a list, got null'],
+      [{ positiveDeltas: 'x' }, 'histogram 0: positiveDeltas must be a list, got "x"'],
+      [{ customValues: null }, 'histogram 0: customValues must be a list, got null'],
+      [{ zeroThreshold: null }, 'histogram 0: zeroThreshold must be a number, got null'],
+      [
+        { positiveSpans: [{ offset: 0 }] },
+        'histogram 0: positiveSpans[0]: length must be an integer from 0 to 2^32 - 1, got undefined',
+      ],
       [{ timestamp: 0.5 }, 'histogram 0: timestamp must be an integer of milliseconds, got 0.5'],
     ]
     expect(entryProblems({ metricName: 'h', histograms: [histogram] })).toEqual([])

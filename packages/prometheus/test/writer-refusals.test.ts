@@ -128,6 +128,33 @@ describe('a series that breaks the rules', () => {
     expect(stand.harness.metric('numSamplesDropped')).toBe(0)
   })
 
+  test('of which no bytes can be made costs itself alone', async () => {
+    // As of somebody who changes a value that was handed over.
+    let isChanged = false
+    const histogram = {
+      kind: 'int',
+      timestamp: T,
+      sum: 1,
+      schema: 0,
+      count: 1,
+      get positiveSpans(): never[] {
+        return isChanged ? (null as unknown as never[]) : []
+      },
+    } as const
+    const last = record('b', 2)
+    await stand.write([record('a', 1), { metricName: 'h', histograms: [histogram] }, last], {
+      ...one,
+      elementConverter: (given) => {
+        isChanged ||= given === last
+        return given
+      },
+    })
+    expect(stand.harness.failures).toStrictEqual([])
+    expect(stand.requests.flat()).toHaveLength(2)
+    expect(stand.writer.status()).toMatchObject({ written: 2, dropped: 1, inHand: 0 })
+    expect(stand.harness.lines('were dropped')).toMatchObject([{ fields: { code: 'notEncodable', metrics: ['h'] } }])
+  })
+
   test('is counted for its tenant', async () => {
     await stand.write([record('a', 1), bad(1)], { tenant: () => 'team' })
     expect(stand.harness.lines('were dropped')).toMatchObject([{ fields: { destination: 'team' } }])
