@@ -171,11 +171,12 @@ class TrialRun<Pipeline extends PipelineUnderTest, Facts> {
   /** What is done to a subject ends when the subject does. */
   async #act(subject: SubjectProcess, acting: Promise<void> | undefined): Promise<void> {
     if (acting === undefined) return
-    const crashed = subject.exit.then(() => {
+    const crash = async (): Promise<void> => {
+      await subject.exit
       this.#context.signal.throwIfAborted()
       subject.assertNotCrashed()
-    })
-    await Promise.race([acting, crashed])
+    }
+    await Promise.race([acting, crash()])
   }
 }
 

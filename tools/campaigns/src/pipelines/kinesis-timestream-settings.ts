@@ -11,10 +11,3 @@ export interface KinesisTimestreamSettings {
 }
 
 export const JOB = 'campaign'
-
-/** Measures that carry the ledger through the store. */
-export const MEASURES: Readonly<Record<'sequence' | 'hash' | 'payload', string>> = {
-  sequence: 'sequence',
-  hash: 'hash',
-  payload: 'payload',
-}

@@ -7,7 +7,8 @@ import type { GeneratedRecord } from '../campaign.ts'
 import { armFaults } from '../subject/faults.ts'
 import { Observer } from '../subject/observer.ts'
 import { requireVariable, SETTINGS_VARIABLE } from '../subject/settings.ts'
-import { JOB, type KinesisTimestreamSettings, MEASURES } from './kinesis-timestream-settings.ts'
+import { timestreamRecordOf } from '../timestream/record.ts'
+import { JOB, type KinesisTimestreamSettings } from './kinesis-timestream-settings.ts'
 
 const settings: KinesisTimestreamSettings = JSON.parse(requireVariable(SETTINGS_VARIABLE))
 const local = { region: 'us-east-1', credentials: { accessKeyId: 'local', secretAccessKey: 'local' } }
@@ -29,21 +30,7 @@ const sink = new TimestreamSink<GeneratedRecord>({
   maxTimeInBufferMS: 150,
   writeClientConfig: { endpointOverride: settings.timestreamEndpoint, region: local.region, maxErrorRetry: 0 },
   credentialsProviderType: 'ENV_VAR',
-  elementConverter: (record) => ({
-    Dimensions: [
-      { Name: 'source', Value: record.source },
-      { Name: 'key', Value: record.key },
-    ],
-    MeasureName: 'reading',
-    MeasureValueType: 'MULTI',
-    MeasureValues: [
-      { Name: MEASURES.sequence, Value: String(record.sequence), Type: 'BIGINT' },
-      { Name: MEASURES.hash, Value: record.hash, Type: 'VARCHAR' },
-      { Name: MEASURES.payload, Value: record.payload, Type: 'VARCHAR' },
-    ],
-    Time: String(record.timeMs),
-    TimeUnit: 'MILLISECONDS',
-  }),
+  elementConverter: timestreamRecordOf,
 })
 
 let observer: Observer | undefined

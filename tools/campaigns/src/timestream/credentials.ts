@@ -85,8 +85,9 @@ const CREDENTIALS: Trial<TimestreamPipelineUnderTest, CredentialsFacts> = {
 
 function prepare(
   { store, requests }: TimestreamPipelineUnderTest,
-  { context: { folder, size, signal, print }, random }: TrialStart,
+  { context, random }: TrialStart,
 ): Prepared<CredentialsFacts> {
+  const { folder, size, signal } = context
   const keys = keysOf(size.faults).slice(1)
   const desk = new KeyDesk(join(folder, 'keys.json'))
   const issue = (number: number): void => {
@@ -94,7 +95,7 @@ function prepare(
     desk.issue(keys[number] as Keys, expiresAt)
   }
   issue(0)
-  const with_ = (number: number, status: number): number =>
+  const requestsWith = (number: number, status: number): number =>
     requests.filter((each) => each.accessKeyId === keys[number]?.accessKeyId && each.status === status).length
   const changes: { readonly change: Change; readonly fired: () => number }[] = []
   return {
@@ -116,7 +117,7 @@ function prepare(
         const change = CHANGES[number % CHANGES.length] as Change
         const patience = 1 + Math.trunc(random() * MAX_PATIENCE)
         await more(portion)
-        await until(`a write with keys ${number}`, () => with_(number, 200) > 0)
+        await until(`a write with keys ${number}`, () => requestsWith(number, 200) > 0)
         const away = desk.turnedAway
         if (change === 'at once') issue(number + 1)
         if (change === 'none for a time') desk.close()
@@ -124,12 +125,14 @@ function prepare(
         changes.push({ change, fired: () => fault.fired })
         await more(BATCH)
         if (change === 'late')
-          await until(`${patience} requests with keys that expired`, () => with_(number, FORBIDDEN) >= patience)
+          await until(`${patience} requests with keys that expired`, () => requestsWith(number, FORBIDDEN) >= patience)
         if (change === 'none for a time')
           await until(`${patience} calls of a provider without keys`, () => desk.turnedAway - away >= patience)
         if (change !== 'at once') issue(number + 1)
-        await until(`a write with keys ${number + 1}`, () => with_(number + 1, 200) > 0)
-        print(`keys ${number + 1} of ${size.faults}: ${change}, ${with_(number, FORBIDDEN)} requests refused before`)
+        await until(`a write with keys ${number + 1}`, () => requestsWith(number + 1, 200) > 0)
+        context.print(
+          `keys ${number + 1} of ${size.faults}: ${change}, ${requestsWith(number, FORBIDDEN)} requests refused before`,
+        )
       }
     },
     facts: () =>
@@ -138,8 +141,8 @@ function prepare(
         changes: changes.map(({ change, fired }, number) => ({
           change,
           fired: fired(),
-          refused: with_(number, FORBIDDEN),
-          taken: with_(number + 1, 200),
+          refused: requestsWith(number, FORBIDDEN),
+          taken: requestsWith(number + 1, 200),
         })),
       }),
   }

@@ -8,8 +8,6 @@ export const MEASURES: Readonly<Record<'sequence' | 'hash' | 'payload', string>>
   payload: 'payload',
 }
 
-export const MEASURE_NAME = 'reading'
-
 /** A record as the store gets it. */
 export function timestreamRecordOf(record: GeneratedRecord): TimestreamRecord {
   return {
@@ -17,7 +15,7 @@ export function timestreamRecordOf(record: GeneratedRecord): TimestreamRecord {
       { Name: 'source', Value: record.source },
       { Name: 'key', Value: record.key },
     ],
-    MeasureName: MEASURE_NAME,
+    MeasureName: 'reading',
     MeasureValueType: 'MULTI',
     MeasureValues: [
       { Name: MEASURES.sequence, Value: String(record.sequence), Type: 'BIGINT' },
