@@ -37,6 +37,7 @@ export class SeriesTable {
   /** What was looked up last. */
   #last: Series | undefined
   #lastLayout: SeriesLayout | undefined
+  #hasMetadata = false
 
   /** @param hash - another hash, for tests of collisions. */
   constructor({ maxSeries = 100_000, ...rules }: SeriesTableOptions, hash: LabelHash = hashLabels) {
@@ -50,6 +51,11 @@ export class SeriesTable {
     return this.#index.size
   }
 
+  /** Whether a series was ever given with what its metric is. */
+  get hasMetadata(): boolean {
+    return this.#hasMetadata
+  }
+
   /**
    * The series of these labels, remembered from now on.
    *
@@ -58,7 +64,10 @@ export class SeriesTable {
    */
   series(metricName: string | undefined, labels: Labels | undefined, metadata?: MetricMetadata): Series {
     const series = this.#find(metricName ?? '', labels, true)
-    if (metadata !== undefined) series.metadata = metadata
+    if (metadata !== undefined) {
+      series.metadata = metadata
+      this.#hasMetadata = true
+    }
     return series
   }
 

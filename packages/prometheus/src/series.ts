@@ -13,6 +13,14 @@ import { maxUtf8Bytes } from './utf8.ts'
  * Made by a {@link SeriesTable}. The same labels give the same object for as long as the table keeps it.
  */
 export class Series {
+  /** The table does not have it, or not any more, and may have another one for the same labels. @internal */
+  isEvicted: boolean
+  /** Where an encoder has its group; means nothing unless that group is the series' own. @internal */
+  group = 0
+  // Looked at for each sample: together in memory, and small integers, which are no objects of their own.
+  #laneKey = UNKNOWN
+  #blockBytes = UNKNOWN
+  #block: Buffer | undefined
   readonly metricName: string
   /** What the series' metric is, as it was said last. */
   metadata: MetricMetadata | undefined = undefined
@@ -26,17 +34,12 @@ export class Series {
   readonly layout: SeriesLayout
   /** Equal for equal labels of one table. @internal */
   readonly hash: number
-  /** The table does not have it, or not any more, and may have another one for the same labels. @internal */
-  isEvicted: boolean
   /** What was looked up after it, the last time. @internal */
   next: Series | undefined = undefined
-  /** Where an encoder has its group; means nothing unless that group is the series' own. @internal */
-  group = 0
   /** @internal */
   symbols: WireSymbol[] | undefined = undefined
   /** Which symbols those are: see the encoder of 2.0. @internal */
   symbolsOf: object | undefined = undefined
-  #block: Buffer | undefined
   #orderKey: number | undefined
 
   /** @param block - where it is known already. @internal */
@@ -56,6 +59,7 @@ export class Series {
     this.hash = hash
     this.isEvicted = isEvicted
     this.#block = block
+    if (block !== undefined) this.#blockBytes = block.length
   }
 
   /** The labels as they are sent, `__name__` among them. */
@@ -92,6 +96,12 @@ export class Series {
     return this.#orderKey
   }
 
+  /** Part of {@link Series.orderKey}, for the engine: equal for equal labels, but not for those only. @internal */
+  get laneKey(): number {
+    if (this.#laneKey === UNKNOWN) this.#laneKey = (this.orderKey >>> 0) & MAX_LANE_KEY
+    return this.#laneKey
+  }
+
   /** Whether a version of remote write allows its names. */
   fits(protocol: WireProtocol): boolean {
     return protocol === '2.0' || (this.layout.isLegacy && isLegacyMetricName(this.metricName))
@@ -101,6 +111,12 @@ export class Series {
   get block(): Buffer {
     this.#block ??= this.#encodeBlock()
     return this.#block
+  }
+
+  /** The length of {@link Series.block}. @internal */
+  get blockBytes(): number {
+    if (this.#blockBytes === UNKNOWN) this.#blockBytes = this.block.length
+    return this.#blockBytes
   }
 
   /** Equal for equal labels only. @internal */
@@ -137,6 +153,9 @@ export class Series {
     return labelMemory.take(at)
   }
 }
+
+const UNKNOWN = -1
+const MAX_LANE_KEY = 0x3fff_ffff
 
 /** Tags and lengths of a label beside its bytes, at most. */
 const LABEL_OVERHEAD = 16

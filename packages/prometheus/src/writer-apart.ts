@@ -14,6 +14,8 @@ export interface SetApart {
 }
 
 export interface ApartRules {
+  /** False where none of the entries breaks the rules. */
+  readonly hasInvalid: boolean
   /** Undefined where everything fits. */
   readonly fits: ((entry: Entry) => boolean) | undefined
   /** Undefined where nothing of the batch may be a repeat. */
@@ -21,8 +23,11 @@ export interface ApartRules {
 }
 
 /** Undefined when all of them are to be sent, which is nearly always. */
-export function setApart(entries: readonly Entry[], { fits, isConfirmed }: ApartRules): SetApart | undefined {
-  if (fits === undefined && isConfirmed === undefined && !entries.some(isInvalid)) return undefined
+export function setApart(
+  entries: readonly Entry[],
+  { hasInvalid, fits, isConfirmed }: ApartRules,
+): SetApart | undefined {
+  if (!hasInvalid && fits === undefined && isConfirmed === undefined) return undefined
   const apart = { rest: [] as Entry[], invalid: [] as InvalidEntry[], unfit: [] as Entry[], confirmed: [] as Entry[] }
   for (const entry of entries) {
     if (isInvalid(entry)) apart.invalid.push(entry)

@@ -20,6 +20,7 @@ export class EntryFactory<In> {
   readonly #options: ResolvedSinkOptions<In>
   readonly #table: SeriesTable
   readonly #onEntry: ((entry: Entry) => void) | undefined
+  #hasReplaced = false
 
   /** @param onEntry - told about each entry that is made. */
   constructor(options: ResolvedSinkOptions<In>, onEntry?: (entry: Entry) => void) {
@@ -27,6 +28,16 @@ export class EntryFactory<In> {
     this.#options = options
     this.#table = new SeriesTable({ validation, protocol: protocol === '1.0' ? '1.0' : '2.0' })
     this.#onEntry = onEntry
+  }
+
+  /** Whether an {@link InvalidEntry} was ever made. */
+  get hasReplaced(): boolean {
+    return this.#hasReplaced
+  }
+
+  /** Whether it was ever said what a metric is. */
+  get hasMetadata(): boolean {
+    return this.#table.hasMetadata
   }
 
   /** @throws InvalidSeriesError with everything that is wrong with the labels. */
@@ -66,6 +77,7 @@ export class EntryFactory<In> {
       this.#make(given, emit)
     } catch (error) {
       if (invalid === 'refuses' || !(error instanceof InvalidSeriesError)) throw error
+      this.#hasReplaced = true
       emit(new InvalidEntry(this.#table.series('invalid', undefined), error, Object(given)))
     }
   }
@@ -91,7 +103,7 @@ export class EntryFactory<In> {
 
 /** Bytes that an entry adds to a request before compression, about: those of its labels are exact. */
 export function sizeOf({ series, parts }: Entry): number {
-  const labels = series.block.byteLength
+  const labels = series.blockBytes
   if (parts === undefined) return labels + SAMPLE_BYTES
   return labels + parts.samples.length * SAMPLE_BYTES + (parts.histograms.length + parts.exemplars.length) * PART_BYTES
 }

@@ -89,6 +89,7 @@ export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
       log: this.#log,
       clock: context.clock,
       requestTimeoutMs: this.limits.requestTimeoutMs,
+      hasMetadata: () => factory.hasMetadata,
     })
   }
 
@@ -109,7 +110,7 @@ export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
   }
 
   protected override orderKey({ series }: Entry): number {
-    return series.orderKey
+    return series.laneKey
   }
 
   protected override weight({ size }: Entry): number {
@@ -123,6 +124,7 @@ export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
   protected async submit(batch: Batch<Entry>, context: SubmitContext): Promise<SubmitOutcome> {
     const { entries, destination } = batch
     const apart = setApart(entries, {
+      hasInvalid: this.#factory.hasReplaced,
       fits: this.#sender.fitsOf(destination),
       isConfirmed: this.#repeats.of(context),
     })
