@@ -15,7 +15,7 @@ export interface RemoteWriteMetricExporterOptions {
   readonly remoteWrite?: RemoteWriteClientOptions
   /** Whether series have the labels `otel_scope_name` and `otel_scope_version`. @default true */
   readonly scopeLabels?: boolean
-  /** Whether `shutdown` ends every series with a stale marker. @default false */
+  /** Whether `shutdown` ends every series that is left with a stale marker. @default false */
   readonly staleMarkersOnShutdown?: boolean
   /** Milliseconds after which `shutdown` gives up what is not written. @default 10000 */
   readonly shutdownDeadlineMs?: number
@@ -55,6 +55,9 @@ const FAILED = 1 as ExportResult['code']
  * An export has succeeded when the receiver has confirmed it, and has failed otherwise; one that begins before the last is over fails
  * at once. Left out, counted and logged once for each metric are data points with delta temporality, exponential histograms of a scale
  * below -4, and those whose series another metric has already; an export without them can succeed.
+ *
+ * A series that an export no longer has, such as that of an attribute that an observable instrument does not report any more, ends with
+ * a stale marker.
  *
  * See https://opentelemetry.io/docs/specs/otel/compatibility/prometheus_and_openmetrics/
  *
@@ -160,9 +163,11 @@ export class RemoteWriteMetricExporter implements PushMetricExporter {
   }
 
   async #export(metrics: ResourceMetrics): Promise<void> {
-    const { series, leftOut } = translate(metrics, this.#series, this.#scopeLabels)
+    const { series, leftOut, newest } = translate(metrics, this.#series, this.#scopeLabels)
     for (const each of leftOut) this.#tell(each)
-    await this.#target.write(series)
+    const endedAt = newest > 0 ? newest : Math.floor(this.#clock.wallNow())
+    await this.#target.write([...series, ...this.#series.endMissing(endedAt)])
+    this.#series.forgetEnded()
   }
 
   async #end(): Promise<void> {

@@ -20,6 +20,8 @@ export interface LeftOut {
 export interface Translated {
   readonly series: PrometheusTimeSeries[]
   readonly leftOut: readonly LeftOut[]
+  /** The time of the newest data point, in milliseconds since 1970; 0 where there is none. */
+  readonly newest: number
 }
 
 const IDENTITY: ReadonlySet<string> = new Set(['service.name', 'service.namespace', 'service.instance.id'])
@@ -45,7 +47,7 @@ export function translate(
     const labels = labelsOf(Object.fromEntries(rest), identity)
     translation.observe('target_info', { metricName: 'target_info', labels, timestamp: newest, value: 1, metadata })
   }
-  return { series: translation.series, leftOut: [...translation.leftOut.values()] }
+  return { series: translation.series, leftOut: [...translation.leftOut.values()], newest }
 }
 
 /** `job` and `instance`, as far as the resource has them. */

@@ -124,6 +124,7 @@ export class RegistryPush implements AsyncDisposable {
       const { series, invalid } = toSeries(metrics, this.#series, labels, timestamp)
       this.#reportInvalid(invalid)
       await this.#plan.target.write([...series, ...this.#series.endMissing(timestamp)])
+      this.#series.forgetEnded()
       this.#succeeded(timestamp)
     } catch (error) {
       this.#fail(error, 'A collection was not written')
@@ -169,7 +170,10 @@ export class RegistryPush implements AsyncDisposable {
     await this.#running
     await this.#collectAndWrite()
     try {
-      if (this.#plan.staleMarkersOnClose) await this.#plan.target.write(this.#series.endAll(this.#nextTimestamp()))
+      if (this.#plan.staleMarkersOnClose) {
+        await this.#plan.target.write(this.#series.endAll(this.#nextTimestamp()))
+        this.#series.forgetEnded()
+      }
       await this.#plan.target.close()
     } catch (error) {
       this.#fail(error, 'The push was not closed well')

@@ -21,8 +21,13 @@ interface Known {
   readonly hasHistogram: boolean
   lastTimestamp: number
   round: number
+  /** A marker was made of it, and nothing that was observed since. */
+  hasMarker: boolean
   exemplarTimestamp: number | undefined
 }
+
+/** A receiver shows the last value of a series for so long: after it a marker changes nothing. */
+const LOOKBACK_MS = 300_000
 
 /**
  * The series that were pushed and have not ended. Their labels are made once and are the same objects at every collection, so that
@@ -31,6 +36,8 @@ interface Known {
 export class PushedSeries {
   readonly #known = new Map<string, Known>()
   #round = 0
+  /** Those whose markers were made last. */
+  #ending: readonly string[] = []
 
   get size(): number {
     return this.#known.size
@@ -47,6 +54,7 @@ export class PushedSeries {
     const known = this.#find(observation)
     if (known.round === this.#round) return undefined
     known.round = this.#round
+    known.hasMarker = false
     known.lastTimestamp = Math.max(known.lastTimestamp, timestamp)
     // An exemplar is sent once, not until the next one comes.
     const isNew = exemplar !== undefined && exemplar.timestamp !== known.exemplarTimestamp
@@ -63,6 +71,12 @@ export class PushedSeries {
     }
   }
 
+  /** The receiver has confirmed the markers that were made last: before that they are made again. */
+  forgetEnded(): void {
+    for (const key of this.#ending) this.#known.delete(key)
+    this.#ending = []
+  }
+
   /** A stale marker for each series that this collection did not have. */
   endMissing(timestamp: number): PrometheusTimeSeries[] {
     return this.#end(timestamp, (known) => known.round !== this.#round)
@@ -74,13 +88,20 @@ export class PushedSeries {
   }
 
   #end(timestamp: number, isOver: (known: Known) => boolean): PrometheusTimeSeries[] {
-    const ended: PrometheusTimeSeries[] = []
+    const markers: PrometheusTimeSeries[] = []
+    const ending: string[] = []
     for (const [key, known] of this.#known) {
       if (!isOver(known)) continue
-      this.#known.delete(key)
-      ended.push(staleSeries(known, Math.max(timestamp, known.lastTimestamp + 1)))
+      if (known.hasMarker && timestamp - known.lastTimestamp > LOOKBACK_MS) {
+        this.#known.delete(key)
+        continue
+      }
+      known.hasMarker = true
+      ending.push(key)
+      markers.push(staleSeries(known, Math.max(timestamp, known.lastTimestamp + 1)))
     }
-    return ended
+    this.#ending = ending
+    return markers
   }
 
   #find({ metricName, labels, histogram, timestamp }: Observation): Known {
@@ -94,6 +115,7 @@ export class PushedSeries {
         hasHistogram: histogram !== undefined,
         lastTimestamp: timestamp,
         round: this.#round - 1,
+        hasMarker: false,
         exemplarTimestamp: undefined,
       }
       this.#known.set(key, known)

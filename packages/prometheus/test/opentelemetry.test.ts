@@ -332,6 +332,28 @@ describe('results', () => {
     expect(exporter.status()).toMatchObject({ written: 1, failed: 3 })
   })
 
+  test('a series that an export does not have ends with a stale marker, once it is confirmed', async () => {
+    const exporter = exporterTo({ staleMarkersOnShutdown: true })
+    const jobs = (...names: string[]): MetricData => ({
+      ...gauge('jobs', 1),
+      dataPoints: points(...names.map((job) => [{ id: job }, 1] as const)),
+    })
+    await exported(exporter, collected([jobs('a', 'b')]))
+    client.decide = () => Promise.reject(new Error('no answer'))
+    await exported(exporter, collected([jobs('b')]))
+    client.decide = () => undefined
+    await exported(exporter, collected([jobs('b')]))
+    await exported(exporter, collected([jobs('b')]))
+    const ended = ['jobs', { id: 'a' }, 'stale', NOW + 1]
+    expect(client.samples(1)).toContainEqual(ended)
+    expect(client.samples(2)).toContainEqual(ended)
+    expect(client.samples(3)).toStrictEqual([['jobs', { id: 'b' }, 1, NOW]])
+    await exported(exporter, collected([]))
+    expect(client.samples(4)).toStrictEqual([['jobs', { id: 'b' }, 'stale', NOW + 1]])
+    await exporter.shutdown()
+    expect(client.writes).toHaveLength(5)
+  })
+
   test('after shutdown every export fails; the client that was given stays open', async () => {
     const exporter = exporterTo({ staleMarkersOnShutdown: true })
     await exported(exporter, collected([gauge('g', 1), gauge('h', 1)]))

@@ -305,6 +305,31 @@ describe('what ends', () => {
     expect(client.samples(3)).toContainEqual(['requests_total', gone, 1, START + 3 * INTERVAL])
   })
 
+  test('a marker that was not confirmed is sent again, as long as a receiver would show the last value', async () => {
+    const up = new Gauge({ name: 'up', help: 'U.', labelNames: ['pod'], registers: [registry] })
+    for (const pod of 'abc') up.set({ pod }, 1)
+    start()
+    await clock.flush()
+    client.decide = () => Promise.reject(new Error('denied'))
+    up.remove({ pod: 'b' })
+    up.remove({ pod: 'c' })
+    await clock.advance(INTERVAL)
+    expect(client.samples(1).filter(([, , value]) => value === 'stale')).toHaveLength(2)
+    up.set({ pod: 'c' }, 1)
+    client.decide = () => undefined
+    await clock.advance(2 * INTERVAL)
+    const ended = (write: number): unknown => client.samples(write).filter(([, , value]) => value === 'stale')
+    expect(ended(2)).toStrictEqual([['up', { pod: 'b' }, 'stale', START + 2 * INTERVAL]])
+    expect(ended(3)).toStrictEqual([])
+    expect(push?.status()).toMatchObject({ series: 2 })
+    client.decide = () => Promise.reject(new Error('denied'))
+    up.remove({ pod: 'c' })
+    await clock.advance(18 * INTERVAL)
+    expect(push?.status()).toMatchObject({ series: 2 })
+    await clock.advance(5 * INTERVAL)
+    expect(push?.status()).toMatchObject({ series: 1 })
+  })
+
   test('a series that was taken out and put back between two collections goes on, whatever the order of its labels', async () => {
     const requests = new Counter({
       name: 'requests_total',
