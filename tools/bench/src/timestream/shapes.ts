@@ -2,7 +2,8 @@ import { eventRecord, hostMetricRecord, smallRecord } from './convert.ts'
 import { eventRow, hostMetricRow, type Row, smallRow } from './rows.ts'
 
 /** Measures of a record: small ones, and the events and host metrics of the original's sample application. */
-export type Measures = 3 | 5 | 20
+export const MEASURES = [3, 5, 20] as const
+export type Measures = (typeof MEASURES)[number]
 
 /** Records in a request. */
 export const BATCH = 100

@@ -18,8 +18,6 @@ export type VariantName =
 /** One round of one variant. */
 export interface Task extends SenderOptions {
   readonly variant: VariantName
-  /** Number of the first row. */
-  readonly first: number
-  /** Under the clock; as many are sent before. */
-  readonly rows: number
+  /** Has the rows as JSON: a line with those that are sent before, and one with those under the clock. */
+  readonly file: string
 }

@@ -1,15 +1,17 @@
 import { execFile } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { temporaryFolder } from '@sluice/testkit'
 import type { BenchOptions } from '../core.ts'
 import { interleave, quartiles, type Round, type Row, type Variant } from '../measure.ts'
 import { rounded, roundedQuartiles } from '../prometheus/rounded.ts'
 import { askReceived, forgetReceived, type Received } from './received.ts'
 import { startNullServer } from './server.ts'
-import { BATCH, type Measures } from './shapes.ts'
+import { BATCH, encodeRows, type Measures } from './shapes.ts'
 import { DIRECT, RAW, SDK_TRANSPORT, STOCK, type Task, TUNED, TUNED_COMMON, type VariantName } from './task.ts'
 
-const MEASURES = [3, 5, 20] as const
 const IN_FLIGHT = [1, 10, 50] as const
 const REQUESTS: Readonly<Record<Measures, number>> = { 3: 400, 5: 300, 20: 120 }
 const UNIT = 'thousand records per CPU-second'
@@ -34,42 +36,43 @@ const COMPARISONS: readonly Comparison[] = [
 const SERVER_AIM = 3
 
 /** Rows of a program, converted, and sent until each is confirmed. */
-export async function throughputRows({ rounds, progress }: BenchOptions): Promise<readonly Row[]> {
+export async function throughputRows(measures: Measures, { rounds, progress }: BenchOptions): Promise<readonly Row[]> {
   await using server = await startNullServer()
+  await using folder = await temporaryFolder()
   const rows: Row[] = []
-  for (const measures of MEASURES) {
-    for (const inFlight of IN_FLIGHT) {
-      const name = `${measures} measures, ${inFlight} in flight`
-      const received: Received[] = []
-      const variants = VARIANTS.map((variant) => variantOf(variant, measures, inFlight, server.url, received))
-      const results = await interleave(variants, rounds, (line) => progress(`${name}: ${line}`))
-      rows.push(...rowsOf(name, measures, inFlight, results, received))
-    }
+  const file = rowsFile(folder.path, measures)
+  for (const inFlight of IN_FLIGHT) {
+    const name = `${measures} measures, ${inFlight} in flight`
+    const received: Received[] = []
+    const variants = VARIANTS.map((variant) =>
+      variantOf(variant, { measures, inFlight, url: server.url, file }, received),
+    )
+    const results = await interleave(variants, rounds, (line) => progress(`${name}: ${line}`))
+    rows.push(...rowsOf(name, measures, inFlight, results, received))
   }
   return rows
 }
 
-function variantOf(
-  variant: VariantName,
-  measures: Measures,
-  inFlight: number,
-  url: string,
-  receivedByOurs: Received[],
-): Variant {
+/** One for all rounds: each decodes it anew. */
+function rowsFile(folder: string, measures: Measures): string {
+  const path = join(folder, `${measures}.json`)
   const rows = REQUESTS[measures] * BATCH
-  let next = 0
+  writeFileSync(path, `${encodeRows(measures, 0, rows, 'mixed')}\n${encodeRows(measures, rows, rows, 'mixed')}`)
+  return path
+}
+
+function variantOf(variant: VariantName, options: Omit<Task, 'variant'>, receivedByDirect: Received[]): Variant {
+  const { inFlight, url } = options
   return {
     name: variant,
     run: async () => {
-      const first = next
-      next += 2 * rows
       await forgetReceived(url)
-      const round = await inProcess({ variant, measures, inFlight, url, first, rows })
+      const round = await inProcess({ variant, ...options })
       const received = await askReceived(url)
       if (received.connections > inFlight) {
         throw new Error(`${variant} had ${received.connections} requests in flight instead of ${inFlight}`)
       }
-      if (variant === DIRECT && first > 0) receivedByOurs.push(received)
+      if (variant === DIRECT) receivedByDirect.push(received)
       return { ...round, output: received.content }
     },
   }
