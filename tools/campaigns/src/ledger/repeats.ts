@@ -22,8 +22,17 @@ export interface Repeats {
   readonly requests: number
 }
 
-export const identityOf = ({ source, key, sequence, hash }: LedgerEntry): string =>
-  JSON.stringify([source, key, sequence, hash])
+const identities = new WeakMap<LedgerEntry, string>()
+
+/** Made once for each entry: the services of a campaign answer in the same thread, and must not wait for comparisons. */
+export function identityOf(entry: LedgerEntry): string {
+  const known = identities.get(entry)
+  if (known !== undefined) return known
+  const { source, key, sequence, hash } = entry
+  const identity = JSON.stringify([source, key, sequence, hash])
+  identities.set(entry, identity)
+  return identity
+}
 
 /**
  * Says for every repeat which end of a process caused it: the end of the last process in which the record had arrived. That
@@ -93,6 +102,20 @@ export function storedUncovered(
   return produced.filter((record) => !coverage.covers(record.position) && stored.has(identityOf(record))).length
 }
 
+interface Looked {
+  count: number
+  readonly stored: Set<string>
+}
+
+const looked = new WeakMap<readonly Arrival[], Looked>()
+
+/** Of a list that has only grown since it was looked at last, what is new. */
 export function storedIdentities(arrivals: readonly Arrival[]): ReadonlySet<string> {
-  return new Set(arrivals.filter(({ outcome }) => outcome === 'stored').map(({ entry }) => identityOf(entry)))
+  const known = looked.get(arrivals) ?? { count: 0, stored: new Set<string>() }
+  looked.set(arrivals, known)
+  for (; known.count < arrivals.length; known.count++) {
+    const arrival = arrivals[known.count]
+    if (arrival?.outcome === 'stored') known.stored.add(identityOf(arrival.entry))
+  }
+  return known.stored
 }

@@ -10,7 +10,7 @@ const LOOK_MS = 50
 /**
  * Resolves when every record is stored, or when the subject has nothing left to do although some are not.
  *
- * @returns false when neither happened in time.
+ * @returns false when neither happened, and nothing new was stored for the deadline.
  */
 export async function settled(
   pipeline: PipelineUnderTest,
@@ -19,12 +19,19 @@ export async function settled(
   signal: AbortSignal,
   { deadlineMs = DEADLINE_MS, lookMs = LOOK_MS }: { readonly deadlineMs?: number; readonly lookMs?: number } = {},
 ): Promise<boolean> {
-  const deadlineAt = performance.now() + deadlineMs
+  let deadlineAt = performance.now() + deadlineMs
   let arrived = -1
+  let stored = 0
+  // Those before it are stored.
+  let missing = 0
   let quietSince = performance.now()
   while (performance.now() < deadlineAt) {
     const arrivals = await pipeline.arrivals()
-    if (allStored(arrivals, produced)) return true
+    missing = firstMissing(arrivals, produced, missing)
+    if (missing === produced.length) return true
+    const { size } = storedIdentities(arrivals)
+    if (size > stored) deadlineAt = performance.now() + deadlineMs
+    stored = size
     const figures = subject.figures()
     const idle = figures !== undefined && figures.unsettled === 0 && figures.completed > 0
     if (arrivals.length !== arrived || !idle) quietSince = performance.now()
@@ -36,7 +43,12 @@ export async function settled(
   return false
 }
 
-function allStored(arrivals: readonly Arrival[], produced: readonly ProducedRecord[]): boolean {
+/** @param from - those before it are known to be stored. */
+function firstMissing(arrivals: readonly Arrival[], produced: readonly ProducedRecord[], from: number): number {
   const stored = storedIdentities(arrivals)
-  return produced.every((record) => stored.has(identityOf(record)))
+  for (let index = from; index < produced.length; index++) {
+    const record = produced[index]
+    if (record !== undefined && !stored.has(identityOf(record))) return index
+  }
+  return produced.length
 }
