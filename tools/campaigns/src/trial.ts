@@ -185,9 +185,3 @@ async function lettersIn(folder: string): Promise<readonly DeadLetter[]> {
   for await (const letter of readDeadLetters(folder)) letters.push(letter)
   return letters
 }
-
-/** The record of a letter, from the bytes that its source gave. */
-export function recordOf({ raw }: DeadLetter): GeneratedRecord {
-  const record: GeneratedRecord = JSON.parse(Buffer.from(raw ?? '', 'base64').toString() || '{}')
-  return record
-}

@@ -12,7 +12,7 @@ import { judgePoison } from '../src/prometheus/poison-campaign.ts'
 import { POISON_KINDS, poisoned, poisonOf, seriesOf } from '../src/prometheus/poison.ts'
 import { notRising, repeatedRequests, type SentRequest, tooEarly, unrepeated } from '../src/prometheus/sent.ts'
 import { judgeStorm } from '../src/prometheus/storm.ts'
-import type { TrialFacts } from '../src/prometheus/trial.ts'
+import type { PrometheusFacts } from '../src/prometheus/trial.ts'
 import { arrival, entry } from './support.ts'
 
 const MS = 1_000_000n
@@ -45,7 +45,7 @@ function sent(number: number, samples: readonly string[], more: Partial<Journall
   }
 }
 
-function facts(more: Partial<TrialFacts> = {}): TrialFacts {
+function facts(more: Partial<PrometheusFacts> = {}): PrometheusFacts {
   const list = more.sent ?? []
   return {
     records: [],

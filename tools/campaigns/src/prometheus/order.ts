@@ -4,7 +4,7 @@ import { PROMETHEUS_PIPELINES } from '../pipelines/prometheus-servers.ts'
 import { orderPlan } from './fault-plan.ts'
 import { notRising, unrepeated } from './sent.ts'
 import { sizeProblems } from './storm.ts'
-import { runTrial, type Trial, type TrialFacts, type TrialVerdict } from './trial.ts'
+import { type PrometheusFacts, type PrometheusTrial, type PrometheusVerdict, runPrometheusTrial } from './trial.ts'
 
 const SERIES = 1_000
 
@@ -18,10 +18,10 @@ export const prometheusOrderCampaign: Campaign = {
   full: { faults: 600, records: 20_000 },
   quick: { faults: 80, records: 5_000 },
   problems: sizeProblems,
-  run: (context) => runTrial(ORDER, context),
+  run: (context) => runPrometheusTrial(ORDER, context),
 }
 
-const ORDER: Trial = {
+const ORDER: PrometheusTrial = {
   campaign: 'prometheus-order',
   keys: SERIES,
   // Each series first, then whichever the seed chooses.
@@ -33,7 +33,7 @@ const ORDER: Trial = {
   judge: judgeOrder,
 }
 
-export function judgeOrder({ records, sent, faultsPlanned, faultsFired }: TrialFacts): TrialVerdict {
+export function judgeOrder({ records, sent, faultsPlanned, faultsFired }: PrometheusFacts): PrometheusVerdict {
   const behind = notRising(sent)
   const lost = unrepeated(sent, isCut)
   const cuts = sent.filter(({ request }) => isCut(request)).length

@@ -1,11 +1,11 @@
-import type { DeadLetter } from '@sluice/core'
 import type { Campaign, GeneratedRecord } from '../campaign.ts'
+import { lettersByRecord, reasonsOf, recordsOf, silentLetters } from '../ledger/letters.ts'
 import { identityOf } from '../ledger/repeats.ts'
 import { PROMETHEUS_PIPELINES } from '../pipelines/prometheus-servers.ts'
 import { valueOf } from '../pipelines/prometheus-settings.ts'
 import { POISON_KINDS, poisoned, poisonOf } from './poison.ts'
 import { notRising } from './sent.ts'
-import { runTrial, type Trial, type TrialFacts, type TrialVerdict } from './trial.ts'
+import { type PrometheusFacts, type PrometheusTrial, type PrometheusVerdict, runPrometheusTrial } from './trial.ts'
 
 const KEYS = 50
 /** Of the records of a run. */
@@ -31,10 +31,10 @@ export const prometheusPoisonCampaign: Campaign = {
       ? []
       : [`--records must be ${GOOD_PER_BAD} for each bad one, that is ${faults * GOOD_PER_BAD}, got ${records}`]),
   ],
-  run: (context) => runTrial(POISON, context),
+  run: (context) => runPrometheusTrial(POISON, context),
 }
 
-const POISON: Trial = {
+const POISON: PrometheusTrial = {
   campaign: 'prometheus-poison',
   keys: KEYS,
   records(next, { size }, random) {
@@ -53,13 +53,12 @@ const POISON: Trial = {
   judge: judgePoison,
 }
 
-export function judgePoison({ records, sent, letters, badStored }: TrialFacts): TrialVerdict {
+export function judgePoison({ records, sent, letters, badStored }: PrometheusFacts): PrometheusVerdict {
   const bad = records.filter((record) => poisonOf(record) !== undefined)
-  const lettered = new Map(letters.map((letter) => [identityOf(recordOf(letter)), letter] as const))
+  const lettered = lettersByRecord(letters)
   const isLettered = (record: GeneratedRecord): boolean => lettered.has(identityOf(record))
   const unreported = bad.filter((record) => !isLettered(record)).length
   const goodRefused = records.filter((record) => poisonOf(record) === undefined && isLettered(record)).length
-  const silent = letters.filter(({ reason, raw }) => reason.message === '' || raw === null).length
   const limit = records.length / SAMPLES_PER_REQUEST + bad.length * REQUESTS_PER_BAD
   const behind = notRising(sent)
   const values = new Set(sent.flatMap(({ samples }) => samples.map(({ value }) => value)))
@@ -67,7 +66,7 @@ export function judgePoison({ records, sent, letters, badStored }: TrialFacts): 
   const broken = [
     ...(unreported === 0 ? [] : [`${unreported} of ${bad.length} bad records have no dead letter`]),
     ...(goodRefused === 0 ? [] : [`${goodRefused} good records have a dead letter`]),
-    ...(silent === 0 ? [] : [`${silent} dead letters are without a reason, or without what was refused`]),
+    ...silentLetters(letters),
     ...(badStored === 0 ? [] : [`the receiver holds ${badStored} samples of bad records`]),
     ...(sent.length <= limit ? [] : [`${sent.length} requests, no more than ${limit} are needed`]),
     ...(behind === 0 ? [] : [`${behind} samples came behind a later one of their series`]),
@@ -80,22 +79,7 @@ export function judgePoison({ records, sent, letters, badStored }: TrialFacts): 
     faultsPlanned: bad.length,
     // A bad record that neither came to the receiver nor to the dead letters was never looked at.
     faultsFired: bad.filter((record) => isLettered(record) || values.has(valueOf(record))).length,
-    letters: [...lettered.values()].map(recordOf),
+    letters: recordsOf(lettered),
     figures: { unreported, badStored, reasons: reasonsOf(letters) },
   }
-}
-
-function reasonsOf(letters: readonly DeadLetter[]): Readonly<Record<string, number>> {
-  const counts: Record<string, number> = {}
-  for (const { stage, reason } of letters) {
-    const name = `${stage} ${reason.code}`
-    counts[name] = (counts[name] ?? 0) + 1
-  }
-  return counts
-}
-
-/** The record itself, from the bytes that its source gave. */
-function recordOf({ raw }: DeadLetter): GeneratedRecord {
-  const record: GeneratedRecord = JSON.parse(Buffer.from(raw ?? '', 'base64').toString() || '{}')
-  return record
 }

@@ -3,7 +3,7 @@ import type { Campaign, Size } from '../campaign.ts'
 import { PROMETHEUS_PIPELINES } from '../pipelines/prometheus-servers.ts'
 import { stormPlan } from './fault-plan.ts'
 import { notRising, tooEarly, unrepeated } from './sent.ts'
-import { runTrial, type Trial, type TrialFacts, type TrialVerdict } from './trial.ts'
+import { type PrometheusFacts, type PrometheusTrial, type PrometheusVerdict, runPrometheusTrial } from './trial.ts'
 
 const KEYS = 100
 /** The proxy makes an answer, and the sender has it: requests until then were under way. */
@@ -22,10 +22,10 @@ export const prometheusStormCampaign: Campaign = {
   full: { faults: 300, records: 8_000 },
   quick: { faults: 48, records: 1_500 },
   problems: sizeProblems,
-  run: (context) => runTrial(STORM, context),
+  run: (context) => runPrometheusTrial(STORM, context),
 }
 
-const STORM: Trial = {
+const STORM: PrometheusTrial = {
   campaign: 'prometheus-storm',
   keys: KEYS,
   records: (next, { size }) => Array.from({ length: size.records }, () => next()),
@@ -35,7 +35,7 @@ const STORM: Trial = {
   judge: judgeStorm,
 }
 
-export function judgeStorm({ journal, sent, plan, faultsPlanned, faultsFired }: TrialFacts): TrialVerdict {
+export function judgeStorm({ journal, sent, plan, faultsPlanned, faultsFired }: PrometheusFacts): PrometheusVerdict {
   const lost = unrepeated(sent, wantsRepeat)
   const early = tooEarly(journal, plan.asked, GRACE_MS)
   const behind = notRising(sent)

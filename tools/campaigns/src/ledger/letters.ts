@@ -1,7 +1,6 @@
 import type { DeadLetter } from '@sluice/core'
 import type { GeneratedRecord } from '../campaign.ts'
-import { identityOf } from '../ledger/repeats.ts'
-import { recordOf } from '../trial.ts'
+import { identityOf } from './repeats.ts'
 
 /** Dead letters by the record that they are about; of one record there may be more, all with one id. */
 export function lettersByRecord(letters: readonly DeadLetter[]): ReadonlyMap<string, DeadLetter> {
@@ -26,4 +25,10 @@ export function reasonsOf(letters: readonly DeadLetter[]): Readonly<Record<strin
     counts[name] = (counts[name] ?? 0) + 1
   }
   return counts
+}
+
+/** The record of a letter, from the bytes that its source gave. */
+function recordOf({ raw }: DeadLetter): GeneratedRecord {
+  const record: GeneratedRecord = JSON.parse(Buffer.from(raw ?? '', 'base64').toString() || '{}')
+  return record
 }
