@@ -1,5 +1,5 @@
 import type { BenchOptions } from '../core.ts'
-import type { Row } from '../measure.ts'
+import type { Quartiles, Row } from '../measure.ts'
 import { rounded } from '../prometheus/rounded.ts'
 import { askReceived, type Received } from './received.ts'
 import { startNullServer } from './server.ts'
@@ -46,17 +46,19 @@ async function sent(variant: VariantName, measures: Measures, order: Order, url:
 }
 
 function row(name: string, unit: string, ours: number, plain: number): Row {
-  const figure = (value: number): { median: number; lower: number; upper: number } => {
-    const each = Math.round((value / RECORDS) * 1000) / 1000
-    return { median: each, lower: each, upper: each }
-  }
   return {
     bench: 'timestream-write',
     case: name,
-    ours: figure(ours),
-    peer: figure(plain),
+    ours: perRecord(ours),
+    peer: perRecord(plain),
     peerName: 'without common attributes',
     unit,
     ratio: rounded(plain / ours),
   }
+}
+
+/** The same in each round: there is one. */
+function perRecord(total: number): Quartiles {
+  const each = Math.round((total / RECORDS) * 1000) / 1000
+  return { median: each, lower: each, upper: each }
 }

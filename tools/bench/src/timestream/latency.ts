@@ -56,15 +56,18 @@ async function delaysAt(measures: Measures, url: string, perMs: number): Promise
   const rows = decoded(measures, 0, count)
   const writtenAt = new Float64Array(count)
   const confirmedAt = new Map<number, number>()
+  const dueAt = (ms: number): number => Math.min(count, Math.floor(ms * perMs))
   const start = performance.now()
   const job = startJob(
     'direct',
     { measures, inFlight: IN_FLIGHT, url },
     {
       fetch: async (first) => {
-        let due = 0
-        while ((due = Math.min(count, Math.floor((performance.now() - start) * perMs))) <= first && first < count) {
+        if (first === count) return []
+        let due = dueAt(performance.now() - start)
+        while (due === first) {
           await pause(1)
+          due = dueAt(performance.now() - start)
         }
         writtenAt.fill(performance.now(), first, due)
         return rows.slice(first, due)
