@@ -1,4 +1,13 @@
-import { type Clock, type JobStatus, openSink, type OpenSink, type Sink, SPI_VERSION, systemClock } from '@sluice/core'
+import {
+  type Clock,
+  type JobStatus,
+  openSink,
+  type OpenSink,
+  type Sink,
+  SluiceError,
+  SPI_VERSION,
+  systemClock,
+} from '@sluice/core'
 import { clientOptions, type RemoteWriteClientOptions } from './client-options.ts'
 import type { Labels, MetricMetadata } from './model.ts'
 import type { SeriesLike } from './options-sink.ts'
@@ -176,21 +185,34 @@ export class RemoteWriteClient implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
-    if (this.#live !== undefined) await this.#endSeries(this.#live)
-    await this.#open.close()
+    if (this.#live === undefined) return await this.#open.close()
+    const expired = new AbortController()
+    // One deadline for what was taken and for the markers: that of the sink begins when they were written.
+    const expiry = this.#clock.after(this.#closeDeadlineMs, () => {
+      expired.abort()
+      void this.#open.abort()
+    })
+    try {
+      await this.#endSeries(this.#live, expired.signal)
+      await this.#open.close()
+    } catch (error) {
+      if (!expired.signal.aborted || !SluiceError.isInstance(error) || error.code !== 'SLUICE_CLOSED') throw error
+      const message = `not closed within ${this.#closeDeadlineMs} ms (closeDeadlineMs): ${error.message}`
+      throw new SluiceError('SLUICE_DEADLINE_EXCEEDED', message, { facts: error.facts, cause: error })
+    } finally {
+      expiry.cancel()
+    }
   }
 
   /** What fails here makes the close fail too, which tells why. */
-  async #endSeries(live: LiveSeries): Promise<void> {
-    const { promise: expired, resolve } = Promise.withResolvers<void>()
-    const expiry = this.#clock.after(this.#closeDeadlineMs, resolve)
+  async #endSeries(live: LiveSeries, expired: AbortSignal): Promise<void> {
     // Before it what was taken last may not have been looked at.
-    await Promise.race([this.#open.flush().catch(() => undefined), expired])
+    await this.#open.flush().catch(() => undefined)
     for (const marker of live.markers(this.#clock.wallNow())) {
+      if (expired.aborted) return
       const room = this.#open.write(marker)
-      if (room !== undefined) await Promise.race([room.catch(() => undefined), expired])
+      if (room !== undefined) await room.catch(() => undefined)
     }
-    expiry.cancel()
   }
 }
 

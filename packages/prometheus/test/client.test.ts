@@ -1,4 +1,5 @@
 import { type DeadLetter, MetricRegistry, SluiceError } from '@sluice/core'
+import { VirtualClock } from '@sluice/core/testing'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { RemoteWriteClient } from '../src/client.ts'
 import type { RemoteWriteClientOptions } from '../src/client-options.ts'
@@ -199,11 +200,21 @@ describe('stale markers', () => {
     expect(stored()).toHaveLength(1)
   })
 
-  test('a receiver that is gone does not keep a client from closing', async () => {
+  test('a receiver that is gone does not keep a client from closing: one deadline is for all of it', async () => {
     receiver.decide = () => 'silent'
-    const writing = open({ staleMarkersOnClose: true, closeDeadlineMs: 50 })
+    const clock = new VirtualClock(T)
+    const writing = open({ staleMarkersOnClose: true, closeDeadlineMs: 2000, clock })
     await writing.series({ name: 'up' }).add(1, T)
-    await expect(writing.close()).rejects.toMatchObject({ code: 'SLUICE_DEADLINE_EXCEEDED' })
+    const closing = writing.close().then(
+      () => 'closed',
+      (error: unknown) => error,
+    )
+    await clock.advance(2000)
+    expect(await closing).toMatchObject({
+      code: 'SLUICE_DEADLINE_EXCEEDED',
+      message: expect.stringContaining('2000 ms (closeDeadlineMs)') as string,
+      facts: { unsettled: 1 },
+    })
   })
 })
 

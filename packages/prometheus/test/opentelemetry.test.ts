@@ -335,7 +335,9 @@ describe('results', () => {
   test('a series that an export does not have ends with a stale marker, once it is confirmed', async () => {
     const exporter = exporterTo({ staleMarkersOnShutdown: true })
     const jobs = (...names: string[]): MetricData => ({
-      ...gauge('jobs', 1),
+      descriptor: descriptor('jobs'),
+      aggregationTemporality: CUMULATIVE,
+      dataPointType: DataPointType.GAUGE,
       dataPoints: points(...names.map((job) => [{ id: job }, 1] as const)),
     })
     await exported(exporter, collected([jobs('a', 'b')]))
