@@ -20,7 +20,18 @@ export class LabelMemory {
     this.at = end
     return taken
   }
+
+  /** A copy of what was written to another one up to `end`, which is not taken there. */
+  copyOf(other: LabelMemory, end: number): Buffer {
+    const length = end - other.at
+    this.ensure(length)
+    other.bytes.copy(this.bytes, this.at, other.at, end)
+    return this.take(this.at + length)
+  }
 }
 
-/** That of all series. */
+/** That of series that come by once. */
 export const labelMemory: LabelMemory = new LabelMemory()
+
+/** That of series that are remembered: in one chunk with others they would keep all of those. */
+export const keptLabelMemory: LabelMemory = new LabelMemory()

@@ -1,6 +1,6 @@
 import type { Label, Labels, MetricMetadata } from './model.ts'
 import { InvalidSeriesError } from './problems.ts'
-import { labelMemory } from './label-memory.ts'
+import { keptLabelMemory, labelMemory } from './label-memory.ts'
 import { hashLabels, type LabelHash, NOT_LABELS, unitsOf } from './series-hash.ts'
 import { isSpelled, SeriesIndex } from './series-index.ts'
 import { METRIC_NAME, SeriesLayout, type SeriesRules } from './series-layout.ts'
@@ -140,11 +140,12 @@ export class SeriesTable {
     if (validation !== 'off' && (layout.problems.length > 0 || !isMetricName(metricName, this.rules))) {
       throw new InvalidSeriesError(metricName, labelProblems(layout, metricName, values, this.rules))
     }
-    const block = labelMemory.take(this.#sweep.end)
+    const { end } = this.#sweep
     if (!isKept) {
       this.#seen.add(hash)
-      return new Series(layout, metricName, values, hash, true, block)
+      return new Series(layout, metricName, values, hash, true, labelMemory.take(end))
     }
+    const block = keptLabelMemory.copyOf(labelMemory, end)
     if (this.#index.size >= this.#maxSeries) this.#forget()
     layout.share(values)
     const series = new Series(layout, metricName, values, hash, false, block)

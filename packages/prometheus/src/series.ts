@@ -1,6 +1,6 @@
 import { orderKeyOf } from '@sluice/core'
 import type { WireSymbol } from './encode-symbols.ts'
-import { labelMemory } from './label-memory.ts'
+import { keptLabelMemory, labelMemory } from './label-memory.ts'
 import type { Exemplar, Label, MetricMetadata, NativeHistogram, Sample } from './model.ts'
 import type { WireProtocol } from './options.ts'
 import { isLegacyMetricName, METRIC_NAME, type SeriesLayout } from './series-layout.ts'
@@ -144,13 +144,14 @@ export class Series {
       const value = this.valueAt(order[index] as number)
       room += (nameFields[index] as Buffer).length + maxUtf8Bytes(value.length) + LABEL_OVERHEAD
     }
-    labelMemory.ensure(room)
-    const { bytes } = labelMemory
-    let { at } = labelMemory
+    const memory = this.isEvicted ? labelMemory : keptLabelMemory
+    memory.ensure(room)
+    const { bytes } = memory
+    let { at } = memory
     for (let index = 0; index < order.length; index++) {
       at = writeLabel(bytes, at, nameFields[index] as Buffer, this.valueAt(order[index] as number))
     }
-    return labelMemory.take(at)
+    return memory.take(at)
   }
 }
 
