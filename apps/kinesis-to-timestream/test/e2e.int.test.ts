@@ -1,6 +1,7 @@
-import { execFile } from 'node:child_process'
+import { type ChildProcess, execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { waitFor } from '@sluice/testkit'
 import { readJournal, startTimestreamLocal } from '@sluice/timestream-local'
 import { describe, expect, test } from 'vitest'
 import { e2eCommand } from '../src/e2e/arguments.ts'
@@ -16,21 +17,19 @@ interface Ended {
   readonly stderr: string
 }
 
-async function e2e(args: readonly string[], environment: Readonly<Record<string, string>> = {}): Promise<Ended> {
+/** @param onStart - is given the process, to be sent a signal. */
+async function e2e(args: readonly string[], onStart?: (child: ChildProcess) => Promise<void>): Promise<Ended> {
   const env = {
     PATH: process.env['PATH'] ?? '',
     AWS_REGION: 'us-east-1',
     AWS_ACCESS_KEY_ID: 'local',
     AWS_SECRET_ACCESS_KEY: SECRET,
     AWS_EC2_METADATA_DISABLED: 'true',
-    ...environment,
   }
+  const running = promisify(execFile)(process.execPath, [MAIN, ...args], { env, timeout: TIMEOUT_MS })
+  await onStart?.(running.child)
   try {
-    const { stdout, stderr } = await promisify(execFile)(process.execPath, [MAIN, ...args], {
-      env,
-      timeout: TIMEOUT_MS,
-    })
-    return { code: 0, stdout, stderr }
+    return { code: 0, ...(await running) }
   } catch (error) {
     const { code, stdout, stderr } = error as Ended
     return { code, stdout, stderr }
@@ -84,6 +83,17 @@ describe('against timestream-local', () => {
     expect(resultOf(ended)).toMatchObject({ ok: false, rows: 0, missing: 6, deleted: true })
     expect(ended.stdout).toMatch(/failure: .*SLUICE_ACCESS_DENIED|failure: .*denied/i)
     expect(ended.stdout + ended.stderr).not.toContain(SECRET)
+  })
+
+  test('Ctrl-C ends it, and it deletes what it made', { timeout: TIMEOUT_MS }, async () => {
+    await using store = await startTimestreamLocal()
+    const stuck = store.faults.add({ kind: 'delay', operation: 'WriteRecords', delayMs: 8_000 })
+    const ended = await e2e(['--endpoint', store.endpoint], async (child) => {
+      await waitFor(() => stuck.fired > 0, { what: 'a write', deadlineMs: 60_000 })
+      child.kill('SIGINT')
+    })
+    expect(ended.code).toBe(1)
+    expect(resultOf(ended)).toMatchObject({ ok: false, deleted: true, failures: ['interrupted by SIGINT'] })
   })
 
   test('records that the store does not give back are missing', { timeout: TIMEOUT_MS }, async () => {
