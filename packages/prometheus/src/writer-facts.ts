@@ -61,6 +61,22 @@ export function uncertainOf(entries: readonly Entry[], { uncertain, written }: W
   return isPartial ? repeatable(entries) : []
 }
 
+/**
+ * Entries that a receiver of 1.0 may hold although it refused the request, and may refuse for that alone when they are sent again. Some
+ * write the valid part of a request that they answer with 400; Prometheus rolls all of it back, and nothing in an answer of 1.0 tells
+ * which of the two it was.
+ */
+export function maybeStored(entries: readonly Entry[], { kind, status, written }: WriteVerdict): readonly Entry[] {
+  const isPossible = entries.length > 1 && kind === 'refused' && written === undefined && status === 400
+  return isPossible ? repeatable(entries) : []
+}
+
+/** Says of a refusal that it may be none. */
+export function withDoubt(reason: Reason): Reason {
+  const doubt = 'it may be stored: the receiver had refused a request with later samples of the series too'
+  return { ...reason, message: `${reason.message} (${doubt}, and some write the valid part of such a request)` }
+}
+
 /** A writer that closes repeats nothing: the next attempt of the job does. */
 export function isClosing({ signal }: SubmitContext): boolean {
   const reason: unknown = signal.aborted ? signal.reason : undefined

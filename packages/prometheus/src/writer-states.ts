@@ -10,6 +10,8 @@ export interface EntryState {
   last: WriteVerdict | undefined
   /** A try of it may have been applied. */
   uncertain: boolean
+  /** A request that was refused held it: a receiver that does not roll back may have it. */
+  mayBeStored: boolean
   readonly serverErrors: ServerErrors
   /** Requests left for finding culprits, shared by all entries of one refused request. */
   isolation: { left: number } | undefined
@@ -32,6 +34,7 @@ export class EntryStates {
       tries: 0,
       last: undefined,
       uncertain: false,
+      mayBeStored: false,
       serverErrors: { count: 0, lastAt: Number.NEGATIVE_INFINITY },
       isolation: undefined,
       parts: undefined,

@@ -19,7 +19,7 @@ import { Transport } from './transport.ts'
 import { type EntryFactory, sizeOf } from './writer-entries.ts'
 import { joined, setApart } from './writer-apart.ts'
 import { type ConfirmedSamples, Repeats } from './writer-confirmed.ts'
-import { heldBy, isClosing, optionFor, uncertainOf } from './writer-facts.ts'
+import { heldBy, isClosing, maybeStored, optionFor, uncertainOf, withDoubt } from './writer-facts.ts'
 import { halvedEntry, type PartsProgress, sendParts } from './writer-parts.ts'
 import { Refusals } from './writer-refusals.ts'
 import { RequestSender } from './writer-sender.ts'
@@ -179,6 +179,7 @@ export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
   #failed(failed: Failed): SubmitOutcome | Promise<SubmitOutcome> {
     const { verdict, batch, context } = failed
     for (const entry of uncertainOf(batch.entries, verdict)) this.#states.of(entry).uncertain = true
+    for (const entry of maybeStored(batch.entries, verdict)) this.#states.of(entry).mayBeStored = true
     if (isClosing(context)) return verdict.outcome
     switch (verdict.kind) {
       case 'serverError':
@@ -335,10 +336,12 @@ export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
     // Nobody knows whether a request without an answer was applied: who wants to hear of every refusal hears of this one too. To others
     // it is no letter, since an outage would make one of each series that it cut.
     const isRepeat = this.#refusals.areAllTold ? context.replaySuspect : this.#isSuspect(failed)
+    // Prometheus stores nothing of a request that it refuses: to take all of these for repeats would hide what it refuses for good.
+    const hasDoubt = verdict.kind === 'refused' && entries.some((entry) => this.#states.known(entry)?.mayBeStored)
     const outcome =
       verdict.kind !== 'tooLarge' && isRepeat
         ? this.#refusals.refusedOnReplay(reason, held, destination)
-        : this.#refusals.refused(reason, held, destination)
+        : this.#refusals.refused(hasDoubt ? withDoubt(reason) : reason, held, destination)
     return { entries: entries.map(() => outcome) }
   }
 

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { SeriesLike } from '../src/options-sink.ts'
-import { holds, record, records, T, WriterStand } from './writer-stand.ts'
+import { holds, linesOf, record, records, T, WriterStand } from './writer-stand.ts'
 
 let stand: WriterStand
 
@@ -61,6 +61,45 @@ describe('a series that the receiver refuses', () => {
     expect(stand.writer.status()).toMatchObject({ deadLettered: 16, dropped: 0 })
     const codes = stand.harness.settlement.refusals.map(({ reason }) => reason.code)
     expect(codes).toContain('isolationBudget')
+  })
+})
+
+describe('a receiver of 1.0 that writes the valid part of what it refuses', () => {
+  const newest = new Map<string, number>()
+
+  beforeEach(() => {
+    newest.clear()
+    stand.harness.settlement.delivers = true
+  })
+
+  /** Without an out-of-order window. */
+  function isTaken(line: string): boolean {
+    const [series = '', , time = ''] = line.split(' ')
+    const at = Number(time.slice(1))
+    if (series.includes('host=bad') || at < (newest.get(series) ?? 0)) return false
+    newest.set(series, at)
+    return true
+  }
+
+  test('letters of what it refuses when it is sent again say that it may be stored, others do not', async () => {
+    stand.receiver.decide = (request) => ({
+      status: linesOf(request).filter((line) => !isTaken(line)).length > 0 ? 400 : 204,
+    })
+    await stand.write([record('a', 1), record('a', 2), record('a', 3), record('bad', 1), record('b', 1)], one)
+    const { refusals } = stand.harness.settlement
+    expect(refusals.map(({ token }) => token).toSorted((a, b) => a - b)).toStrictEqual([0, 1, 3])
+    const doubted = refusals.filter(({ reason }) => reason.message.includes('it may be stored'))
+    expect(doubted.map(({ token }) => token).toSorted((a, b) => a - b)).toStrictEqual([0, 1])
+    expect(stand.harness.metric('numSamplesRefusedOnReplay')).toBe(0)
+  })
+
+  test('what one that rolls back refuses for good is a letter too, also where it is not the newest of its series', async () => {
+    stand.receiver.decide = (request) => ({
+      status: linesOf(request).some((line) => line.endsWith(`@${T + 1}`)) ? 400 : 204,
+    })
+    await stand.write([record('a', 1), record('a', 2), record('b', 2)], one)
+    expect(stand.harness.settlement.refusals).toMatchObject([{ token: 0, reason: { code: 'http400' } }])
+    expect(stand.writer.status()).toMatchObject({ written: 2, deadLettered: 1, dropped: 0 })
   })
 })
 
