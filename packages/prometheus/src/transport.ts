@@ -150,9 +150,8 @@ function addedBetween(
   before: Readonly<Record<string, string>>,
   after: Readonly<Record<string, string>>,
 ): readonly string[] {
-  return Object.entries(after).flatMap(([name, given]) => {
-    if (before[name] === given) return []
-    const value = String(given)
+  return Object.entries(after).flatMap(([name, value]) => {
+    if (before[name] === value) return []
     // Without the scheme too: a receiver may quote the token alone.
     return name.toLowerCase() === 'authorization' ? [value, value.replace(/^\S+\s+/, '')] : [value]
   })

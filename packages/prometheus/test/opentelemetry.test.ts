@@ -99,6 +99,15 @@ function gauge(name: string, value: number, unit = '', attributes = {}): MetricD
   }
 }
 
+function jobs(...ids: string[]): MetricData {
+  return {
+    descriptor: descriptor('jobs'),
+    aggregationTemporality: CUMULATIVE,
+    dataPointType: DataPointType.GAUGE,
+    dataPoints: points(...ids.map((id) => [{ id }, 1] as const)),
+  }
+}
+
 function exponential(scale: number): MetricData {
   return {
     descriptor: descriptor(`h${scale < 0 ? 'coarse' : 'fine'}`),
@@ -334,12 +343,6 @@ describe('results', () => {
 
   test('a series that an export does not have ends with a stale marker, once it is confirmed', async () => {
     const exporter = exporterTo({ staleMarkersOnShutdown: true })
-    const jobs = (...names: string[]): MetricData => ({
-      descriptor: descriptor('jobs'),
-      aggregationTemporality: CUMULATIVE,
-      dataPointType: DataPointType.GAUGE,
-      dataPoints: points(...names.map((job) => [{ id: job }, 1] as const)),
-    })
     await exported(exporter, collected([jobs('a', 'b')]))
     client.decide = () => Promise.reject(new Error('no answer'))
     await exported(exporter, collected([jobs('b')]))
