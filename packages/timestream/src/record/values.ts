@@ -164,6 +164,14 @@ const SURE_DIGITS: Readonly<Record<TimeUnit, number>> = {
   NANOSECONDS: 18,
 }
 
+/** A number that is surely within the range, and written in digits. */
+const SURE: Readonly<Record<TimeUnit, number>> = {
+  SECONDS: 9_000_000_000,
+  MILLISECONDS: 9_000_000_000_000,
+  MICROSECONDS: 9_000_000_000_000_000,
+  NANOSECONDS: Number.MAX_SAFE_INTEGER,
+}
+
 /**
  * The digits of a time in the unit: a Date is turned into it, a number is taken as it is. Undefined for what is no whole number of
  * the unit from 1970-01-01 to 2262-04-11.
@@ -174,6 +182,8 @@ export function timeText(value: unknown, unit: TimeUnit): string | undefined {
   if (typeof value === 'number') {
     if (!Number.isSafeInteger(value) || value < 0) return undefined
     text = `${value + 0}`
+    // All digits: most times end here.
+    if (value <= SURE[unit]) return text
   } else if (typeof value === 'bigint') text = value.toString()
   else if (typeof value === 'string') text = value
   else return undefined
