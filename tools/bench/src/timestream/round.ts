@@ -4,7 +4,7 @@ import { forgetReceived } from './received.ts'
 import type { Task } from './task.ts'
 import { senderOf } from './variants.ts'
 
-const WARM_UP_CPU_MICROS = 1_000_000
+const WARM_UP_CPU_MICROS = 500_000
 
 // A round in a process of its own: its result is the only line.
 const { variant, file, ...options } = JSON.parse(process.argv[2] ?? '') as Task
