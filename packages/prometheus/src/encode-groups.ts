@@ -52,7 +52,7 @@ export class EntryGroups {
     const tails = this.#tails
     const times = this.#times
     let count = 0
-    for (let index = 0; index < length; index++) {
+    for (let index = 0; index < length;) {
       const entry = entries[index] as Entry
       const { series } = entry
       let { group } = series
@@ -68,9 +68,13 @@ export class EntryGroups {
         isSpecial[group] = 0
         times[group] = Number.NEGATIVE_INFINITY
       }
-      next[index] = NONE
-      tails[group] = index
       const { parts } = entry
+      if (parts === undefined && index + 1 < length && (entries[index + 1] as Entry).series === series) {
+        index = this.#run(entries, index, group)
+        continue
+      }
+      next[index] = NONE
+      tails[group] = index++
       if (parts === undefined) this.#sample(group, entry.timestamp, entry.startTimestamp)
       else {
         if (parts.histograms.length > 0 || parts.exemplars.length > 0) isSpecial[group] = 1
@@ -96,6 +100,33 @@ export class EntryGroups {
     }
     if (this.#sorts) for (const list of [samples, histograms, exemplars]) list.sort(byTime)
     return { samples, histograms, exemplars }
+  }
+
+  /** Samples of one series that follow each other, from `from` on. @returns where they end. */
+  #run(entries: readonly Entry[], from: number, group: number): number {
+    const { next } = this
+    const { length } = entries
+    const { series } = entries[from] as Entry
+    const hasStart = this.#hasStart
+    let bytes = this.bytes[group] as number
+    let time = this.#times[group] as number
+    let isOrdered = true
+    let index = from
+    for (; index < length; index++) {
+      const entry = entries[index] as Entry
+      if (entry.series !== series || entry.parts !== undefined) break
+      const { timestamp } = entry
+      bytes += sampleBytes(timestamp, hasStart ? entry.startTimestamp : 0)
+      if (timestamp < time) isOrdered = false
+      time = timestamp
+      next[index] = index + 1
+    }
+    next[index - 1] = NONE
+    this.#tails[group] = index - 1
+    this.bytes[group] = bytes
+    this.#times[group] = time
+    if (!isOrdered && this.#sorts) this.isSpecial[group] = 1
+    return index
   }
 
   #sample(group: number, timestamp: number, startTimestamp: number): void {

@@ -27,6 +27,8 @@ export class ConfirmedSamples {
   #values = new Float64Array(0)
   /** Of all that were ever remembered. */
   #count = 0
+  /** Of the next. */
+  #slot = 0
   readonly #max: number
 
   /** @param max - samples that are remembered, at most. */
@@ -72,8 +74,13 @@ export class ConfirmedSamples {
   }
 
   #add(series: Series, tenant: string, time: number, value: number): void {
-    if (this.#count >= this.#times.length && this.#times.length < this.#max) this.#grow()
-    const slot = this.#count++ % this.#times.length
+    // Full for the first time, or once around.
+    if (this.#slot === this.#times.length) {
+      if (this.#times.length < this.#max) this.#grow()
+      else this.#slot = 0
+    }
+    this.#count++
+    const slot = this.#slot++
     this.#series[slot] = series
     this.#tenants[slot] = tenant
     this.#times[slot] = time
