@@ -80,6 +80,7 @@ class LocalServer implements TimestreamLocal {
   readonly #options: ResolvedOptions
   readonly #server: Server
   #underWay = 0
+  readonly #closing = new AbortController()
   #closed: Promise<void> | undefined
 
   private constructor(
@@ -151,6 +152,7 @@ class LocalServer implements TimestreamLocal {
   async #close(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#server.close(() => resolve())
+    this.#closing.abort()
     this.#server.closeIdleConnections()
     const force = setTimeout(() => this.#server.closeAllConnections(), CLOSE_GRACE_MS)
     await promise
@@ -202,7 +204,10 @@ class LocalServer implements TimestreamLocal {
         request.socket.destroy()
         return
       case 'delay':
-        await sleep(fault.delayMs ?? 0)
+        if (!(await this.#delay(fault.delayMs ?? 0))) {
+          request.socket.destroy()
+          return
+        }
         break
       case 'cutAfterApply':
       case 'reject':
@@ -219,6 +224,11 @@ class LocalServer implements TimestreamLocal {
     } finally {
       if (fault?.kind === 'cutAfterApply') request.socket.destroy()
     }
+  }
+
+  /** False when the server closes meanwhile. */
+  #delay(delayMs: number): Promise<boolean> {
+    return sleep(delayMs, true, { signal: this.#closing.signal }).catch(() => false)
   }
 
   async #run(

@@ -122,6 +122,19 @@ describe('fault switches', () => {
     expect(fault.fired).toBe(1)
   })
 
+  it('delay, but not the end of the server', async () => {
+    const ending = await bench()
+    await ending.createTable()
+    ending.server.faults.add({ kind: 'delay', operation: 'WriteRecords', times: 1, delayMs: 600_000 })
+    const client = new TimestreamWriteClient({ ...clientConfig(ending.server.endpoint), maxAttempts: 1 })
+    const command = new WriteRecordsCommand({ DatabaseName: DB, TableName: TABLE, Records: [record()] })
+    const cut = client.send(command).catch((error: unknown) => error)
+    await expect.poll(() => ending.server.faults.active.length, { timeout: 40_000 }).toBe(0)
+    await ending[Symbol.asyncDispose]()
+    expect(await cut).toBeInstanceOf(Error)
+    client.destroy()
+  })
+
   it('follow a given source of chance', async () => {
     const chances = [0.9, 0.1, 0.9]
     const fault = local.server.faults.add({

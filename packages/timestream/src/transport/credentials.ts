@@ -1,13 +1,15 @@
 import { TimestreamWriteClient } from '@aws-sdk/client-timestream-write'
 import type { AwsCredentials } from '@sluice/aws'
-import { SluiceError } from '@sluice/core'
+import { messageOf, SluiceError } from '@sluice/core'
 import type { OwnClientOptions } from '../options.ts'
 
-type Provider = () => Promise<AwsCredentials>
+/** The SDK tells it with `forceRefresh` that what it remembers is no good. */
+type Provider = (options?: object) => Promise<AwsCredentials>
 
 /** The provider that the options ask for; undefined leaves the search to the SDK. */
 export function credentialsOf(options: OwnClientOptions): Provider | AwsCredentials | undefined {
-  if (options.credentials !== undefined) return options.credentials
+  const { credentials } = options
+  if (credentials !== undefined) return typeof credentials === 'function' ? named(credentials) : credentials
   switch (options.credentialsProviderType) {
     case 'ENV_VAR':
       return () => Promise.resolve(fromEnvironment(process.env))
@@ -18,6 +20,21 @@ export function credentialsOf(options: OwnClientOptions): Provider | AwsCredenti
     case 'AUTO':
     default:
       return undefined
+  }
+}
+
+/** Whatever it fails with is an error of a provider, as the SDK's own are: fetching the keys again may help. */
+function named(provider: Provider): Provider {
+  return async (options) => {
+    try {
+      return await provider(options)
+    } catch (error) {
+      if (error instanceof Error && error.name !== 'Error') throw error
+      const cause = messageOf(error)
+      throw Object.assign(new Error(`the credentials cannot be fetched: ${cause}`, { cause: error }), {
+        name: 'CredentialsProviderError',
+      })
+    }
   }
 }
 

@@ -1,3 +1,4 @@
+import { classifyAwsError } from '@sluice/aws'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -42,12 +43,31 @@ test('AUTO leaves the search to the SDK', () => {
   expect(credentialsOf(options('AUTO'))).toBeUndefined()
 })
 
-test('keys and providers of the caller are taken as they are', () => {
-  const keys = { accessKeyId: 'A', secretAccessKey: 's' }
-  const provider = (): Promise<typeof keys> => Promise.resolve(keys)
-  for (const credentials of [keys, provider]) {
-    expect(credentialsOf({ ...options('AUTO'), credentials })).toBe(credentials)
+test('keys and providers of the caller are taken as they are', async () => {
+  const credentials = { accessKeyId: 'A', secretAccessKey: 's' }
+  expect(credentialsOf({ ...options('AUTO'), credentials })).toBe(credentials)
+  const asked: unknown[] = []
+  const provider = (given?: object): Promise<typeof credentials> =>
+    Promise.resolve(credentials).finally(() => asked.push(given))
+  const provide = credentialsOf({ ...options('AUTO'), credentials: provider })
+  if (typeof provide !== 'function') throw new Error('a provider became keys')
+  expect(await provide({ forceRefresh: true })).toBe(credentials)
+  expect(asked).toEqual([{ forceRefresh: true }])
+})
+
+test('whatever a provider of the caller fails with is repeated, as errors of the SDK are', async () => {
+  const own = Object.assign(new Error('no role'), { name: 'TokenProviderError' })
+  const failing = async (error: Error): Promise<unknown> => {
+    const provide = credentialsOf({ ...options('AUTO'), credentials: () => Promise.reject(error) })
+    return await provided(provide).catch((thrown: unknown) => thrown)
   }
+  expect(await failing(own)).toBe(own)
+  const error = await failing(new Error('the vault is sealed'))
+  expect(error).toMatchObject({
+    name: 'CredentialsProviderError',
+    message: 'the credentials cannot be fetched: the vault is sealed',
+  })
+  expect(classifyAwsError(error)).toMatchObject({ kind: 'accessDenied', renewable: true })
 })
 
 test('ENV_VAR reads the variables, each time anew', async () => {
