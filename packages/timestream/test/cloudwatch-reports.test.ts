@@ -43,29 +43,31 @@ test('a CloudWatch without an answer does not hold the end up', async () => {
   expect(closed).toBe(true)
 })
 
+/** What a sink logs of reports that fail. */
+async function warnings(emitSinkMetricsToCloudWatch: boolean): Promise<readonly string[]> {
+  const harness = new Harness()
+  const { client } = new FakeService(() => STORED)
+  const sink = new TimestreamSink<number>({
+    databaseName: 'd',
+    tableName: 't',
+    elementConverter: (cpu) => ({
+      Dimensions: [{ Name: 'host', Value: 'a' }],
+      MeasureName: 'cpu',
+      MeasureValue: cpu,
+      Time: 1,
+    }),
+    emitSinkMetricsToCloudWatch,
+    client,
+  })
+  const writer = sink.createWriter(harness.context)
+  await harness.write(writer, [1])
+  await until('settled', () => harness.settlement.settled.length === 1)
+  client.config.region = () => Promise.reject(new Error('no region'))
+  await writer.close(5000)
+  return harness.lines('CloudWatch').map(({ fields }) => String(fields['reason']))
+}
+
 test('a sink reports only if it was asked to, and what fails does not touch it', async () => {
-  const warnings = async (emitSinkMetricsToCloudWatch: boolean): Promise<readonly string[]> => {
-    const harness = new Harness()
-    const { client } = new FakeService(() => STORED)
-    const sink = new TimestreamSink<number>({
-      databaseName: 'd',
-      tableName: 't',
-      elementConverter: (cpu) => ({
-        Dimensions: [{ Name: 'host', Value: 'a' }],
-        MeasureName: 'cpu',
-        MeasureValue: cpu,
-        Time: 1,
-      }),
-      emitSinkMetricsToCloudWatch,
-      client,
-    })
-    const writer = sink.createWriter(harness.context)
-    await harness.write(writer, [1])
-    await until('settled', () => harness.settlement.settled.length === 1)
-    client.config.region = () => Promise.reject(new Error('no region'))
-    await writer.close(5000)
-    return harness.lines('CloudWatch').map(({ fields }) => String(fields['reason']))
-  }
   expect(await warnings(false)).toEqual([])
   expect(await warnings(true)).toEqual(['no region'])
 })

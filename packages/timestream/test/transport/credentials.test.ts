@@ -55,12 +55,20 @@ test('keys and providers of the caller are taken as they are', async () => {
   expect(asked).toEqual([{ forceRefresh: true }])
 })
 
+/** What a provider that rejects with the error is made to reject with. */
+async function failing(error: Error): Promise<unknown> {
+  const credentials = async (): Promise<never> => {
+    throw error
+  }
+  try {
+    return await provided(credentialsOf({ ...options('AUTO'), credentials }))
+  } catch (reason) {
+    return reason
+  }
+}
+
 test('whatever a provider of the caller fails with is repeated, as errors of the SDK are', async () => {
   const own = Object.assign(new Error('no role'), { name: 'TokenProviderError' })
-  const failing = async (error: Error): Promise<unknown> => {
-    const provide = credentialsOf({ ...options('AUTO'), credentials: () => Promise.reject(error) })
-    return await provided(provide).catch((thrown: unknown) => thrown)
-  }
   expect(await failing(own)).toBe(own)
   const error = await failing(new Error('the vault is sealed'))
   expect(error).toMatchObject({
