@@ -524,9 +524,9 @@ describe('expected repeats', () => {
   })
 })
 
-describe('splits that were read to their end', () => {
-  const known = (tracker: Tracker): string[] => [...tracker.splits.values()].map(({ splitId }) => splitId)
+const known = (tracker: Tracker): string[] => [...tracker.splits.values()].map(({ splitId }) => splitId)
 
+describe('splits that were read to their end', () => {
   test('are forgotten once nobody holds them and nothing of them is in hand', () => {
     const tracker = new Tracker()
     for (const splitId of ['held', 'in hand', 'over']) tracker.emitRun(track(tracker, splitId), 0, 2, 1)

@@ -21,6 +21,7 @@ import { QUEUE_SPLIT } from './queue.ts'
 const MAX_MESSAGES = 40
 /** Receipts in one request, as with SQS. */
 const MAX_RECEIPTS = 10
+const MAX_DELETES_AT_ONCE = 8
 const IDLE_MS = 15
 const FETCH_PAUSE_MS = 10
 
@@ -79,8 +80,13 @@ class QueueReader extends SourceReaderBase<GeneratedRecord, SourceSplit> {
 
   protected override async acknowledgeRecords(settled: readonly SettledRecords[], signal: AbortSignal): Promise<void> {
     const receipts = settled.flatMap((records) => records.receipts.map(String))
-    for (let from = 0; from < receipts.length; from += MAX_RECEIPTS) {
-      await this.#client.post('/queue/delete', { receipts: receipts.slice(from, from + MAX_RECEIPTS) }, signal)
+    const requests: string[][] = []
+    for (let from = 0; from < receipts.length; from += MAX_RECEIPTS)
+      requests.push(receipts.slice(from, from + MAX_RECEIPTS))
+    // One after the other they would not keep up with what is read.
+    for (let from = 0; from < requests.length; from += MAX_DELETES_AT_ONCE) {
+      const some = requests.slice(from, from + MAX_DELETES_AT_ONCE)
+      await Promise.all(some.map((each) => this.#client.post('/queue/delete', { receipts: each }, signal)))
     }
   }
 
