@@ -7,6 +7,8 @@ import type { SinkMetrics } from './metrics.ts'
 import type { ResolvedOptions } from './options.ts'
 import type { FailureDecision, Remedy } from './policy.ts'
 import { type Rejection, rejectionsOf } from './rejections.ts'
+import type { Entry } from './record/entry.ts'
+import { versionOf } from './record/values.ts'
 import type { Item } from './request/layout.ts'
 import type { Book, Whole } from './submission.ts'
 import type { Discovery, Transport } from './transport/transport.ts'
@@ -28,6 +30,14 @@ export interface FailedRequest {
   readonly raise: (item: Item, existingVersion: number | bigint | undefined) => boolean
 }
 
+/** Where records were to go for whose table was asked in vain. */
+export interface BeforeWrite {
+  readonly databaseName: string
+  readonly tableName: string
+  readonly attempt: number
+  readonly discovery: Discovery
+}
+
 export interface FailuresPlan {
   readonly context: SinkContext
   readonly options: ResolvedOptions<never>
@@ -42,6 +52,8 @@ export class Failures {
   readonly #log: FailureLog
   /** Since when there have been no usable credentials. */
   #credentialsFailedAt: number | undefined
+  /** Records that were found not to be sent, and told of: the rest of their batch may be repeated, and they with it. */
+  readonly #told = new WeakSet<Entry>()
 
   constructor(plan: FailuresPlan) {
     this.#plan = plan
@@ -55,7 +67,12 @@ export class Failures {
 
   /** Undefined if every record of the request has its outcome in the book, or will be sent again at once. */
   of(error: unknown, failed: FailedRequest): Whole | undefined {
-    const { failure } = failed
+    const { failure, signal } = failed
+    const isRepeated = failure.action === 'retry'
+    // A writer that closes gives up its requests, and the next attempt of the job repeats them: that is no failure of theirs.
+    if (!isRepeated || !isClosing(signal)) this.#plan.metrics.failed(failure.exception)
+    // Whoever gave up the request has decided that it is repeated: nobody else is asked.
+    if (isRepeated && signal.aborted) return this.#again(failed)
     if (failure.action !== 'credentials' && failure.httpStatus !== undefined) this.#credentialsFailedAt = undefined
     const decided = this.#decision(error, failed)
     if (decided !== undefined) return decided === DECIDED ? undefined : decided
@@ -81,12 +98,11 @@ export class Failures {
   }
 
   /** What was asked before the write failed: nothing was sent. */
-  beforeWrite(error: unknown, database: string, table: string, attempt: number): Whole {
+  beforeWrite(error: unknown, { databaseName: database, tableName: table, attempt, discovery }: BeforeWrite): Whole {
     const failure = classifyWriteError(error)
-    const mayRetry =
-      failure.action === 'retry' || (failure.action === 'credentials' && this.#awaitsCredentials(failure))
-    if (!mayRetry || attempt >= this.#plan.limits.retry.maxAttempts) {
-      return { fail: SluiceError.isInstance(error) ? error : fatalError(failure, database, table) }
+    const hasTries = attempt < this.#plan.limits.retry.maxAttempts
+    if (!hasTries || !this.#mayAskAgain(failure, discovery)) {
+      return { fail: SluiceError.isInstance(error) ? error : fatalError(failure, database, table, 'table') }
     }
     this.#plan.context.logger.warn(
       { database, table, code: failure.code, attempt },
@@ -97,12 +113,15 @@ export class Failures {
 
   /** Records that are not sent. Undefined unless the policy fails the job. */
   unsound(found: readonly { readonly item: Item; readonly reason: Reason }[], book: Book): Whole | undefined {
-    if (found.length === 0) return undefined
-    this.#plan.metrics.invalid.value += found.length
-    this.#log.unsound(
-      found.map(({ item }) => item),
-      found.map(({ reason }) => reason.message),
-    )
+    const untold = found.filter(({ item }) => !this.#told.has(item.entry))
+    if (untold.length > 0) {
+      for (const { item } of untold) this.#told.add(item.entry)
+      this.#plan.metrics.invalid.value += untold.length
+      this.#log.unsound(
+        untold.map(({ item }) => item),
+        untold.map(({ reason }) => reason.message),
+      )
+    }
     const { remedies } = this.#plan.options.policy
     for (const { item, reason } of found) {
       const remedy = remedies[reason.code === 'OutsideRetention' ? 'outsideRetention' : 'invalid']
@@ -118,7 +137,7 @@ export class Failures {
     if (handler === undefined) return undefined
     const { failure, sent, book } = failed
     const { databaseName, tableName } = sent.request
-    const rejections = failure.action === 'rejected' ? listed(error, sent, failure) : undefined
+    const rejections = failure.action === 'rejected' ? this.#listed(error, sent, failure) : undefined
     const at = sent.items.filter((_, index) => rejections === undefined || rejections[index] !== undefined)
     let decision: FailureDecision
     try {
@@ -156,6 +175,11 @@ export class Failures {
     return attempt < this.#plan.limits.retry.maxAttempts
   }
 
+  #mayAskAgain(failure: WriteFailure, discovery: Discovery): boolean {
+    if (failure.action === 'rediscover') return this.#plan.transport.rediscover(discovery)
+    return failure.action === 'retry' || (failure.action === 'credentials' && this.#awaitsCredentials(failure))
+  }
+
   #awaitsCredentials({ renewable }: WriteFailure): boolean {
     const now = this.#plan.context.clock.now()
     this.#credentialsFailedAt ??= now
@@ -163,18 +187,23 @@ export class Failures {
   }
 
   #again({ failure, sent, attempt, signal }: FailedRequest): Whole {
-    const reason: unknown = signal.reason
     // A writer that closes repeats nothing: the next attempt of the job does.
-    if (!SluiceError.isInstance(reason) || reason.code !== 'SLUICE_CLOSED') {
+    if (!isClosing(signal)) {
       this.#plan.metrics.retries.value++
       this.#log.retried(failure, sent, attempt)
     }
     return { retryAll: reasonOf(failure), slowDown: failure.slowDown, unknown: failure.unknown }
   }
 
+  #listed(error: unknown, sent: Sent, failure: WriteFailure): readonly (Rejection | undefined)[] | undefined {
+    const isConverted = this.#plan.options.batchConverter !== undefined
+    const versions = isConverted ? convertedVersions(sent) : sent.items.map(({ entry }) => entry.version)
+    return rejectionsOf(Reflect.get(Object(error), 'RejectedRecords'), versions, failure)
+  }
+
   #rejected(error: unknown, failed: FailedRequest): Whole | undefined {
     const { failure, sent, book, raise } = failed
-    const rejections = listed(error, sent, failure)
+    const rejections = this.#listed(error, sent, failure)
     const remedies = this.#plan.options.policy.remedies
     if (rejections === undefined) {
       // Who was rejected is not certain, so no record may count as stored: each is asked for alone.
@@ -233,9 +262,15 @@ export class Failures {
 /** The handler's decision is in the book. */
 const DECIDED = Symbol('decided')
 
-function listed(error: unknown, sent: Sent, failure: WriteFailure): readonly (Rejection | undefined)[] | undefined {
-  const versions = sent.items.map(({ entry }) => entry.version)
-  return rejectionsOf(Reflect.get(Object(error), 'RejectedRecords'), versions, failure)
+/** As they were sent: a `batchConverter` may give versions of its own. */
+function convertedVersions({ request }: Sent): readonly (number | bigint | undefined)[] {
+  const { CommonAttributes, Records = [] } = request.toSdk()
+  return Records.map(({ Version }) => versionOf(Version ?? CommonAttributes?.Version))
+}
+
+function isClosing(signal: AbortSignal): boolean {
+  const reason: unknown = signal.reason
+  return SluiceError.isInstance(reason) && reason.code === 'SLUICE_CLOSED'
 }
 
 function isVersion({ kind }: Rejection): boolean {

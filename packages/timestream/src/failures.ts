@@ -12,8 +12,17 @@ export function mayBeDropped({ action, httpStatus }: WriteFailure): boolean {
   return httpStatus !== undefined && (action === 'denied' || action === 'missing' || action === 'fatal')
 }
 
-/** The error that ends the job for a failure of which no record is guilty. */
-export function fatalError(failure: WriteFailure, database: string, table: string): SluiceError {
+/**
+ * The error that ends the job for a failure of which no record is guilty.
+ *
+ * @param asked - what the service was asked: to write, or about the table.
+ */
+export function fatalError(
+  failure: WriteFailure,
+  database: string,
+  table: string,
+  asked: 'write' | 'table' = 'write',
+): SluiceError {
   const said = `${failure.code}: ${failure.message}`
   const facts = {
     database,
@@ -24,7 +33,7 @@ export function fatalError(failure: WriteFailure, database: string, table: strin
   }
   switch (failure.action) {
     case 'denied':
-      return new SluiceError('SLUICE_ACCESS_DENIED', `${deniedAdvice(failure)} ${said}`, { facts })
+      return new SluiceError('SLUICE_ACCESS_DENIED', `${deniedAdvice(failure, asked)} ${said}`, { facts })
     case 'credentials':
       return new SluiceError('SLUICE_ACCESS_DENIED', `${credentialsAdvice(failure)} ${said}`, {
         facts,
@@ -64,11 +73,17 @@ function credentialsAdvice({ renewable }: WriteFailure): string {
     : 'AWS does not accept the credentials: see credentialsProviderType.'
 }
 
-function deniedAdvice({ message }: WriteFailure): string {
+function deniedAdvice({ message }: WriteFailure, asked: 'write' | 'table'): string {
   if (message.includes(CLOSED)) {
     return (
       'Amazon Timestream for LiveAnalytics takes no new customers since 2025-06-20, and this AWS account is not one of the ' +
       'existing ones: use credentials of an account that is, or another store.'
+    )
+  }
+  if (asked === 'table') {
+    return (
+      'AWS denied asking Timestream for the table: checkRetention needs timestream:DescribeTable, ensureTable also ' +
+      'timestream:CreateTable, CreateDatabase and, to reconcile, UpdateTable; both need timestream:DescribeEndpoints.'
     )
   }
   return (

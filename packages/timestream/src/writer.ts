@@ -16,6 +16,7 @@ import { Failures } from './failed-writes.ts'
 import { SinkMetrics } from './metrics.ts'
 import type { ResolvedOptions } from './options.ts'
 import type { Entry } from './record/entry.ts'
+import { versionOf } from './record/values.ts'
 import type { Item } from './request/layout.ts'
 import { RequestMaker } from './request/maker.ts'
 import { Book, type Whole } from './submission.ts'
@@ -124,11 +125,12 @@ export class TimestreamSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
     const { databaseName, tableName } = this.#maker.destinationOf(first.entry.table)
     let window
     if (this.#tables !== undefined && databaseName !== undefined && tableName !== undefined) {
+      const { discovery } = this.#transport
       try {
         const known = this.#tables.get({ databaseName, tableName })
         window = known instanceof Promise ? await abortable(known, signal) : known
       } catch (error) {
-        return { whole: this.#failures.beforeWrite(error, databaseName, tableName, attempt) }
+        return { whole: this.#failures.beforeWrite(error, { databaseName, tableName, attempt, discovery }) }
       }
     }
     if (window === undefined && items.every(({ entry }) => entry.problems.length === 0)) return { items }
@@ -160,7 +162,6 @@ export class TimestreamSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
     } catch (error) {
       this.#metrics.calls.value += callsOf(error)
       const failure = classifyWriteError(error)
-      this.#metrics.failed(failure.exception)
       return this.#failures.of(error, { ...submit, failure, sent, discovery, book, raise: this.#raise(raised) })
     }
     this.#metrics.calls.value += answer.calls
@@ -177,8 +178,10 @@ export class TimestreamSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
     if (!this.#options.policy.overwriteConflicts) return () => false
     return (item, existingVersion) => {
       if (existingVersion === undefined || item.raises >= MAX_RAISES) return false
-      const entry = item.entry.withVersion(BigInt(existingVersion) + 1n)
-      raised.push({ index: item.index, entry, raises: item.raises + 1 })
+      const version = BigInt(existingVersion) + 1n
+      // There is none above the highest.
+      if (versionOf(version) === undefined) return false
+      raised.push({ index: item.index, entry: item.entry.withVersion(version), raises: item.raises + 1 })
       return true
     }
   }

@@ -60,6 +60,8 @@ export class DirectTransport implements Transport {
   }
 
   rediscover(refused: Discovery): boolean {
+    // What is not a write finds its endpoint through the SDK, which would go on using a refused one.
+    this.control.config.endpointCache.clear()
     return this.#endpoints.rediscover(refused)
   }
 

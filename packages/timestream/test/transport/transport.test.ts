@@ -113,6 +113,41 @@ describe.each(['sdk', 'direct'] as const)('over the transport %s', (transport) =
     expect(harness.settlement.settled).toEqual([])
   })
 
+  test('a table that was asked for where the service no longer answers is asked for anew', async () => {
+    const asked: string[] = []
+    const { url } = await serve(({ operation }) => {
+      asked.push(operation)
+      if (operation === 'DescribeEndpoints') return endpoints
+      const isFirst = asked.filter((name) => name === 'DescribeTable').length === 1
+      if (isFirst && operation === 'DescribeTable') return exception('InvalidEndpointException', 421, 'moved')
+      return operation === 'DescribeTable' ? { status: 200, body: { Table: { TableStatus: 'ACTIVE' } } } : STORED
+    })
+    useEnvironment(url)
+    const harness = new Harness()
+    const writer = new TimestreamSink({ ...options, ensureTable: true }).createWriter(harness.context)
+    await harness.write(writer, [1])
+    await until('the outcome', () => harness.settlement.settled.length === 1 || harness.failures.length > 0)
+    await writer.close(1000)
+    expect(harness.failures).toEqual([])
+    const first = asked.indexOf('DescribeTable')
+    expect(asked.slice(first + 1, first + 3)).toEqual(['DescribeEndpoints', 'DescribeTable'])
+  })
+
+  test('a right that is missing to ask for a table is not told as one to write', async () => {
+    const { url } = await serve(({ operation }) =>
+      operation === 'DescribeEndpoints' ? endpoints : exception('AccessDeniedException', 400, 'no'),
+    )
+    useEnvironment(url)
+    const harness = new Harness()
+    const writer = new TimestreamSink({ ...options, checkRetention: true }).createWriter(harness.context)
+    await harness.write(writer, [1])
+    await until('the failure', () => harness.failures.length > 0)
+    await writer.close(1000)
+    expect(harness.failures[0]).toMatchObject({ code: 'SLUICE_ACCESS_DENIED' })
+    expect(harness.failures[0]?.message).toContain('timestream:DescribeTable')
+    expect(harness.failures[0]?.message).not.toContain('timestream:WriteRecords')
+  })
+
   test('an account that the closed service does not take is told so', async () => {
     const message =
       'Only existing Timestream for LiveAnalytics customers can access the service. Reach out to AWS support, for more information.'
