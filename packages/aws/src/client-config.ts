@@ -118,8 +118,10 @@ export function awsClientConfig(config: AwsClientConfig, owner = 'AwsClientConfi
   const { credentials, ...rest } = config
   const present = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined))
   if (credentials === undefined) return present
-  const provide = typeof credentials === 'function' ? credentials : () => Promise.resolve(credentials)
-  return { ...present, credentials: async () => plain(await provide()) }
+  const provide: (options?: object) => Promise<AwsCredentials> =
+    typeof credentials === 'function' ? credentials : () => Promise.resolve(credentials)
+  // What the SDK tells a provider: to forget what it remembers, and the region and the endpoint settings of the client.
+  return { ...present, credentials: async (options?: object) => plain(await provide(options)) }
 }
 
 function plain(credentials: AwsCredentials): PlainCredentials {

@@ -85,6 +85,18 @@ test.for([
   expect(endpoint.url.href).toBe(url)
 })
 
+test('a provider is told what the SDK tells: to fetch keys anew, and for which client', async () => {
+  const told: object[] = []
+  const credentials = (options: object = {}): Promise<{ accessKeyId: string; secretAccessKey: string }> => {
+    told.push(options)
+    return Promise.resolve({ accessKeyId: 'A', secretAccessKey: 's' })
+  }
+  const client = new KinesisClient(awsClientConfig({ region: 'eu-west-1', credentials }))
+  await client.config.credentials({ forceRefresh: true })
+  client.destroy()
+  expect(told).toEqual([expect.objectContaining({ forceRefresh: true, callerClientConfig: expect.anything() })])
+})
+
 test('endpoint discovery stays with the SDK', () => {
   const { config } = new TimestreamWriteClient(awsClientConfig({ region: 'eu-west-1', endpoint: 'http://127.0.0.1:1' }))
   expect(config.isClientEndpointDiscoveryEnabled).toBe(false)

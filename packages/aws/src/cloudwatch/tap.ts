@@ -55,7 +55,9 @@ function tapGroup(group: MetricGroup, outer: Labels, tapped: Map<string, Tapped>
       const remove = group.gauge(definition, read, own)
       const labels = { ...outer, ...own }
       const key = keyOf(definition, labels)
-      const entry = { definition, labels, read }
+      // A gauge may read a counter under another name.
+      const start = definition.kind === 'counter' ? read() : 0
+      const entry = { definition, labels, read: () => read() - start }
       tapped.set(key, entry)
       return () => {
         remove()

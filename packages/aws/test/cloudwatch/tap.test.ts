@@ -40,6 +40,18 @@ test('a counter that an attempt before has counted begins at 0', () => {
   expect(next.collect()).toMatchObject([{ value: 2 }])
 })
 
+test('a gauge that reads a counter begins at 0 too', () => {
+  const { registry, tap } = tapped()
+  const alias: MetricDefinition = { ...OUT, name: 'numRecordsSuccess' }
+  const counter = tap.group.counter(OUT)
+  counter.value = 5
+  const next = tapMetrics(registry.group({ job: 'j', sink: 's' }))
+  next.group.gauge(alias, () => counter.value)
+  counter.value += 2
+  expect(next.collect()).toMatchObject([{ definition: alias, value: 2 }])
+  expect(registry.collect()).toContainEqual({ definition: alias, labels: { job: 'j', sink: 's' }, value: 7 })
+})
+
 test('a gauge is taken out of both, unless another has replaced it', () => {
   const { registry, tap } = tapped()
   const first = tap.group.gauge(BUFFERED, () => 1)

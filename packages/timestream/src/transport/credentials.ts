@@ -78,8 +78,8 @@ function fromProfile({ credentialConfig, region }: OwnClientOptions): Provider {
     profileConfigPath === undefined ? {} : { filepath: profileConfigPath, configFilepath: profileConfigPath }
   const profile = profileName as string
   const client = new TimestreamWriteClient({ profile, ...(region === undefined ? {} : { region }), ...files })
-  return async () => {
-    const found = await client.config.credentials()
+  return async (options) => {
+    const found = await client.config.credentials(options)
     const source: unknown = Reflect.get(found, '$source')
     if (Object.keys(source ?? {}).some((name) => name.startsWith('CREDENTIALS_PROFILE'))) return found
     const where = profileConfigPath === undefined ? 'the shared AWS files' : `'${profileConfigPath}'`
