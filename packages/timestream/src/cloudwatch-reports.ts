@@ -1,5 +1,5 @@
 import { type CloudWatchReporter, type CloudWatchSender, cloudWatchMetrics, tapMetrics } from '@sluice/aws/cloudwatch'
-import { delay, type MetricGroup, type SinkContext } from '@sluice/core'
+import type { MetricGroup, SinkContext } from '@sluice/core'
 import type { Transport } from './transport/transport.ts'
 
 /** Where the original's metrics are found, which a managed Flink service reports under this name. */
@@ -10,13 +10,11 @@ export class CloudWatchReports {
   /** Where the writer makes its metrics: they reach the job's registry as well. */
   readonly group: MetricGroup
   readonly #reporter: CloudWatchReporter
-  readonly #clock: SinkContext['clock']
 
   /** @param sender - instead of CloudWatch, which is reached with the region and the credentials of the transport's client. */
   constructor({ metrics, sinkUid, clock, logger }: SinkContext, transport: Transport, sender?: CloudWatchSender) {
     const tap = tapMetrics(metrics)
     this.group = tap.group
-    this.#clock = clock
     this.#reporter = cloudWatchMetrics(tap, {
       ...(sender === undefined ? { client: transport.control } : { sender }),
       namespace: NAMESPACE,
@@ -27,9 +25,7 @@ export class CloudWatchReports {
   }
 
   /** Reports what is left, within the deadline. Never rejects. */
-  async close(deadlineMs: number): Promise<void> {
-    const over = new AbortController()
-    await Promise.race([this.#reporter.close(), delay(this.#clock, deadlineMs, over.signal)])
-    over.abort()
+  close(deadlineMs: number): Promise<void> {
+    return this.#reporter.close(deadlineMs)
   }
 }

@@ -8,8 +8,12 @@ import { type OwnedSender, senderOf } from './sender.ts'
 export interface CloudWatchReporter extends AsyncDisposable {
   /** Reports now. Never rejects: a failure is logged. */
   flush(): Promise<void>
-  /** Reports what is left, with up to three tries, and ends. Never rejects. Idempotent. */
-  close(): Promise<void>
+  /**
+   * Reports what is left, with up to three tries, and ends. Never rejects. Idempotent.
+   *
+   * @param deadlineMs - milliseconds after which what is not sent is given up. Without it, the tries end in their own time.
+   */
+  close(deadlineMs?: number): Promise<void>
 }
 
 /** Tries of the last report, and the pause between them. */
@@ -26,6 +30,8 @@ export class Reporter implements CloudWatchReporter {
   #timer: Timer | undefined
   #closing: Promise<void> | undefined
   #isFailing = false
+  /** Gives up what is under way. */
+  readonly #over = new AbortController()
 
   constructor(registry: Pick<MetricRegistry, 'collect'>, options: ResolvedOptions) {
     this.#registry = registry
@@ -38,8 +44,8 @@ export class Reporter implements CloudWatchReporter {
     await (this.#closing ?? this.#next())
   }
 
-  close(): Promise<void> {
-    this.#closing ??= this.#end()
+  close(deadlineMs?: number): Promise<void> {
+    this.#closing ??= this.#end(deadlineMs)
     return this.#closing
   }
 
@@ -56,11 +62,15 @@ export class Reporter implements CloudWatchReporter {
     })
   }
 
-  async #end(): Promise<void> {
+  async #end(deadlineMs: number | undefined): Promise<void> {
     this.#timer?.cancel()
-    for (let tries = 1; !(await this.#next()) && tries < LAST_TRIES; tries++) {
-      await delay(this.#options.clock, LAST_PAUSE_MS * tries)
+    const { clock } = this.#options
+    const { signal } = this.#over
+    const expiry = deadlineMs === undefined ? undefined : clock.after(deadlineMs, () => this.#over.abort())
+    for (let tries = 1; !(await this.#next()) && tries < LAST_TRIES && !signal.aborted; tries++) {
+      await delay(clock, LAST_PAUSE_MS * tries, signal)
     }
+    expiry?.cancel()
     await this.#sender.close()
   }
 
@@ -91,7 +101,10 @@ export class Reporter implements CloudWatchReporter {
   /** @returns false if CloudWatch refuses the request for its content: it would refuse it again. */
   async #send(figures: Figure[]): Promise<boolean> {
     try {
-      await this.#sender.send(figures.map(({ datum }) => datum))
+      await this.#sender.send(
+        figures.map(({ datum }) => datum),
+        this.#over.signal,
+      )
       return true
     } catch (error) {
       const { kind, httpStatus } = classifyAwsError(error)

@@ -22,7 +22,8 @@ export interface CloudWatchSender {
 
 /** Sends values, and is closed when there will be no more. */
 export interface OwnedSender {
-  send(data: MetricDatum[]): Promise<void>
+  /** @param signal - gives it up. */
+  send(data: MetricDatum[], signal: AbortSignal): Promise<void>
   close(): Promise<void>
 }
 
@@ -31,8 +32,9 @@ export function senderOf(options: ResolvedOptions): OwnedSender {
   if (client !== undefined) return new JsonSender(client, options)
   const given = sender as CloudWatchSender
   return {
-    async send(data): Promise<void> {
-      const abortSignal = AbortSignal.timeout(timeoutMs)
+    async send(data, signal): Promise<void> {
+      const abortSignal = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)])
+      abortSignal.throwIfAborted()
       const { promise: late, reject } = Promise.withResolvers<never>()
       const onAbort = (): void => reject(abortSignal.reason)
       abortSignal.addEventListener('abort', onAbort, { once: true })
@@ -63,10 +65,10 @@ class JsonSender implements OwnedSender {
     })
   }
 
-  async send(data: MetricDatum[]): Promise<void> {
+  async send(data: MetricDatum[], signal: AbortSignal): Promise<void> {
     // Of the protocol: seconds since the epoch.
     const MetricData = data.map((datum) => ({ ...datum, Timestamp: datum.Timestamp.getTime() / 1000 }))
-    await this.#client.call('PutMetricData', JSON.stringify({ Namespace: this.#namespace, MetricData }))
+    await this.#client.call('PutMetricData', JSON.stringify({ Namespace: this.#namespace, MetricData }), { signal })
   }
 
   close(): Promise<void> {

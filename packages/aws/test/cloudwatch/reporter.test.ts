@@ -107,6 +107,43 @@ test('once a minute counters are reported by their growth, gauges as they are, w
   await reporter.close()
 })
 
+test('a close that is over leaves nothing behind, whatever CloudWatch does', async () => {
+  group().counter(OUT).value = 1
+  let sent = 0
+  let given: AbortSignal | undefined
+  const silent: CloudWatchSender = {
+    putMetricData: (_, { abortSignal }) => {
+      sent++
+      given = abortSignal
+      return new Promise(() => undefined)
+    },
+  }
+  const reporter = report({ sender: silent, timeoutMs: 60_000 })
+  let closed = false
+  void reporter.close(1000).then(() => (closed = true))
+  await clock.advance(999)
+  expect(closed).toBe(false)
+  await clock.advance(1)
+  expect(closed).toBe(true)
+  expect(given?.aborted).toBe(true)
+  await clock.advance(60_000)
+  expect(sent).toBe(1)
+  expect(clock.pendingTimers).toBe(0)
+})
+
+test('a close that is over while it waits for another try ends the wait', async () => {
+  group().counter(OUT).value = 1
+  store.failures.push(new Error('1'), new Error('2'), new Error('3'))
+  let closed = false
+  void report()
+    .close(100)
+    .then(() => (closed = true))
+  await clock.advance(100)
+  expect(closed).toBe(true)
+  expect(store.failures).toHaveLength(2)
+  expect(clock.pendingTimers).toBe(0)
+})
+
 test('what has not counted yet, what is no number, and what CloudWatch does not take is left out', async () => {
   group().counter(OUT)
   for (const [i, value] of [Number.NaN, Infinity, -Infinity, 2 ** 361].entries()) {
