@@ -70,11 +70,23 @@ export function classifyWriteError(error: unknown): WriteFailure {
   const exception = TIMESTREAM_EXCEPTIONS.find((name) => name === failure.code) ?? 'UNKNOWN'
   return {
     ...failure,
+    message: withoutValues(failure.message),
     exception,
     action: actionOf(failure),
     unknown: failure.kind === 'unknown',
     slowDown: slowsDown(failure),
   }
+}
+
+/** What the service quotes of a request that breaks its model: `Value '[Record(...), ...]' at 'records' failed to satisfy ...`. */
+const QUOTED_VALUE = /\bValue '.*?' at '/gs
+
+/** What it quotes it may not mark. */
+const MAX_MESSAGE_LENGTH = 4096
+
+/** Messages reach logs and errors, where records are shown only on request. */
+function withoutValues(message: string): string {
+  return message.replace(QUOTED_VALUE, "Value at '").slice(0, MAX_MESSAGE_LENGTH)
 }
 
 function slowsDown({ kind, message }: AwsFailure): boolean {

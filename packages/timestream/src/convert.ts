@@ -2,6 +2,7 @@ import { type ResolvedOptions, type TableRouter } from './options.ts'
 import { type Entry, ONLY_TABLE } from './record/entry.ts'
 import { Preparer } from './record/prepare.ts'
 import type { TimestreamRecord } from './record/record.ts'
+import { shown } from './record/shown.ts'
 
 const TABLE_NAME = /^[\w.-]{1,256}$/
 
@@ -47,7 +48,10 @@ export class Converter<In> {
     const database = typeof chosen === 'string' ? undefined : Reflect.get(Object(chosen), 'databaseName')
     const databaseName: unknown = database ?? this.#options.databaseName
     if (isName(databaseName) && isName(tableName)) return `${databaseName}/${tableName}`
-    throw new TypeError('tableName must return the name of a table, or { databaseName, tableName }')
+    throw new TypeError(
+      'tableName must return the name of a table, or { databaseName, tableName }, ' +
+        `each of 1 to 256 letters, digits, '_', '.' or '-'; got database ${shown(databaseName)} and table ${shown(tableName)}`,
+    )
   }
 }
 

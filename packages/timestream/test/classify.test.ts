@@ -113,6 +113,18 @@ test('the store knows nothing of credentials that fail: nothing slows down', () 
   expect(classifyWriteError(service('ProviderError'))).toMatchObject({ slowDown: false, unknown: false })
 })
 
+test('a message that quotes the records of the request is told without them', () => {
+  const said =
+    "2 validation errors detected: Value '[Record(host=\nvery-private)]' at 'records' failed to satisfy constraint: " +
+    "Member must have length less than or equal to 100; Value 'private-too' at 'tableName' failed to satisfy constraint: x"
+  const { message } = classifyWriteError(service('ValidationException', 400, said))
+  expect(message).toBe(
+    "2 validation errors detected: Value at 'records' failed to satisfy constraint: " +
+      "Member must have length less than or equal to 100; Value at 'tableName' failed to satisfy constraint: x",
+  )
+  expect(classifyWriteError(service('ValidationException', 400, 'x'.repeat(100_000))).message).toHaveLength(4096)
+})
+
 function describeError(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   const metadata: unknown = Reflect.get(error, '$metadata')

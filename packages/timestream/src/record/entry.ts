@@ -1,27 +1,24 @@
 import type { _Record } from '@aws-sdk/client-timestream-write'
+import type { Form } from './form.ts'
 import type { TimestreamRecord } from './record.ts'
 import type { Series } from './series.ts'
-import { type TimeUnit, versionOf } from './values.ts'
+import type { ValueBytes } from './value-bytes.ts'
+import { versionOf } from './values.ts'
 
 /** What a sink without a table of its own for each record calls its table. */
 export const ONLY_TABLE = ''
 
 /** What was found out about one record: checked, measured and written as JSON once, however often it is sent. */
-export interface EntryParts {
-  readonly given: TimestreamRecord
+export interface EntryParts extends ValueBytes {
+  /** The record as it was given, if it has problems. Of a sound one nothing is kept but what is sent. */
+  readonly given: TimestreamRecord | undefined
   /** `database/table` where records are routed, else {@link ONLY_TABLE}. */
   readonly table: string
   readonly series: Series
-  readonly measureName: string
-  /** As it is sent; undefined leaves it to the common attributes of a `batchConverter`, or to the service. */
-  readonly type: string | undefined
-  /** `"MeasureValue":"1"` or `"MeasureValues":[...]`; '' without a value. */
-  readonly values: string
+  readonly form: Form
   readonly measures: number
   /** Digits in the unit; '' where there is none. */
   readonly time: string
-  readonly unit: TimeUnit
-  readonly hasUnit: boolean
   readonly version: number | bigint | undefined
   /** As the service meters it, without regard to common attributes. */
   readonly sizeInBytes: number
@@ -31,16 +28,15 @@ export interface EntryParts {
 
 /** A record on its way. */
 export class Entry implements EntryParts {
-  readonly given: TimestreamRecord
+  readonly given: TimestreamRecord | undefined
   readonly table: string
   readonly series: Series
-  readonly measureName: string
-  readonly type: string | undefined
-  readonly values: string
+  readonly form: Form
+  readonly chunk: Buffer
+  readonly start: number
+  readonly end: number
   readonly measures: number
   readonly time: string
-  readonly unit: TimeUnit
-  readonly hasUnit: boolean
   readonly version: number | bigint | undefined
   readonly sizeInBytes: number
   readonly problems: readonly string[]
@@ -49,22 +45,31 @@ export class Entry implements EntryParts {
     this.given = parts.given
     this.table = parts.table
     this.series = parts.series
-    this.measureName = parts.measureName
-    this.type = parts.type
-    this.values = parts.values
+    this.form = parts.form
+    this.chunk = parts.chunk
+    this.start = parts.start
+    this.end = parts.end
     this.measures = parts.measures
     this.time = parts.time
-    this.unit = parts.unit
-    this.hasUnit = parts.hasUnit
     this.version = parts.version
     this.sizeInBytes = parts.sizeInBytes
     this.problems = parts.problems
   }
 
+  /** `"MeasureValue":"1"` or `"MeasureValues":[...]`; '' without a value. */
+  get values(): string {
+    return this.chunk.toString('utf8', this.start, this.end)
+  }
+
+  hasSameValues({ chunk, start, end }: Entry): boolean {
+    return end - start === this.end - this.start && this.chunk.compare(chunk, start, end, this.start, this.end) === 0
+  }
+
   /** The record in the form that the AWS SDK takes: values and times as text. An unsound record stays as it was given. */
   toRecord(): _Record {
-    if (this.problems.length > 0) return this.given as _Record
-    const { series, measureName, type, values, time, unit, hasUnit, version } = this
+    if (this.given !== undefined) return this.given as _Record
+    const { series, values, time, version } = this
+    const { measureName, type, unit, hasUnit } = this.form
     return {
       ...(series.dimensions.length === 0 ? {} : { Dimensions: series.dimensions.map((one) => ({ ...one })) }),
       ...(measureName === '' ? {} : { MeasureName: measureName }),
@@ -78,22 +83,8 @@ export class Entry implements EntryParts {
   }
 
   withVersion(version: bigint): Entry {
-    const { given, table, series, measureName, type, values, measures, time, unit, hasUnit, sizeInBytes, problems } =
-      this
-    const rest = {
-      given,
-      table,
-      series,
-      measureName,
-      type,
-      values,
-      measures,
-      time,
-      unit,
-      hasUnit,
-      sizeInBytes,
-      problems,
-    }
+    const { given, table, series, form, chunk, start, end, measures, time, sizeInBytes, problems } = this
+    const rest = { given, table, series, form, chunk, start, end, measures, time, sizeInBytes, problems }
     return new Entry({ ...rest, version: versionOf(version) })
   }
 

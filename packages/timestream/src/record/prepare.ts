@@ -1,8 +1,10 @@
 import type { TimestreamRecord } from './record.ts'
 import { Entry, type EntryParts } from './entry.ts'
+import { Forms } from './form.ts'
 import { checkName, MAX_MEASURES, MAX_RECORD_BYTES, MAX_VALUE_BYTES } from './limits.ts'
 import { type Series, SeriesCache } from './series.ts'
 import { label, shown } from './shown.ts'
+import { NO_VALUES, ValueWriter } from './value-bytes.ts'
 import {
   type NumberRules,
   OMITTED,
@@ -11,6 +13,7 @@ import {
   type TimeUnit,
   typeOf,
   VALUE_TYPES,
+  type ValueProblem,
   valueText,
   type ValueType,
   versionOf,
@@ -30,15 +33,14 @@ interface Measure {
   readonly name: unknown
   readonly bytes: number
   readonly problems: readonly string[]
-  /** `,{"Name":"cpu","Value":"` */
-  readonly head: string
+  /** `{"Name":"cpu","Value":"` */
+  readonly head: Uint8Array
   /** The record in which it was seen last: finds one that is given twice without a set for each record. */
   seenIn: number
 }
 
 /** Measures of one record, as they are read. */
 interface Read {
-  values: string
   measures: number
   bytes: number
 }
@@ -50,6 +52,12 @@ export class Preparer {
   readonly #measures = new Map<unknown, Measure>()
   /** Those of the record before, by place: most records have the same ones, and to compare is faster than to look up. */
   readonly #places: Measure[] = []
+  readonly #forms = new Forms()
+  /** By table: records of one that cannot be written do not keep those of others in memory. */
+  readonly #writers = new Map<string, ValueWriter>()
+  /** That of the record under way. */
+  #writer = new ValueWriter()
+  #table: string | undefined
   #records = 0
 
   constructor(rules: PrepareRules) {
@@ -76,28 +84,39 @@ export class Preparer {
       for (const problem of measure.problems) problems.push(problem)
     }
     const type = given.MeasureValueType ?? singleType(given)
-    const read: Read = { values: '', measures: 0, bytes: series.bytes + nameBytes + (time === '' ? 0 : TIME_BYTES) }
+    if (table !== this.#table) this.#turnTo(table)
+    this.#writer.begin()
+    const read: Read = { measures: 0, bytes: series.bytes + nameBytes + (time === '' ? 0 : TIME_BYTES) }
     if (type === 'MULTI') this.#readMany(given, unit, read, problems)
     else this.#readOne(given, type, unit, read, problems)
     if (read.bytes > MAX_RECORD_BYTES) {
       problems.push(`the record has ${read.bytes} bytes; allowed are ${MAX_RECORD_BYTES}`)
     }
+    const checked = checkedVersion(given.Version ?? version, problems)
+    const isSound = problems.length === 0
+    const { chunk, start, end } = isSound ? this.#writer.take() : NO_VALUES
     const parts: EntryParts = {
-      given,
+      given: isSound ? undefined : given,
       table,
       series,
-      measureName: typeof name === 'string' ? name : '',
-      type,
-      values: read.values,
+      form: this.#forms.of(typeof name === 'string' ? name : '', type, unit, givenUnit !== undefined),
+      chunk,
+      start,
+      end,
       measures: read.measures,
       time,
-      unit,
-      hasUnit: givenUnit !== undefined,
-      version: checkedVersion(given.Version ?? version, problems),
+      version: checked,
       sizeInBytes: read.bytes,
-      problems: problems.length === 0 ? NONE : problems,
+      problems: isSound ? NONE : problems,
     }
     return new Entry(parts)
+  }
+
+  #turnTo(table: string): void {
+    this.#table = table
+    const known = this.#writers.get(table)
+    this.#writer = known ?? new ValueWriter()
+    if (known === undefined && this.#writers.size < MAX_WRITERS) this.#writers.set(table, this.#writer)
   }
 
   #checkSeries(given: TimestreamRecord, series: Series, problems: string[]): void {
@@ -113,7 +132,8 @@ export class Preparer {
     checkName('measure', name, problems)
     const bytes = typeof name === 'string' ? Buffer.byteLength(name) : 0
     const quoted = JSON.stringify(typeof name === 'string' ? name : '')
-    const measure = { name, bytes, problems, head: `,{"Name":${quoted},"Value":"`, seenIn: 0 }
+    const head = new Uint8Array(Buffer.from(`{"Name":${quoted},"Value":"`))
+    const measure = { name, bytes, problems, head, seenIn: 0 }
     if (typeof name === 'string' && this.#measures.size < MAX_KNOWN_MEASURES) this.#measures.set(name, measure)
     return measure
   }
@@ -136,14 +156,29 @@ export class Preparer {
     }
     // The service takes a text without a type for a DOUBLE, unless a common attribute names another type.
     const as = type ?? (this.#rules.mayLack && typeof value === 'string' ? 'VARCHAR' : 'DOUBLE')
-    const text = valueText(as, value, unit, this.#rules.numbers)
-    if (typeof text !== 'string') {
-      const why = text === OMITTED ? 'is NaN or infinite, and the record has no other' : text.text
+    this.#writer.bytes(SINGLE_HEAD)
+    const bytes = this.#value(as, value, unit)
+    if (typeof bytes !== 'number') {
+      const why = bytes === OMITTED ? 'is NaN or infinite, and the record has no other' : bytes.text
       problems.push(`the measure value ${why}`)
       return
     }
-    read.values = `"MeasureValue":${as === 'VARCHAR' ? JSON.stringify(text) : `"${text}"`}`
-    read.bytes += bytesOf(type, text)
+    this.#writer.plain('"')
+    // Without a type the service takes a DOUBLE.
+    read.bytes += type === undefined ? NUMBER_BYTES : bytes
+  }
+
+  /** Writes a value; gives its bytes as the service meters them. Nothing that it has written counts if it gives something else. */
+  #value(type: ValueType, value: unknown, unit: TimeUnit): number | ValueProblem | typeof OMITTED {
+    const writer = this.#writer
+    if (typeof value === 'number') {
+      if (type === 'DOUBLE' ? writer.double(value) : type === 'BIGINT' && writer.integer(value)) return NUMBER_BYTES
+    }
+    const text = valueText(type, value, unit, this.#rules.numbers)
+    if (typeof text !== 'string') return text
+    if (type === 'VARCHAR') return writer.text(text)
+    writer.plain(text)
+    return type === 'BOOLEAN' ? 1 : NUMBER_BYTES
   }
 
   #readMany(given: TimestreamRecord, unit: TimeUnit, read: Read, problems: string[]): void {
@@ -155,8 +190,9 @@ export class Preparer {
       return
     }
     const record = ++this.#records
+    const writer = this.#writer
+    writer.bytes(MULTI_HEAD)
     let valueBytes = 0
-    let values = ''
     let place = 0
     for (const item of list as readonly (NonNullable<TimestreamRecord['MeasureValues']>[number] | undefined)[]) {
       const { Name: name, Value: value, Type: named } = item ?? {}
@@ -170,24 +206,27 @@ export class Preparer {
       if (measure.seenIn === record) problems.push(`the measure '${label(name)}' is given twice`)
       measure.seenIn = record
       const type = named ?? typeOf(value)
-      if (!isValueType(type)) {
+      const tail = TYPE_TAILS.get(type)
+      if (tail === undefined) {
         problems.push(`the type of measure '${label(name)}' must be one of ${VALUE_TYPES.join(', ')}`)
         continue
       }
-      const text = valueText(type, value, unit, this.#rules.numbers)
-      if (text === OMITTED) continue
-      if (typeof text !== 'string') {
-        problems.push(`the value of measure '${label(name)}' ${text.text}`)
+      const { length } = writer
+      writer.bytes(measure.head)
+      const bytes = this.#value(type as ValueType, value, unit)
+      if (typeof bytes !== 'number') {
+        writer.cut(length)
+        if (bytes !== OMITTED) problems.push(`the value of measure '${label(name)}' ${bytes.text}`)
         continue
       }
-      const bytes = bytesOf(type, text)
+      writer.bytes(tail)
       valueBytes += bytes
       read.bytes += measure.bytes + bytes
       read.measures++
-      // Few and long parts: each piece that is added costs.
-      values += measure.head + (type === 'VARCHAR' ? escaped(text) : text) + TYPE_TAILS[type]
+      // Of a record that is refused nothing is sent.
+      if (problems.length > 0 || read.measures > MAX_MEASURES) writer.cut(length)
     }
-    read.values = `"MeasureValues":[${values.slice(1)}]`
+    writer.replaceLast(CLOSING_BRACKET)
     if (read.measures === 0 && problems.length === 0) problems.push('at least one measure value is required')
     if (read.measures > MAX_MEASURES) problems.push(`${read.measures} measures; allowed are ${MAX_MEASURES}`)
     if (valueBytes > MAX_VALUE_BYTES) {
@@ -198,19 +237,19 @@ export class Preparer {
 
 /** Names that are kept with what was found out about them. */
 const MAX_KNOWN_MEASURES = 10_000
+/** Tables whose writers are kept: of any other table, one begins with each change of tables. */
+const MAX_WRITERS = 256
 
-const TYPE_TAILS: Readonly<Record<ValueType, string>> = {
-  DOUBLE: '","Type":"DOUBLE"}',
-  BIGINT: '","Type":"BIGINT"}',
-  VARCHAR: '","Type":"VARCHAR"}',
-  BOOLEAN: '","Type":"BOOLEAN"}',
-  TIMESTAMP: '","Type":"TIMESTAMP"}',
-}
+const CLOSING_BRACKET = 0x5d
+const NUMBER_BYTES = 8
 
-/** A text as it stands between quotes in JSON. */
-function escaped(text: string): string {
-  return JSON.stringify(text).slice(1, -1)
-}
+const SINGLE_HEAD = new Uint8Array(Buffer.from('"MeasureValue":"'))
+const MULTI_HEAD = new Uint8Array(Buffer.from('"MeasureValues":['))
+
+/** What follows a value; the last comma is replaced. */
+const TYPE_TAILS: ReadonlyMap<unknown, Uint8Array> = new Map(
+  VALUE_TYPES.map((type) => [type, new Uint8Array(Buffer.from(`","Type":"${type}"},`))]),
+)
 
 /** The type of a single value that names none: that of JavaScript; of a text, what the service takes it for, a DOUBLE. */
 function singleType({ MeasureValue: value, MeasureValues: list }: TimestreamRecord): string | undefined {
@@ -240,11 +279,5 @@ function checkedVersion(given: unknown, problems: string[]): number | bigint | u
 }
 
 function isValueType(type: unknown): type is ValueType {
-  return typeof type === 'string' && Object.hasOwn(TYPE_TAILS, type)
-}
-
-/** As the service meters a value. Without a type it takes a DOUBLE. */
-function bytesOf(type: string | undefined, text: string): number {
-  if (type === 'VARCHAR') return Buffer.byteLength(text)
-  return type === 'BOOLEAN' ? 1 : 8
+  return TYPE_TAILS.has(type)
 }

@@ -55,13 +55,13 @@ export class SeriesIndex {
   }
 }
 
-function isOf({ dimensions }: Series, list: readonly Dimension[]): boolean {
-  if (dimensions.length !== list.length) return false
-  for (let at = 0; at < list.length; at++) {
-    const known = dimensions[at] as Dimension
-    const given = list[at]
-    if (given === undefined || known.Value !== given.Value || known.Name !== given.Name) return false
-    if (given.DimensionValueType !== undefined) return false
+function isOf({ pairs }: Series, list: readonly Dimension[]): boolean {
+  if (pairs.length !== list.length * 2) return false
+  let at = 0
+  for (const given of list as readonly (Dimension | null | undefined)[]) {
+    if (pairs[at] !== given?.Name || pairs[at + 1] !== given?.Value) return false
+    if (given?.DimensionValueType !== undefined) return false
+    at += 2
   }
   return true
 }

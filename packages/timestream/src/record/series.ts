@@ -8,6 +8,7 @@ export type SeriesDimensions = readonly Dimension[]
 
 const handles = new WeakMap<object, Series>()
 const NO_DIMENSIONS: readonly Dimension[] = Object.freeze([])
+const NOTHING = new Uint8Array(0)
 
 /**
  * The dimensions of a series, for records that are written again and again: give the result as `Dimensions`. The sink then neither
@@ -33,6 +34,8 @@ export function series(dimensions: Readonly<Record<string, string>> | readonly D
 /** One list of dimensions: what was found out about it, and its parts as JSON. */
 export class Series {
   readonly dimensions: readonly Dimension[]
+  /** Names and values in turn: near each other in memory, since they are compared with those of each record. */
+  readonly pairs: readonly (string | undefined)[]
   /** `{"Name":"host","Value":"a"}` of each dimension. */
   readonly parts: readonly string[]
   /** UTF-8 bytes of names and values, as the service meters them. */
@@ -40,11 +43,12 @@ export class Series {
   /** Equal for lists that differ in order only: they are one series. */
   readonly identity: string
   readonly problems: readonly string[]
-  #rest: { readonly common: ReadonlySet<string>; readonly json: string } | undefined
+  #rest: { readonly common: ReadonlySet<string>; readonly json: Uint8Array } | undefined
 
   constructor(given: readonly Dimension[]) {
     // A copy: the list of a record may change after it was looked at.
     this.dimensions = given.map((dimension) => ({ ...dimension }))
+    this.pairs = this.dimensions.flatMap(({ Name, Value }) => [Name, Value])
     this.problems = problemsOf(this.dimensions)
     const sound = this.problems.length === 0
     this.parts = sound ? this.dimensions.map(partOf) : []
@@ -52,10 +56,14 @@ export class Series {
     this.identity = [...this.parts].sort().join()
   }
 
-  /** The dimensions that are not common, as JSON; the last answer is kept, since batches of one stream have the same in common. */
-  restOf(common: ReadonlySet<string>): string {
+  /**
+   * The dimensions that are not common, as JSON in UTF-8: `,"Dimensions":[...]`, empty if there are none. The last answer is kept, since
+   * batches of one stream have the same in common.
+   */
+  restOf(common: ReadonlySet<string>): Uint8Array {
     if (this.#rest?.common !== common) {
-      this.#rest = { common, json: this.parts.filter((part) => !common.has(part)).join() }
+      const parts = this.parts.filter((part) => !common.has(part))
+      this.#rest = { common, json: parts.length === 0 ? NOTHING : Buffer.from(`,"Dimensions":[${parts.join()}]`) }
     }
     return this.#rest.json
   }

@@ -76,23 +76,7 @@ function doubleText(value: number, rules: NumberRules): string | ValueProblem | 
   // x - x is NaN for what is not finite.
   if (value - value !== 0) return nonFinite(rules)
   if (value === 0 && Object.is(value, -0)) return negativeZero(rules)
-  return shortest(value)
-}
-
-const CENTS: readonly string[] = Array.from({ length: 100 }, (_, cents) => {
-  if (cents === 0) return ''
-  return cents % 10 === 0 ? `.${cents / 10}` : `.${String(cents).padStart(2, '0')}`
-})
-
-/**
- * The text that JavaScript gives, found faster for what most measures are, numbers with two decimals: n / 100 is rounded as its decimal
- * is read, and two decimals of so few digits are never one double.
- */
-function shortest(value: number): string {
-  const hundredfold = Math.round(value * 100)
-  if (hundredfold / 100 !== value || hundredfold < 0 || hundredfold > 0x7fff_ffff) return `${value}`
-  const whole = (hundredfold / 100) | 0
-  return `${whole}${CENTS[hundredfold - whole * 100]}`
+  return `${value}`
 }
 
 function doubleOf(value: unknown, rules: NumberRules): string | ValueProblem | typeof OMITTED {

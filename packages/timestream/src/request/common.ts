@@ -34,18 +34,20 @@ export class CommonFinder {
   of(entries: readonly Entry[]): Common {
     const [first] = entries
     if (first === undefined || entries.length === 1) return NOTHING
-    const { measureName, type, hasUnit, unit, time, version } = first
+    const { form, time, version } = first
+    const { measureName, type, hasUnit, unit } = form
     let isSameName = measureName !== ''
     let isSameType = type !== undefined
     let isSameUnit = true
     let isSameTime = time !== ''
     let isSameVersion = version !== undefined
-    for (const entry of entries) {
-      isSameName &&= entry.measureName === measureName
-      isSameType &&= entry.type === type
-      isSameUnit &&= entry.unit === unit && entry.hasUnit === hasUnit
-      isSameTime &&= entry.time === time
-      isSameVersion &&= entry.version === version
+    for (const { form: other, time: itsTime, version: itsVersion } of entries) {
+      isSameTime &&= itsTime === time
+      isSameVersion &&= itsVersion === version
+      if (other === form) continue
+      isSameName &&= other.measureName === measureName
+      isSameType &&= other.type === type
+      isSameUnit &&= other.unit === unit && other.hasUnit === hasUnit
     }
     return {
       dimensions: this.#dimensionsOf(entries),

@@ -38,6 +38,7 @@ const NO_ITEMS: readonly Item[] = Object.freeze([])
  * @param keepsOrder - the records stay as they come: somebody asked for their order.
  */
 export function layOut(items: readonly Item[], keepsOrder: boolean): Layout {
+  if (areOfDifferentSeries(items)) return { send: items, followers: NO_FOLLOWERS, later: NO_ITEMS }
   const groups = groupsOf(items)
   if (groups.length === items.length) return { send: items, followers: NO_FOLLOWERS, later: NO_ITEMS }
   const send: Item[] = []
@@ -57,6 +58,13 @@ export function layOut(items: readonly Item[], keepsOrder: boolean): Layout {
   return { send, followers, later }
 }
 
+/** Most batches of many series are such. */
+function areOfDifferentSeries(items: readonly Item[]): boolean {
+  const seen = new Set<string>()
+  for (const { entry } of items) seen.add(entry.series.identity)
+  return seen.size === items.length
+}
+
 interface Group {
   readonly measureName: string
   readonly items: Item[]
@@ -67,7 +75,8 @@ function groupsOf(items: readonly Item[]): readonly Group[] {
   const groups: Group[] = []
   const ofSeries = new Map<string, Group[]>()
   for (const item of items) {
-    const { series, measureName } = item.entry
+    const { series, form } = item.entry
+    const { measureName } = form
     let own = ofSeries.get(series.identity)
     if (own === undefined) {
       own = []
@@ -106,7 +115,7 @@ function resolve(same: readonly Item[], followers: Follower[], later: Item[]): I
 }
 
 function hasSameValues(a: Entry, b: Entry): boolean {
-  return a.values === b.values && (a.type ?? 'DOUBLE') === (b.type ?? 'DOUBLE')
+  return a.hasSameValues(b) && (a.form.type ?? 'DOUBLE') === (b.form.type ?? 'DOUBLE')
 }
 
 function compareVersions({ version: a = 1 }: Entry, { version: b = 1 }: Entry): number {
@@ -115,8 +124,9 @@ function compareVersions({ version: a = 1 }: Entry, { version: b = 1 }: Entry): 
 
 /** Times are digits without leading zeros. */
 function byTime({ entry: a }: Item, { entry: b }: Item): number {
-  if (a.unit !== b.unit) {
-    const [first, second] = [timeNanos(a.time, a.unit), timeNanos(b.time, b.unit)]
+  const [{ unit }, { unit: other }] = [a.form, b.form]
+  if (unit !== other) {
+    const [first, second] = [timeNanos(a.time, unit), timeNanos(b.time, other)]
     return first < second ? -1 : first > second ? 1 : 0
   }
   if (a.time.length !== b.time.length) return a.time.length - b.time.length

@@ -13,8 +13,8 @@ export interface WriteRequest {
   readonly commonDimensions: number
   /** As the service meters them: common attributes once. */
   readonly bytes: number
-  /** The JSON that the service reads. */
-  readonly body: string
+  /** The JSON that the service reads, in UTF-8. */
+  readonly body: Uint8Array
   /** The same for a client of the SDK; integers beyond 2^53 are bigints. */
   toSdk(): WriteRecordsRequest
 }

@@ -14,7 +14,7 @@ export class ConvertedRequest implements WriteRequest {
   readonly commonDimensions: number
   readonly bytes: number
   readonly #request: WriteRecordsRequest
-  #body: string | undefined
+  #body: Uint8Array | undefined
 
   constructor(request: WriteRecordsRequest & { readonly Records: readonly _Record[] }) {
     this.#request = request
@@ -26,8 +26,8 @@ export class ConvertedRequest implements WriteRequest {
     this.bytes = requestSizeInBytes(request)
   }
 
-  get body(): string {
-    this.#body ??= stringifyJson(this.#request)
+  get body(): Uint8Array {
+    this.#body ??= Buffer.from(stringifyJson(this.#request))
     return this.#body
   }
 

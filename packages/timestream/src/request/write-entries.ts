@@ -16,7 +16,7 @@ export class EntriesRequest implements WriteRequest {
   readonly bytes: number
   readonly #entries: readonly Entry[]
   readonly #common: Common
-  #body: string | undefined
+  #body: Uint8Array | undefined
 
   constructor(databaseName: string, tableName: string, entries: readonly Entry[], finder: CommonFinder) {
     this.databaseName = databaseName
@@ -35,54 +35,83 @@ export class EntriesRequest implements WriteRequest {
     this.bytes = bytes - (this.count - 1) * commonBytes(this.#common, entries[0] as Entry)
   }
 
-  get body(): string {
+  get body(): Uint8Array {
     this.#body ??= this.#write()
     return this.#body
   }
 
   toSdk(): WriteRecordsRequest {
-    return parseJson(this.body) as WriteRecordsRequest
+    return parseJson(Buffer.from(this.body).toString()) as WriteRecordsRequest
   }
 
-  #write(): string {
+  #write(): Uint8Array {
     const common = this.#common
-    const head = `{"DatabaseName":${JSON.stringify(this.databaseName)},"TableName":${JSON.stringify(this.tableName)}`
+    const { dimensions } = common
     const shared = writeCommon(common, this.#entries[0] as Entry)
-    let records = ''
-    for (const entry of this.#entries) {
-      if (records !== '') records += ','
-      records += writeRecord(entry, common)
+    const head = `{"DatabaseName":${JSON.stringify(this.databaseName)},"TableName":${JSON.stringify(this.tableName)}${shared},"Records":`
+    const headBytes = Buffer.byteLength(head)
+    let size = headBytes + TAIL_BYTES
+    for (const { start, end, series, form, time } of this.#entries) {
+      size += end - start + series.restOf(dimensions).length + form.restOf(common).length + time.length + RECORD_BYTES
     }
-    return `${head}${shared === '{}' ? '' : `,"CommonAttributes":${shared}`},"Records":[${records}]}`
+    const body = Buffer.allocUnsafe(size)
+    let at = body.write(head)
+    for (const entry of this.#entries) at = writeRecord(body, at, entry, common)
+    // Each record begins with a comma.
+    body[headBytes] = OPENING_BRACKET
+    return body.subarray(0, at + body.write(']}', at))
   }
 }
 
+const OPENING_BRACKET = 0x5b
+const CLOSING_BRACE = 0x7d
+const QUOTE = 0x22
+/** `]}` */
+const TAIL_BYTES = 2
+const RECORD_HEAD = new Uint8Array(Buffer.from(',{'))
+const TIME_HEAD = new Uint8Array(Buffer.from(',"Time":"'))
+const VERSION_HEAD = ',"Version":'
+/** At most what a record has beside values, dimensions, form and time: a version has up to 19 digits. */
+const RECORD_BYTES = RECORD_HEAD.length + TIME_HEAD.length + '"'.length + VERSION_HEAD.length + 19 + '}'.length
+
+/** The caller made room. @returns where the record ends. */
+function writeRecord(body: Buffer, start: number, entry: Entry, common: Common): number {
+  const { series, form, time, version } = entry
+  body.set(RECORD_HEAD, start)
+  let at = start + RECORD_HEAD.length
+  // Values come first: a sound record has some, so that what follows them begins with a comma.
+  at += entry.chunk.copy(body, at, entry.start, entry.end)
+  const dimensions = series.restOf(common.dimensions)
+  body.set(dimensions, at)
+  at += dimensions.length
+  const rest = form.restOf(common)
+  body.set(rest, at)
+  at += rest.length
+  if (!common.time) {
+    body.set(TIME_HEAD, at)
+    at += TIME_HEAD.length
+    for (let i = 0; i < time.length; i++) body[at++] = time.charCodeAt(i)
+    body[at++] = QUOTE
+  }
+  if (!common.version && version !== undefined) at += body.write(`${VERSION_HEAD}${version}`, at, 'latin1')
+  body[at] = CLOSING_BRACE
+  return at + 1
+}
+
+/** `,"CommonAttributes":{...}`, or nothing. */
 function writeCommon(common: Common, first: Entry): string {
+  const { measureName, type, unit } = first.form
   let json = ''
   if (common.dimensions.size > 0) json += `,"Dimensions":[${[...common.dimensions].join()}]`
-  if (common.measureName) json += `,"MeasureName":${JSON.stringify(first.measureName)}`
-  if (common.type) json += `,"MeasureValueType":${JSON.stringify(first.type)}`
+  if (common.measureName) json += `,"MeasureName":${JSON.stringify(measureName)}`
+  if (common.type) json += `,"MeasureValueType":${JSON.stringify(type)}`
   if (common.time) json += `,"Time":"${first.time}"`
-  if (common.unit) json += `,"TimeUnit":"${first.unit}"`
+  if (common.unit) json += `,"TimeUnit":"${unit}"`
   if (common.version) json += `,"Version":${first.version}`
-  return `{${json.slice(1)}}`
+  return json === '' ? '' : `,"CommonAttributes":{${json.slice(1)}}`
 }
 
-function writeRecord(entry: Entry, common: Common): string {
-  const { series, measureName, type, values, time, hasUnit, version } = entry
-  // Values come first: a sound record has some, so that what follows them begins with a comma.
-  let json = `{${values}`
-  const dimensions = series.restOf(common.dimensions)
-  if (dimensions !== '') json += `,"Dimensions":[${dimensions}]`
-  if (!common.measureName) json += `,"MeasureName":${JSON.stringify(measureName)}`
-  if (!common.type && type !== undefined) json += `,"MeasureValueType":${JSON.stringify(type)}`
-  if (!common.time) json += `,"Time":"${time}"`
-  if (!common.unit && hasUnit) json += `,"TimeUnit":"${entry.unit}"`
-  if (!common.version && version !== undefined) json += `,"Version":${version}`
-  return `${json}}`
-}
-
-function commonBytes(common: Common, { measureName }: Entry): number {
-  const nameBytes = common.measureName ? Buffer.byteLength(measureName) : 0
+function commonBytes(common: Common, { form }: Entry): number {
+  const nameBytes = common.measureName ? Buffer.byteLength(form.measureName) : 0
   return common.dimensionBytes + nameBytes + (common.time ? TIME_BYTES : 0)
 }

@@ -24,11 +24,11 @@ export function windowOf(table: Table | undefined): RetentionWindow | undefined 
 /** Why the table would not take the record now, or undefined. */
 export function outsideWindow(
   { maxAgeMs }: RetentionWindow,
-  { time, unit }: Entry,
+  { time, form }: Entry,
   wallNow: number,
 ): Reason | undefined {
   if (time === '') return undefined
-  const age = wallNow - timeMs(time, unit)
+  const age = wallNow - timeMs(time, form.unit)
   if (age <= maxAgeMs && age >= -MAX_FUTURE_MS) return undefined
   const where =
     age > 0

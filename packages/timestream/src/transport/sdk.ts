@@ -95,7 +95,7 @@ export class SdkTransport implements Transport {
 }
 
 /** The JSON of requests that were written already, by the input that stands for them. */
-const bodies = new WeakMap<object, string>()
+const bodies = new WeakMap<object, Uint8Array>()
 
 function inputFor(request: WriteRequest): WriteRecordsCommandInput {
   const input = { DatabaseName: request.databaseName, TableName: request.tableName, Records: [] }

@@ -187,3 +187,45 @@ test('a list of dimensions that changes after it was looked at is another series
   expect(first.toRecord().Dimensions).toEqual([{ Name: 'host', Value: 'a' }])
   expect(second.toRecord().Dimensions).toEqual([{ Name: 'host', Value: 'b' }])
 })
+
+test('a refused record leaves those before and after it as they are, and only it keeps what was given', () => {
+  const preparer = new Preparer({ numbers, mayLack: false })
+  const entries = [2, Number.NaN, 3, undefined, 'text'].map((value) =>
+    preparer.prepare(
+      multi([
+        { Name: 'a', Value: 1 },
+        { Name: 'b', Value: value },
+      ]),
+      '',
+      undefined,
+    ),
+  )
+  expect(entries.map(({ problems }) => problems.length)).toEqual([0, 1, 0, 1, 0])
+  expect(entries.map((entry) => entry.given === undefined)).toEqual([true, false, true, false, true])
+  const values = entries.map((entry) => entry.toRecord().MeasureValues?.[1]?.Value)
+  expect(values).toEqual(['2', Number.NaN, '3', undefined, 'text'])
+})
+
+test('a record may be changed after it was taken', () => {
+  const preparer = new Preparer({ numbers, mayLack: false })
+  const reused = { Name: 'a', Value: 1 }
+  const entries = [1, 2, 3].map((value) => {
+    reused.Value = value
+    return preparer.prepare(multi([reused]), '', undefined)
+  })
+  expect(entries.map((entry) => entry.toRecord().MeasureValues?.[0]?.Value)).toEqual(['1', '2', '3'])
+})
+
+test('records of more tables and forms than are remembered are written alike', () => {
+  const preparer = new Preparer({ numbers, mayLack: false })
+  const entries = Array.from({ length: 1200 }, (_, at) =>
+    preparer.prepare({ ...good, MeasureName: `m${at % 40}`, MeasureValue: at }, `d/t${at % 600}`, undefined),
+  )
+  for (const [at, entry] of entries.entries()) {
+    expect([entry.table, entry.form.measureName, entry.values]).toEqual([
+      `d/t${at % 600}`,
+      `m${at % 40}`,
+      `"MeasureValue":"${at}"`,
+    ])
+  }
+})

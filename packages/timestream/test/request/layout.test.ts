@@ -6,7 +6,7 @@ import { type Item, layOut } from '../../src/request/layout.ts'
 import { itemsOf, records } from './arbitrary.ts'
 
 const keyOf = ({ entry }: Item): string =>
-  `${entry.series.identity}|${entry.measureName}|${timeNanos(entry.time, entry.unit)}`
+  `${entry.series.identity}|${entry.form.measureName}|${timeNanos(entry.time, entry.form.unit)}`
 
 test('every record is sent, follows one that is, or waits; a request has one record of a key', () => {
   fc.assert(
@@ -32,13 +32,13 @@ test('records of a series and measure name stand together, the oldest first', ()
   fc.assert(
     fc.property(records, (given) => {
       const { send } = layOut(itemsOf(given), false)
-      const groups = send.map(({ entry }) => `${entry.series.identity}|${entry.measureName}`)
+      const groups = send.map(({ entry }) => `${entry.series.identity}|${entry.form.measureName}`)
       const changes = groups.filter((group, at) => group !== groups[at - 1])
       expect(new Set(changes).size).toBe(changes.length)
       for (const [at, { entry }] of send.entries()) {
         const before = send[at - 1]?.entry
         const isNext = before !== undefined && groups[at] === groups[at - 1]
-        expect(isNext && timeNanos(before.time, before.unit) > timeNanos(entry.time, entry.unit)).toBe(false)
+        expect(isNext && timeNanos(before.time, before.form.unit) > timeNanos(entry.time, entry.form.unit)).toBe(false)
       }
     }),
   )
