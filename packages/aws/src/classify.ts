@@ -180,17 +180,24 @@ function classify(error: unknown, depth: number): AwsFailure {
   if (kind === 'other' && httpStatus === undefined && depth < MAX_DEPTH && isObject(cause)) {
     const inner = classify(cause, depth + 1)
     const kindOfRequest = get(error, 'reason') === undefined ? inner.kind : BEFORE_REQUEST[inner.kind]
-    return { ...inner, kind: kindOfRequest, message: `${messageOf(error)} (${inner.message})` }
+    return { ...inner, kind: kindOfRequest, message: `${saidBy(error)} (${inner.message})` }
   }
   const isNetwork = httpStatus === undefined && networkCode !== undefined && KIND_BY_NAME.get(name) === undefined
   return {
     kind,
     code: isNetwork ? networkCode : name,
-    message: messageOf(error),
+    message: saidBy(error),
     ...(requestId === undefined ? {} : { requestId }),
     ...(httpStatus === undefined ? {} : { httpStatus }),
     ...(isRenewable(error, name) ? { renewable: true } : {}),
   }
+}
+
+/** A service that refuses a signature quotes the headers that were signed, with the session token. */
+const SESSION_TOKEN = /(x-amz-security-token: ?)[^\s'"]+/gi
+
+function saidBy(error: unknown): string {
+  return messageOf(error).replace(SESSION_TOKEN, '$1[secret]')
 }
 
 function isRenewable(error: unknown, name: string): boolean {

@@ -162,6 +162,16 @@ test('message, request and status are kept', () => {
   expect(classifyAwsError(new Error('outer', { cause: network('EPIPE') })).message).toBe('outer (net EPIPE)')
 })
 
+test('a message that quotes what was signed does not show the session token', () => {
+  const quoted = `The Canonical String should have been\n'POST\n/\n\nx-amz-security-token:IQoJb3/JpZ2lu+X2Vj==\n\nhost'`
+  const refused = Object.assign(new Error(quoted), { name: 'SignatureDoesNotMatch' })
+  for (const error of [refused, Object.assign(new Error('no endpoint'), { reason: refused })]) {
+    const { message } = classifyAwsError(error)
+    expect(message).toContain("'POST\n/\n\nx-amz-security-token:[secret]\n\nhost'")
+    expect(message).not.toContain('JpZ2lu')
+  }
+})
+
 test('a chain of causes that is circular ends', () => {
   const error = new Error('round')
   error.cause = error

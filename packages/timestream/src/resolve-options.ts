@@ -185,9 +185,9 @@ function checkPlain(check: OptionsCheck, given: Loose): void {
   check.oneOf('numbers.negativeZero', ['zero', 'refuse'])
   for (const flag of ['orderBySeries', 'checkRetention', 'emitSinkMetricsToCloudWatch']) check.boolean(flag)
   checkEnsureTable(check, given['ensureTable'])
-  const isNamed = typeof tableName === 'function' || (tableName !== undefined && given['databaseName'] !== undefined)
+  const isNamed = tableName !== undefined && (typeof tableName === 'function' || given['databaseName'] !== undefined)
   for (const option of ['ensureTable', 'checkRetention']) {
-    if (isNamed || given[option] === undefined || given[option] === false) continue
+    if (isNamed || !isConverted || given[option] === undefined || given[option] === false) continue
     check.problem(`${option} needs databaseName and tableName: what a batchConverter names is known too late`)
   }
   check.oneOf('transport', ['direct', 'sdk'])

@@ -110,6 +110,11 @@ test.for([
   [{ ensureTable: { memoryStoreRetentionHours: 0 } }, /^ensureTable.memoryStoreRetentionHours must be an integer/],
   [{ ensureTable: { retention: 1 } }, /^unknown option 'ensureTable.retention'$/],
   [{ ensureTable: { rejectedDataLocation: { bucketName: 'b' } } }, /needs ensureTable.magneticStoreWrites$/],
+  [
+    { tableName: undefined, batchConverter: () => undefined, checkRetention: true },
+    /^checkRetention needs databaseName and tableName: what a batchConverter names is known too late$/,
+  ],
+  [{ databaseName: undefined, batchConverter: () => undefined, ensureTable: {} }, /^ensureTable needs databaseName/],
   [{ credentials: { accessKeyId: 'A' } }, /^credentials.secretAccessKey must be/],
   [{ credentials: () => undefined, credentialsProviderType: 'AUTO' }, /^credentials excludes credentialsProviderType/],
   [{ databaseName: '' }, /^databaseName must be a name of 1 to 256/],
