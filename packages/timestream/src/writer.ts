@@ -4,6 +4,7 @@ import {
   type Batch,
   type BatchTrigger,
   messageOf,
+  type Reason,
   type SinkContext,
   type SubmitContext,
   type SubmitOutcome,
@@ -166,8 +167,10 @@ export class TimestreamSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
     }
     this.#metrics.calls.value += answer.calls
     this.#failures.accepted()
-    // Silence is not success: whatever answered, it was not WriteRecords.
-    if (typeof answer.total !== 'number') return { isolate: ANSWER_WITHOUT_COUNT }
+    // Silence is not success, nor is half of it: the service does not say which records it has not counted.
+    if (!(typeof answer.total === 'number' && answer.total >= request.count)) {
+      return { isolate: countedTooFew(answer.total, request.count) }
+    }
     this.#metrics.writesSuccess.value++
     book.written(items)
     return undefined
@@ -196,9 +199,9 @@ function abortable<T>(waited: Promise<T>, signal: AbortSignal): Promise<T> {
   return Promise.race([waited, aborted]).finally(() => signal.removeEventListener('abort', onAbort))
 }
 
-const ANSWER_WITHOUT_COUNT = {
-  code: 'answerMalformed',
-  message: 'the answer says success without RecordsIngested, which WriteRecords always counts',
+function countedTooFew(total: unknown, sent: number): Reason {
+  const said = typeof total === 'number' ? `RecordsIngested.Total ${total}` : 'no RecordsIngested.Total'
+  return { code: 'answerMalformed', message: `the answer says success with ${said}, for a request of ${sent} records` }
 }
 
 const TOO_MANY_OF_ONE_KEY = {

@@ -111,10 +111,10 @@ test.for([
   [{ ensureTable: { retention: 1 } }, /^unknown option 'ensureTable.retention'$/],
   [{ ensureTable: { rejectedDataLocation: { bucketName: 'b' } } }, /needs ensureTable.magneticStoreWrites$/],
   [
-    { tableName: undefined, batchConverter: () => undefined, checkRetention: true },
+    { tableName: undefined, batchConverter: (): void => {}, checkRetention: true },
     /^checkRetention needs databaseName and tableName: what a batchConverter names is known too late$/,
   ],
-  [{ databaseName: undefined, batchConverter: () => undefined, ensureTable: {} }, /^ensureTable needs databaseName/],
+  [{ databaseName: undefined, batchConverter: (): void => {}, ensureTable: {} }, /^ensureTable needs databaseName/],
   [{ credentials: { accessKeyId: 'A' } }, /^credentials.secretAccessKey must be/],
   [{ credentials: () => undefined, credentialsProviderType: 'AUTO' }, /^credentials excludes credentialsProviderType/],
   [{ databaseName: '' }, /^databaseName must be a name of 1 to 256/],
