@@ -26,6 +26,11 @@ export class EntryGroups {
   next: Int32Array<ArrayBuffer> = new Int32Array(512)
   /** Of each group the bytes of its samples, where it is plain. */
   bytes: Int32Array<ArrayBuffer> = new Int32Array(512)
+  /**
+   * One entry, always: a full collection that finds none throws away what V8 knows of them, and with it nearly all code that was
+   * compiled for this package.
+   */
+  kept: Entry | undefined
   /** Of each group 1 where its entries hold something else than samples in order. */
   isSpecial: Uint8Array<ArrayBuffer> = new Uint8Array(512)
   #tails = new Int32Array(512)
@@ -82,6 +87,7 @@ export class EntryGroups {
       }
     }
     this.count = count
+    this.kept = entries[0] ?? this.kept
   }
 
   /** Everything of one group, copied and put in order. */

@@ -5,7 +5,7 @@ import { encodeWork } from './prometheus/encode-round.ts'
 import { FLAT_PEERS, FLAT_REQUESTS } from './prometheus/flat-round.ts'
 import { realRows } from './prometheus/real.ts'
 import { rounded, roundedQuartiles } from './prometheus/rounded.ts'
-import { variantOf } from './prometheus/tasks.ts'
+import { type Task, Variants } from './prometheus/tasks.ts'
 import type { Shape } from './prometheus/workload.ts'
 
 export const PROMETHEUS_PARTS: readonly string[] = ['encode', 'compress', 'flat', 'real']
@@ -66,11 +66,7 @@ async function encode({ rounds, progress }: BenchOptions): Promise<readonly Row[
         const shape: Shape = { series, samples, labels, newPercent, isShuffled }
         const name = nameOf(shape)
         const names = [...cases.map(({ ours }) => ours), ENCODE_PEER]
-        const results = await interleave(
-          names.map((variant) => variantOf('encode', variant, shape)),
-          rounds,
-          (line) => progress(`encode ${name}: ${line}`),
-        )
+        const results = await inTurn('encode', names, shape, rounds, (line) => progress(`encode ${name}: ${line}`))
         const work = encodeWork(shape) / 1e6
         const isAimedAt = samples < 10 && labels > 2
         for (const { ours, aim } of cases) {
@@ -93,10 +89,8 @@ async function compress({ rounds, progress }: BenchOptions): Promise<readonly Ro
   for (const { aim, ...shape } of COMPRESS_CASES) {
     const { bodyBytes, roundBytes } = compressWork(shape)
     const name = `compress: ${Math.round(bodyBytes / 1000)} kB`
-    const results = await interleave(
-      ['ours', 'snappyjs'].map((variant) => variantOf('compress', variant, shape)),
-      rounds,
-      (line) => progress(`${name}: ${line}`),
+    const results = await inTurn('compress', ['ours', 'snappyjs'], shape, rounds, (line) =>
+      progress(`${name}: ${line}`),
     )
     rows.push({ ...rowOf(name, 'MB per CPU-second', results, 'ours', 'snappyjs', roundBytes / 1e6), aim })
   }
@@ -109,10 +103,8 @@ async function flat({ rounds, progress }: BenchOptions): Promise<readonly Row[]>
     for (const newPercent of [0, 10, 100]) {
       const shape: Shape = { series, samples, labels: 8, newPercent, isShuffled: false }
       const name = nameOf(shape)
-      const results = await interleave(
-        ['flat records', ...FLAT_PEERS].map((variant) => variantOf('flat', variant, shape)),
-        rounds,
-        (line) => progress(`flat ${name}: ${line}`),
+      const results = await inTurn('flat', ['flat records', ...FLAT_PEERS], shape, rounds, (line) =>
+        progress(`flat ${name}: ${line}`),
       )
       const work = (FLAT_REQUESTS * series * samples) / 1e6
       const unit = 'million samples per CPU-second'
@@ -123,6 +115,17 @@ async function flat({ rounds, progress }: BenchOptions): Promise<readonly Row[]>
     }
   }
   return rows
+}
+
+async function inTurn(
+  part: Task['part'],
+  names: readonly string[],
+  shape: Shape,
+  rounds: number,
+  onRound: (line: string) => void,
+): Promise<ReadonlyMap<string, readonly Round[]>> {
+  await using variants = new Variants(names.map((variant) => ({ part, variant, shape })))
+  return await interleave(variants.list, rounds, onRound)
 }
 
 function nameOf({ series, samples, labels, newPercent, isShuffled }: Shape): string {

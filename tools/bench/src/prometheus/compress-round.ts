@@ -1,6 +1,7 @@
 import snappyjs from 'snappyjs'
-import { clocked, type Round } from '../measure.ts'
+import { clocked } from '../measure.ts'
 import { createCompressor } from './subject.ts'
+import type { RunRound } from './tasks.ts'
 import { peerRequests, requests, type Shape } from './workload.ts'
 import { prometheus } from './write-request.js'
 
@@ -21,8 +22,8 @@ function workOf(bodies: readonly Uint8Array[]): { bodyBytes: number; roundBytes:
   return { bodyBytes: bytes / bodies.length, roundBytes: bytes * times, times }
 }
 
-/** Compresses bodies, one round of one variant; what comes out must be the bodies again. */
-export async function compressRound(variant: CompressVariant, shape: Shape): Promise<Round> {
+/** Compresses bodies, the rounds of one variant; what comes out must be the bodies again. */
+export function compressRounds(variant: CompressVariant, shape: Shape): RunRound {
   const bodies = bodiesOf(shape)
   const compress = variant === 'ours' ? createCompressor() : (body: Uint8Array) => snappyjs.compress(body)
   const { times } = workOf(bodies)
@@ -37,10 +38,11 @@ export async function compressRound(variant: CompressVariant, shape: Shape): Pro
   for (const body of bodies) {
     if (Buffer.compare(snappyjs.uncompress(compress(body)), body) !== 0) throw new Error(`${variant}: other bytes`)
   }
-  return await clocked(() => {
-    if (run() === 0) throw new Error(`${variant}: nothing came out`)
-    return Promise.resolve(`${BODIES * times} bodies`)
-  })
+  return () =>
+    clocked(() => {
+      if (run() === 0) throw new Error(`${variant}: nothing came out`)
+      return Promise.resolve(`${BODIES * times} bodies`)
+    })
 }
 
 /** As plain Uint8Arrays: of a Buffer snappyjs would make another one that is slower to fill. */

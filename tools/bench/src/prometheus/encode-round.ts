@@ -2,11 +2,14 @@ import type { Round } from '../measure.ts'
 import { Content } from './content.ts'
 import { type Made, timed } from './portions.ts'
 import { createEncoder, emitTimeSeries, Entry, type Series, SeriesTable } from './subject.ts'
+import type { RunRound } from './tasks.ts'
 import { type OwnSeries, peerRequests, POPULATION_REQUESTS, requests, type Shape } from './workload.ts'
 import { prometheus } from './write-request.js'
 
-/** Samples before the clock starts, and as many under it: code is compiled until then, and the table is as full as it gets. */
+/** Samples under the clock. */
 const ROUND_SAMPLES = 200_000
+/** Rounds' worth of samples before the first one: until then code is compiled, and the table is as full as it gets. */
+const WARM_UP_ROUNDS = 5
 
 const MAX_SAMPLES = 500
 
@@ -25,14 +28,17 @@ function plan({ series, samples, newPercent }: Shape): { readonly count: number;
   return newPercent === 0 ? { count: POPULATION_REQUESTS, times: count / POPULATION_REQUESTS } : { count, times: 1 }
 }
 
-/** One round of one variant. The warm-up and each round have requests of their own. */
-export async function encodeRound(variant: EncodeVariant, shape: Shape, round: number): Promise<Round> {
+/** The rounds of one variant. The warm-up and each round have requests of their own. */
+export async function encodeRounds(variant: EncodeVariant, shape: Shape): Promise<RunRound> {
   const run = RUNS[variant](shape)
   const { count, times } = plan(shape)
-  await run(requests(shape, 0, count), times, undefined)
-  const content = new Content()
-  const cost = await run(requests(shape, (1 + round) * count, count), times, content)
-  return { ...cost, output: content.digest() }
+  const requestsOf = (round: number): OwnSeries[][] => requests(shape, round * count, count)
+  for (let round = 0; round < WARM_UP_ROUNDS; round++) await run(requestsOf(round), times, undefined)
+  return async (round) => {
+    const content = new Content()
+    const cost = await run(requestsOf(WARM_UP_ROUNDS + round), times, content)
+    return { ...cost, output: content.digest() }
+  }
 }
 
 type Own = readonly (readonly OwnSeries[])[]

@@ -3,29 +3,33 @@ import type { Round } from '../measure.ts'
 import { Content } from './content.ts'
 import { type Made, timed } from './portions.ts'
 import { createCompressor, createEncoder, type Entry, recordEntry, SeriesTable } from './subject.ts'
+import type { RunRound } from './tasks.ts'
 import { type FlatRecord, flatRequests, requests, type Shape } from './workload.ts'
 
-const WARM_UP_REQUESTS = 100
+/** Requests under the clock, and before the first round: until then code is compiled. */
 export const FLAT_REQUESTS = 100
+const WARM_UP_REQUESTS = 1000
 
 export const FLAT_PEERS = ['prometheus-remote-write, grouped', 'prometheus-remote-write, ungrouped'] as const
 export type FlatVariant = 'flat records' | (typeof FLAT_PEERS)[number]
 
-/** Flat records to compressed bytes, one round of one variant. */
-export async function flatRound(variant: FlatVariant, shape: Shape, round: number): Promise<Round> {
+/** Flat records to compressed bytes, the rounds of one variant. */
+export async function flatRounds(variant: FlatVariant, shape: Shape): Promise<RunRound> {
   const work = variant === 'flat records' ? ours() : peer(variant === 'prometheus-remote-write, grouped')
-  const run = (from: number, count: number, content: Content | undefined): Promise<Omit<Round, 'output'>> =>
+  const run = (from: number, content: Content | undefined): Promise<Omit<Round, 'output'>> =>
     timed(
-      flatRequests(requests(shape, from, count)),
+      flatRequests(requests(shape, from, FLAT_REQUESTS)),
       1,
       (decoded) => decoded,
       work,
       ({ last }) => content?.addCompressed(last),
     )
-  await run(0, WARM_UP_REQUESTS, undefined)
-  const content = new Content()
-  const cost = await run(WARM_UP_REQUESTS + round * FLAT_REQUESTS, FLAT_REQUESTS, content)
-  return { ...cost, output: content.digest() }
+  for (let from = 0; from < WARM_UP_REQUESTS; from += FLAT_REQUESTS) await run(from, undefined)
+  return async (round) => {
+    const content = new Content()
+    const cost = await run(WARM_UP_REQUESTS + round * FLAT_REQUESTS, content)
+    return { ...cost, output: content.digest() }
+  }
 }
 
 type Work = (decoded: readonly (readonly FlatRecord[])[]) => Made | Promise<Made>

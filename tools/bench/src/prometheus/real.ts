@@ -1,11 +1,9 @@
-import { execFile } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import { spawnNode, startPrometheus } from '@sluice/testkit'
 import type { BenchOptions } from '../core.ts'
 import { rounded, roundedQuartiles } from './rounded.ts'
 import { interleave, quartiles, type Quartiles, type Round, type Row, type Variant } from '../measure.ts'
 import { endOf, OURS, RAW, REAL_PEERS, REAL_REQUESTS, REAL_VARIANTS, type RealTask, ROUND_MS } from './real-round.ts'
+import { Variants } from './tasks.ts'
 import { RUN_LABEL, type Shape } from './workload.ts'
 
 const AIM = 3.5
@@ -28,34 +26,28 @@ export async function realRows({ rounds, progress }: BenchOptions): Promise<read
     for (const start of [nullReceiver, prometheusReceiver]) {
       await using receiver = await start()
       const name = `into ${receiver.name}: ${shape.series} series x ${shape.samples}, ${shape.labels + 1} labels`
-      const variants = REAL_VARIANTS.map((variant) => variantOf(variant, shape, receiver))
-      const results = await interleave(variants, rounds, (line) => progress(`${name}: ${line}`))
+      const { url } = receiver
+      const tasks = REAL_VARIANTS.map((variant): RealTask => ({ part: 'real', variant, shape, url }))
+      await using variants = new Variants(tasks, ['--expose-gc'])
+      const checked = variants.list.map((variant) => withReceived(variant, receiver))
+      const results = await interleave(checked, rounds, (line) => progress(`${name}: ${line}`))
       rows.push(...rowsOf(name, results, REAL_REQUESTS * shape.series * shape.samples))
     }
   }
   return rows
 }
 
-function variantOf(variant: string, shape: Shape, receiver: Receiver): Variant {
+/** The output of a round is what has arrived too. */
+function withReceived(variant: Variant, receiver: Receiver): Variant {
+  const { name } = variant
   let next = 0
   return {
-    name: variant,
+    name,
     run: async () => {
-      const number = next++
-      const round = await inProcess({ part: 'real', variant, shape, round: number, url: receiver.url })
-      return { ...round, output: `${round.output}; received: ${await receiver.received(variant, number)}` }
+      const round = await variant.run()
+      return { ...round, output: `${round.output}; received: ${await receiver.received(name, next++)}` }
     },
   }
-}
-
-const ROUND = fileURLToPath(new URL('round.ts', import.meta.url))
-const ROUND_TIMEOUT_MS = 300_000
-
-async function inProcess(task: RealTask): Promise<Round> {
-  const { stdout } = await promisify(execFile)(process.execPath, ['--expose-gc', ROUND, JSON.stringify(task)], {
-    timeout: ROUND_TIMEOUT_MS,
-  })
-  return JSON.parse(stdout) as Round
 }
 
 async function prometheusReceiver(): Promise<Receiver> {

@@ -1,30 +1,32 @@
-import type { Round } from '../measure.ts'
 import type { CompressVariant } from './compress-round.ts'
 import type { EncodeVariant } from './encode-round.ts'
 import type { FlatVariant } from './flat-round.ts'
 import type { RealTask } from './real-round.ts'
-import type { Task } from './tasks.ts'
+import type { RunRound, Task } from './tasks.ts'
 
-// A round in a process of its own, which loads no more than it needs: its result is the only line.
-process.stdout.write(JSON.stringify(await roundOf(JSON.parse(process.argv[2] ?? '') as Task | RealTask)))
+// The process of one variant, which loads no more than it needs. It is told the number of each round, and answers with its result.
+const rounds = roundsOf(JSON.parse(process.argv[2] ?? '') as Task | RealTask)
+process.on('message', (round: number) => {
+  void rounds.then(async (run) => process.send?.(await run(round)))
+})
 
-async function roundOf(task: Task | RealTask): Promise<Round> {
+async function roundsOf(task: Task | RealTask): Promise<RunRound> {
   switch (task.part) {
     case 'encode': {
-      const { encodeRound } = await import('./encode-round.ts')
-      return encodeRound(task.variant as EncodeVariant, task.shape, task.round)
+      const { encodeRounds } = await import('./encode-round.ts')
+      return await encodeRounds(task.variant as EncodeVariant, task.shape)
     }
     case 'flat': {
-      const { flatRound } = await import('./flat-round.ts')
-      return flatRound(task.variant as FlatVariant, task.shape, task.round)
+      const { flatRounds } = await import('./flat-round.ts')
+      return await flatRounds(task.variant as FlatVariant, task.shape)
     }
     case 'compress': {
-      const { compressRound } = await import('./compress-round.ts')
-      return compressRound(task.variant as CompressVariant, task.shape)
+      const { compressRounds } = await import('./compress-round.ts')
+      return compressRounds(task.variant as CompressVariant, task.shape)
     }
     case 'real':
       break
   }
-  const { realRound } = await import('./real-round.ts')
-  return realRound(task)
+  const { realRounds } = await import('./real-round.ts')
+  return await realRounds(task)
 }
