@@ -22,7 +22,7 @@ export type TableRouter<In> = (value: In) => TableName
 
 /**
  * Turns records into a request. `Records[i]` must be made from `records[i]`: the service names rejected records by their index.
- * A list of another length fails the job with `SLUICE_BATCH_CONVERTER_NOT_ALIGNED`.
+ * A list of another length, or with records that are seen to have changed places, fails the job with `SLUICE_BATCH_CONVERTER_NOT_ALIGNED`.
  */
 export type BatchConverter = (records: readonly _Record[]) => WriteRecordsRequest
 

@@ -1,5 +1,6 @@
 import { checkAwsClientConfig } from '@sluice/aws'
 import { type AsyncSinkOptions, checkSinkOptions, OptionsCheck } from '@sluice/core'
+import { keepingOrder } from './alignment.ts'
 import { checkMapping, mappingConverter, type RecordMapping } from './mapping.ts'
 import type { ElementConverter, OwnClientOptions, ResolvedOptions, TimestreamSinkOptions } from './options.ts'
 import { checkPolicy, FAILURE_HANDLER_OPTIONS, REJECTION_OPTIONS, resolvePolicy } from './policy.ts'
@@ -115,7 +116,7 @@ export function resolveOptions<In>(options: TimestreamSinkOptions<In>): Resolved
     router: typeof tableName === 'function' ? tableName : undefined,
     elementConverter: converterOf(options),
     version: versionReader(options.version),
-    batchConverter: options.batchConverter,
+    batchConverter: options.batchConverter === undefined ? undefined : keepingOrder(options.batchConverter),
     numbers: { nonFinite: 'refuse', negativeZero: 'zero', ...groupOf(given, 'numbers') },
     orderBySeries: options.orderBySeries ?? false,
     ensureTable: options.ensureTable === true ? {} : options.ensureTable === false ? undefined : options.ensureTable,
