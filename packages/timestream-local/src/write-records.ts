@@ -57,10 +57,7 @@ export class RecordWriter {
   write(text: string, { body, requestId, reject }: WriteContext, journal: Journal): object {
     const { table, records } = this.#read(text, body)
     this.#counters.writes++
-    if (this.#discard) {
-      this.#counters.discarded += records.length
-      return ingested(records.length, 0)
-    }
+    if (this.#discard) return this.#onlyCount(records.length, reject)
     journal.assertWritable()
 
     const window = new WriteWindow(table.settings.retention, table.magneticWritesEnabled, Date.now())
@@ -84,13 +81,7 @@ export class RecordWriter {
     }
     journal.appendWrite(requestId, table.databaseName, table.name, outcomes, rejections, body)
     this.#fillLater(table)
-    if (rejections.length > 0) {
-      throw new ServiceError(
-        'RejectedRecordsException',
-        'One or more records have been rejected. See RejectedRecords for details.',
-        `"RejectedRecords":[${rejectedRecords.join(',')}]`,
-      )
-    }
+    if (rejections.length > 0) throw rejectedError(rejectedRecords)
     return ingested(records.length, magnetic)
   }
 
@@ -123,6 +114,16 @@ export class RecordWriter {
     return { table, records: parseRecords(request, table.known) }
   }
 
+  /** Counts records that are not kept; a fault may reject some of them all the same. */
+  #onlyCount(total: number, reject: RejectFault | undefined): object {
+    const reason = reject?.judgement.reason ?? ''
+    const indexes = Array.from({ length: total }, (_, index) => index).filter((at) => reject?.indexes.includes(at))
+    this.#counters.rejected += indexes.length
+    this.#counters.discarded += total - indexes.length
+    if (indexes.length > 0) throw rejectedError(indexes.map((index) => rejectedRecord(index, reason, undefined)))
+    return ingested(total, 0)
+  }
+
   #fillLater(table: Table): void {
     if (table.buffer.rows >= FILL_ROWS) this.#store.fill(table)
     this.#idleTimer ??= setTimeout(() => this.fillAll(), IDLE_FILL_MS).unref()
@@ -131,6 +132,14 @@ export class RecordWriter {
 
 function ingested(total: number, magnetic: number): object {
   return { RecordsIngested: { Total: total, MemoryStore: total - magnetic, MagneticStore: magnetic } }
+}
+
+function rejectedError(records: readonly string[]): ServiceError {
+  return new ServiceError(
+    'RejectedRecordsException',
+    'One or more records have been rejected. See RejectedRecords for details.',
+    `"RejectedRecords":[${records.join(',')}]`,
+  )
 }
 
 function rejectedRecord(index: number, reason: string, existingVersion: bigint | undefined): string {

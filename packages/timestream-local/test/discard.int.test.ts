@@ -16,3 +16,19 @@ it('discard takes and counts records, checks requests, and keeps nothing', async
   expect(await local.rows(`SELECT count(*) FROM ${DB}.${TABLE}`)).toEqual([['0']])
   expect((await local.journal()).map(({ operation }) => operation)).toEqual(['CreateDatabase', 'CreateTable'])
 })
+
+it('discard rejects the records that a fault names, and counts the others', async () => {
+  await using local = await bench({
+    discard: true,
+    faults: [{ kind: 'reject', operation: 'WriteRecords', records: [2, 0, 9], message: 'no' }],
+  })
+  await local.createTable()
+  expect(await local.write([record(), record(), record()])).toEqual({
+    rejected: [
+      { RecordIndex: 0, Reason: 'no' },
+      { RecordIndex: 2, Reason: 'no' },
+    ],
+  })
+  expect(local.server.counters).toMatchObject({ writes: 1, discarded: 1, rejected: 2 })
+  expect(local.server.faults.fired.reject).toBe(1)
+})
