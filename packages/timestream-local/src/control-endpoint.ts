@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Counters } from './counters.ts'
 import { TimestreamLocalError } from './errors.ts'
 import type { Fault, FaultOptions, FaultSwitches } from './faults.ts'
+import { hostNameOf } from './web-pages.ts'
 import { isObject } from './wire.ts'
 
 /** Paths that start so are the server's own; Timestream's API has the path `/` only. */
@@ -14,6 +15,7 @@ export interface ControlTarget {
   readonly faults: FaultSwitches
   readonly counters: Counters
   expireEndpoints(): void
+  isOwnName(hostname: string): boolean
 }
 
 interface Answer {
@@ -40,6 +42,8 @@ export function answerControl(
 function route(request: IncomingMessage, body: Buffer, target: ControlTarget): Answer {
   // A web page may send requests to this machine, and browsers mark them so.
   if (request.headers.origin !== undefined) return problem(403, 'Requests from web pages are refused.')
+  const hostname = hostNameOf(request)
+  if (!target.isOwnName(hostname)) return problem(403, `${hostname.slice(0, 100)} is not a name of this server.`)
   const path = (request.url ?? '').slice(CONTROL_PREFIX.length)
   switch (`${request.method} ${path.replace(/\/\d+$/, '/id')}`) {
     case 'GET status':

@@ -197,8 +197,8 @@ function page<Item>(
 ): { readonly items: readonly Item[]; readonly token: object } {
   const size = optionalInteger(request, 'MaxResults', 1, LIMITS.listPage) ?? LIMITS.listPage
   const text = optionalString(request, 'NextToken')
-  const from = text === undefined ? 0 : Number(text)
-  if (!Number.isSafeInteger(from) || from < 0) throw validationError('Invalid pagination token.')
+  const from = Number(text ?? 0)
+  if (text !== undefined && !/^\d{1,9}$/.test(text)) throw validationError('Invalid pagination token.')
   const next = from + size
   return { items: items.slice(from, next), token: next < items.length ? { NextToken: String(next) } : {} }
 }

@@ -12,6 +12,7 @@ import { FaultSwitches, type FaultOptions, type Faults } from './faults.ts'
 import { resolveOptions, type ResolvedOptions, type TimestreamLocalOptions } from './options.ts'
 import { operationOf, readBody, sendError, sendResult } from './protocol.ts'
 import { accessKeyOf, expiredToken, SignatureCheck } from './signature.ts'
+import { hostNameOf, isFromForeignPage, isLocalName } from './web-pages.ts'
 import type { RejectFault } from './write-records.ts'
 
 /** Time that requests under way have to end at close. */
@@ -136,6 +137,12 @@ class LocalServer implements TimestreamLocal {
     return local
   }
 
+  /** Whether a host name of a request is this server's; beyond loopback it may have any. */
+  isOwnName(hostname: string): boolean {
+    const { address } = this.#server.address() as AddressInfo
+    return !/^(?:127\.|::1$)/.test(address) || isLocalName(hostname) || hostname === this.#options.host
+  }
+
   expireEndpoints(): void {
     this.#discovery.expireAll()
   }
@@ -187,6 +194,9 @@ class LocalServer implements TimestreamLocal {
       answerControl(request, response, await readBody(request, CONTROL_MAX_BYTES), this)
       return
     }
+    if (isFromForeignPage(request)) {
+      throw new ServiceError('AccessDeniedException', 'Requests from web pages of other machines are refused.')
+    }
     const operation = operationOf(request)
     const body = await readBody(request, this.#options.maxRequestBytes)
     this.counters.requests++
@@ -218,7 +228,7 @@ class LocalServer implements TimestreamLocal {
       this.#signatures?.check(request, body)
       const result =
         operation === 'DescribeEndpoints'
-          ? this.#discovery.describe(accessKeyId, (request.headers.host ?? '127.0.0.1').replace(/:\d+$/, ''))
+          ? this.#discovery.describe(accessKeyId, hostNameOf(request) || '127.0.0.1')
           : await this.#run(operation, accessKeyId, body, requestId, response, fault)
       if (fault?.kind !== 'cutAfterApply') sendResult(response, requestId, result)
     } finally {

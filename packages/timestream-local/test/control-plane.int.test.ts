@@ -16,7 +16,7 @@ import {
 } from '@aws-sdk/client-timestream-write'
 import { QueryCommand, TimestreamQueryClient } from '@aws-sdk/client-timestream-query'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import { bench, clientConfig, DB, post, record, TABLE, type Bench } from './support.ts'
+import { bench, clientConfig, DB, post, rawRequest, record, TABLE, type Bench } from './support.ts'
 
 let local: Bench
 
@@ -68,6 +68,24 @@ describe('databases and tables', () => {
       [DB, 1],
       ['many', 25],
     ])
+  })
+
+  it.each(['', 'x', '1e3', '-1', ' 1'])('refuses the token %j of a list', async (NextToken) => {
+    const { status, body } = await post(local.server.endpoint, 'ListDatabases', JSON.stringify({ NextToken }))
+    expect({ status, message: body['message'] }).toEqual({ status: 400, message: 'Invalid pagination token.' })
+  })
+
+  it('takes requests of web pages of this machine, not of others', async () => {
+    const { endpoint } = local.server
+    const list = (origin: string, host: string): Promise<{ status: number | undefined; text: string }> =>
+      rawRequest(endpoint, 'POST', '/', { origin, host, 'x-amz-target': 'Timestream_20181101.ListDatabases' }, '{}')
+    for (const origin of ['http://evil.example:8086', 'http://localhost.evil.example', 'null']) {
+      const { status, text } = await list(origin, 'evil.example:8086')
+      expect([status, text]).toEqual([403, expect.stringContaining('AccessDeniedException')])
+    }
+    for (const origin of ['http://localhost:5173', 'http://127.0.0.1:5173', 'http://[::1]:5173']) {
+      expect(await list(origin, 'localhost')).toMatchObject({ status: 200 })
+    }
   })
 
   it('deletes a table with its data, and a database only when it is empty', async () => {

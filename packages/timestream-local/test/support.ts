@@ -15,6 +15,7 @@ import {
   type QueryRequest,
   type QueryResponse,
 } from '@aws-sdk/client-timestream-query'
+import { request as httpRequest } from 'node:http'
 import {
   readJournal,
   startTimestreamLocal,
@@ -148,4 +149,23 @@ export async function post(
     body: JSON.parse(text) as Record<string, unknown>,
     text,
   }
+}
+
+/** Sends a request with headers that `fetch` does not let through, such as Host and Origin. */
+export async function rawRequest(
+  endpoint: string,
+  method: string,
+  path: string,
+  headers: Readonly<Record<string, string>>,
+  body: string = '',
+): Promise<{ status: number | undefined; text: string }> {
+  return await new Promise((resolve, reject) => {
+    const sent = httpRequest(`${endpoint}${path}`, { method, headers }, (response) => {
+      let text = ''
+      response.setEncoding('utf8').on('data', (part: string) => (text += part))
+      response.on('end', () => resolve({ status: response.statusCode, text }))
+    })
+    sent.on('error', reject)
+    sent.end(body)
+  })
 }
