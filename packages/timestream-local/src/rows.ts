@@ -15,6 +15,7 @@ import {
   type DuckDBType,
   type DuckDBValue,
 } from '@duckdb/node-api'
+import { validationError } from './errors.ts'
 
 /** `Type` of the Query API: https://docs.aws.amazon.com/timestream/latest/developerguide/API_query_Type.html */
 export interface ColumnType {
@@ -67,6 +68,12 @@ export function columnType(type: DuckDBType): ColumnType {
     return { ArrayColumnInfo: { Type: columnType(type.valueType) } }
   }
   if (type instanceof DuckDBStructType) {
+    // DuckDB hands over the values of a row by the names of its fields.
+    if (new Set(type.entryNames).size < type.entryNames.length) {
+      throw validationError(
+        'timestream-local cannot show a row whose fields have no names; name them, as in struct_pack(a := 1, b := 2).',
+      )
+    }
     return {
       RowColumnInfo: type.entryNames.map((name, index) => {
         const entry = type.entryTypes[index]

@@ -49,7 +49,7 @@ export function translate(sql: string): string {
       }
       out += `"measure_value::${type}"`
       i += 3
-    } else if (word in CLOCK_WORDS && tokens[i - 1] !== '.') {
+    } else if (Object.hasOwn(CLOCK_WORDS, word) && tokens[i - 1] !== '.') {
       out += CLOCK_WORDS[word]
     } else {
       out += token

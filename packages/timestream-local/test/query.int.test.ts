@@ -270,6 +270,8 @@ describe('what a query must not do', () => {
     ["SELECT * FROM read_text('/etc/hostname')", /disabled by configuration/],
     ["SELECT * FROM read_csv('/etc/passwd')", /disabled by configuration/],
     ["SELECT * FROM '/etc/passwd'", /does not exist|disabled/],
+    ['SELECT row(1, 2)', /row whose fields have no names/],
+    ['SELECT array[row(1, 2)]', /row whose fields have no names/],
     ["SELECT * FROM glob('/etc/*')", /disabled by configuration/],
   ])('%s', async (sql, message) => {
     expect((await refusal(sql)).message).toMatch(message)

@@ -15,6 +15,7 @@ describe('translate', () => {
     ["'it''s 15m'", "'it''s 15m'"],
     ['/* 15m */ 1 -- 15m', '/* 15m */ 1 -- 15m'],
     ['current_timestamp > x.current_time', 'now() > x.current_time'],
+    ['constructor + x.valueof', 'constructor + x.valueof'],
     ['1e5 + 1.5 + a15m + x::double', '1e5 + 1.5 + a15m + x::double'],
   ])('%s', (sql, expected) => {
     expect(translate(sql)).toBe(expected)
