@@ -74,11 +74,11 @@ export function readCommand(args: readonly string[]): Command {
     if (token.kind === 'positional') problems.push(`Unknown argument: ${token.value}.`)
     if (token.kind !== 'option') continue
     const { name, rawName, value } = token
-    if (name in FLAGS || name === 'help' || name === 'version') {
+    if (Object.hasOwn(FLAGS, name) || name === 'help' || name === 'version') {
       if (value !== undefined) problems.push(`${rawName} takes no value; got ${JSON.stringify(value)}.`)
       else if (name === 'help' || name === 'version') flag ??= name
       else values[FLAGS[name as keyof typeof FLAGS]] = true
-    } else if (!(name in OPTIONS)) problems.push(`Unknown option: ${rawName}.`)
+    } else if (!Object.hasOwn(OPTIONS, name)) problems.push(`Unknown option: ${rawName}.`)
     else if (value === undefined || value.startsWith('--')) problems.push(`${rawName} needs a value.`)
     else if (name === 'fault') faults.push(readFault(value, problems))
     else if (name === 'credentials') values['credentials'] = readCredentials(value, problems)
@@ -106,7 +106,7 @@ function readFault(text: string, problems: string[]): FaultOptions {
     const at = pair.indexOf('=')
     const name = pair.slice(0, Math.max(at, 0))
     const value = pair.slice(at + 1)
-    if (at < 1) problems.push(`--fault: ${JSON.stringify(pair)} must have the form name=value.`)
+    if (at < 1 || value === '') problems.push(`--fault: ${JSON.stringify(pair)} must have the form name=value.`)
     else if (name === 'records') options[name] = value.split(':').map(Number)
     else options[name] = NUMERIC_OF_FAULT.has(name) ? Number(value) : value
   }
@@ -124,7 +124,8 @@ function readCredentials(path: string, problems: string[]): readonly LocalCreden
     return undefined
   }
   if (!Array.isArray(json)) return json as readonly LocalCredentials[]
-  return json.map((key: LocalCredentials) =>
-    typeof key.expiresAt === 'string' ? { ...key, expiresAt: new Date(key.expiresAt) } : key,
-  )
+  // What is no key stays as it is: it is checked with the other options.
+  return (json as readonly LocalCredentials[]).map((key: LocalCredentials | null) =>
+    typeof key?.expiresAt === 'string' ? { ...key, expiresAt: new Date(key.expiresAt) } : key,
+  ) as readonly LocalCredentials[]
 }

@@ -33,8 +33,7 @@ export class DataDir {
     } catch (error) {
       heldHere.delete(path)
       const message = error instanceof Error ? error.message : String(error)
-      if (/lock/i.test(message))
-        throw inUse(path, /\(PID (\d+)/.exec(message)?.[0]?.slice(1) ?? 'by another process', error)
+      if (/lock/i.test(message)) throw inUse(path, `by ${/\bPID \d+/.exec(message)?.[0] ?? 'another process'}`, error)
       throw new TimestreamLocalError('TIMESTREAM_LOCAL_DATA_DIR', [`${path} cannot be locked: ${message}`], {
         cause: error,
       })

@@ -153,6 +153,9 @@ const OPTION_NAMES: ReadonlySet<string> = new Set([
 
 /** Everything that is wrong with the options of a fault. */
 export function faultProblems(options: FaultOptions): readonly string[] {
+  // Options may come from JSON or JavaScript.
+  const given: unknown = options
+  if (typeof given !== 'object' || given === null) return ['A fault must be an object.']
   const { kind, operation, times = 1, probability = 1, delayMs = 0, errorType = 'InternalServerException' } = options
   const { message = '', records = [0], seed = 0, random } = options
   const problems: string[] = []
@@ -167,9 +170,10 @@ export function faultProblems(options: FaultOptions): readonly string[] {
   if (times !== Infinity && !(Number.isInteger(times) && times >= 1)) {
     problems.push(`times must be a whole number from 1; got ${times}.`)
   }
-  if (!(probability > 0 && probability <= 1))
+  if (!(typeof probability === 'number' && probability > 0 && probability <= 1))
     problems.push(`probability must be above 0 and at most 1; got ${probability}.`)
-  if (!(delayMs >= 0 && delayMs <= 600_000)) problems.push(`delayMs must be from 0 to 600000; got ${delayMs}.`)
+  if (!(typeof delayMs === 'number' && delayMs >= 0 && delayMs <= 600_000))
+    problems.push(`delayMs must be from 0 to 600000; got ${delayMs}.`)
   if (!SERVICE_ERROR_TYPES.includes(errorType)) problems.push(`errorType is not known: ${errorType}.`)
   if (typeof message !== 'string') problems.push(`message must be a string; got ${typeof message}.`)
   if (!Array.isArray(records) || records.length === 0 || !records.every(isRecordIndex)) {

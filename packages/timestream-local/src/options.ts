@@ -132,7 +132,11 @@ function checkedCredentials(value: unknown, problems: string[]): readonly LocalC
     return undefined
   }
   const taken = new Set<unknown>()
-  for (const [index, key] of (value as Partial<Record<keyof LocalCredentials, unknown>>[]).entries()) {
+  for (const [index, key] of (value as (Partial<Record<keyof LocalCredentials, unknown>> | null)[]).entries()) {
+    if (typeof key !== 'object' || key === null) {
+      problems.push(`credentials[${index}] must be an object.`)
+      continue
+    }
     // A value may be a secret: it is not shown.
     const wrong = (name: keyof LocalCredentials, rule: string): void => {
       problems.push(`credentials[${index}].${name} must be ${rule}.`)

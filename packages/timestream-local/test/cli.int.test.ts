@@ -38,6 +38,9 @@ describe('timestream-local on the command line', () => {
     const { code, stdout, stderr } = await runCli([
       '--port',
       '99999',
+      '--constructor',
+      '--fault=throttle,seed=',
+      '--fault=reject,records=',
       '--colour',
       'red',
       '--query-timeout-ms=soon',
@@ -49,6 +52,9 @@ describe('timestream-local on the command line', () => {
     ])
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
     expect(stderr).toMatch(/Unknown option: --colour/)
+    expect(stderr).toMatch(/Unknown option: --constructor/)
+    expect(stderr).toMatch(/--fault: "seed=" must have the form name=value/)
+    expect(stderr).toMatch(/--fault: "records=" must have the form name=value/)
     expect(stderr).toMatch(/Unknown argument: red/)
     expect(stderr).toMatch(/--query-timeout-ms must be a whole number; got "soon"/)
     expect(stderr).toMatch(/--data needs a value/)
@@ -56,7 +62,7 @@ describe('timestream-local on the command line', () => {
     expect(stderr).toMatch(/endpointTtlMinutes must be a whole number from 1 to 1440; got 0/)
     expect(stderr).toMatch(/--credentials: .nowhere.keys.json cannot be read/)
     expect(stderr).toMatch(/--fault: "times" must have the form name=value/)
-    expect(stderr).toMatch(/faults\[0\]: kind must be one of throttle/)
+    expect(stderr).toMatch(/faults\[2\]: kind must be one of throttle/)
     expect(stderr).toMatch(/port must be a whole number from 0 to 65535; got 99999/)
   })
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { bench, record, type Bench } from './support.ts'
+import { bench, rawRequest, record, type Bench } from './support.ts'
 
 let local: Bench
 beforeAll(async () => {
@@ -81,6 +81,31 @@ describe('the control endpoint', () => {
     ])
     expect((await control('POST', 'faults', 'x'.repeat(70_000)))[0]).toBe(413)
     expect(await write()).toMatchObject({ ingested: { Total: 1 } })
+  })
+
+  it('refuses options of another type than JSON should have, and adds nothing', async () => {
+    const wrong = { kind: 'delay', delayMs: '5', probability: '0.5', times: '1' }
+    expect(await control('POST', 'faults', wrong)).toMatchObject([
+      400,
+      {
+        problems: [
+          'times must be a whole number from 1; got 1.',
+          expect.stringContaining('probability must be'),
+          expect.stringContaining('delayMs must be'),
+        ],
+      },
+    ])
+    expect(local.server.faults.active).toEqual([])
+  })
+
+  it('answers to its own names only, so that no web page can point its name here', async () => {
+    const { endpoint } = local.server
+    for (const host of ['evil.example', '127.0.0.1.evil.example:80']) {
+      expect(await rawRequest(endpoint, 'GET', '/_local/status', { host })).toMatchObject({ status: 403 })
+    }
+    for (const host of ['localhost:1', 'timestream.localhost', '[::1]:1', '10.0.0.1']) {
+      expect(await rawRequest(endpoint, 'GET', '/_local/status', { host })).toMatchObject({ status: 200 })
+    }
   })
 
   it('ends endpoints', async () => {

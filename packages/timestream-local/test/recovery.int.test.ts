@@ -2,7 +2,7 @@ import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFil
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { readJournal, startTimestreamLocal } from '../src/index.ts'
+import { readJournal, startTimestreamLocal, type TimestreamLocalOptions } from '../src/index.ts'
 import { startCli, type CliServer } from './cli-process.ts'
 import { Bench, bench, DB, multi, record, TABLE } from './support.ts'
 
@@ -192,7 +192,7 @@ describe('one server per folder and port', () => {
     expect(local.server.dataDir).toContain('timestream-local-test-')
     await expect(startTimestreamLocal({ dataDir })).rejects.toMatchObject({ code: 'TIMESTREAM_LOCAL_DATA_IN_USE' })
     const other = await startCli(['--port', '0', '--data', dataDir]).catch((error: unknown) => error)
-    expect(String(other)).toMatch(/exit code 1[\s\S]*is in use PID \d+/)
+    expect(String(other)).toMatch(/exit code 1[\s\S]*is in use by PID \d+/)
   })
 
   it('frees the folder when it could not start, and at close', async () => {
@@ -215,7 +215,8 @@ describe('one server per folder and port', () => {
   })
 
   it('reports all wrong options at once', async () => {
-    const wrong = { port: -1, host: '', maxRequestBytes: 1.5, colour: 'red' }
+    const lists = { credentials: [null, 'a'], faults: [null] } as unknown as TimestreamLocalOptions
+    const wrong = { port: -1, host: '', maxRequestBytes: 1.5, colour: 'red', ...lists }
     const error: unknown = await startTimestreamLocal(wrong).catch((failure: unknown) => failure)
     expect(error).toMatchObject({
       code: 'TIMESTREAM_LOCAL_OPTIONS',
@@ -224,6 +225,9 @@ describe('one server per folder and port', () => {
         expect.stringContaining('port must be a whole number from 0 to 65535; got -1'),
         expect.stringContaining('host'),
         expect.stringContaining('maxRequestBytes'),
+        'credentials[0] must be an object.',
+        'credentials[1] must be an object.',
+        'faults[0]: A fault must be an object.',
       ] as string[],
     })
   })
