@@ -109,7 +109,8 @@ function invalid(message: string): ServiceError {
 }
 
 function header(request: IncomingMessage, name: string): string | undefined {
-  const value = request.headers[name]
+  // Names may come from the client, as in SignedHeaders.
+  const value = Object.hasOwn(request.headers, name) ? request.headers[name] : undefined
   return Array.isArray(value) ? value.join(',') : value
 }
 

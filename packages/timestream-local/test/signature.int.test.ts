@@ -98,6 +98,8 @@ describe('signatures', () => {
     expect(await send(of('timestream', 'x-amz-date'))).toEqual([403, 'IncompleteSignatureException'])
     expect(await send(of('kinesis', 'host;x-amz-date'))).toEqual([403, 'InvalidSignatureException'])
     expect(await send(of('timestream', 'host;x-amz-date'))).toEqual([403, 'InvalidSignatureException'])
+    const names = 'constructor;host;tostring;x-amz-date;__proto__'
+    expect(await send(of('timestream', names))).toEqual([403, 'InvalidSignatureException'])
   })
 
   it('cover the body', async () => {
