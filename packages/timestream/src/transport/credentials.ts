@@ -23,17 +23,27 @@ export function credentialsOf(options: OwnClientOptions): Provider | AwsCredenti
   }
 }
 
-/** Whatever it fails with is an error of a provider, as the SDK's own are: fetching the keys again may help. */
+/** A provider of the caller that has not answered for so long is asked again. */
+const MAX_FETCH_MS = 30_000
+
+/**
+ * Whatever it fails with is an error of a provider, as the SDK's own are: fetching the keys again may help. One that does not answer
+ * fails too: the SDK would share its fetch with every later request, and none would ever be sent.
+ */
 function named(provider: Provider): Provider {
   return async (options) => {
+    const { promise: late, reject } = Promise.withResolvers<never>()
+    const timer = setTimeout(() => reject(new Error(`no answer within ${MAX_FETCH_MS} ms`)), MAX_FETCH_MS).unref()
     try {
-      return await provider(options)
+      return await Promise.race([provider(options), late])
     } catch (error) {
       if (error instanceof Error && error.name !== 'Error') throw error
       const cause = messageOf(error)
       throw Object.assign(new Error(`the credentials cannot be fetched: ${cause}`, { cause: error }), {
         name: 'CredentialsProviderError',
       })
+    } finally {
+      clearTimeout(timer)
     }
   }
 }

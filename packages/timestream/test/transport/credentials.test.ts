@@ -8,6 +8,7 @@ import { inspect } from 'node:util'
 import { SluiceError } from '@sluice/core'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { credentialsOf, fromArguments, fromEnvironment } from '../../src/transport/credentials.ts'
+import { clientFactory } from '../../src/transport/own-client.ts'
 import type { OwnClientOptions } from '../../src/options.ts'
 
 let folder: string
@@ -53,6 +54,25 @@ test('keys and providers of the caller are taken as they are', async () => {
   if (typeof provide !== 'function') throw new Error('a provider became keys')
   expect(await provide({ forceRefresh: true })).toBe(credentials)
   expect(asked).toEqual([{ forceRefresh: true }])
+})
+
+test('a provider of the caller that does not answer is asked again', async () => {
+  vi.useFakeTimers()
+  try {
+    let asked = 0
+    const keys = { accessKeyId: 'A', secretAccessKey: 's' }
+    const credentials = (): Promise<typeof keys> =>
+      ++asked === 1 ? new Promise(() => undefined) : Promise.resolve(keys)
+    const closed = new AbortController().signal
+    const client = clientFactory({ ...options('AUTO'), region: 'eu-west-1', credentials }, closed)()
+    const first = client.config.credentials().catch((error: unknown) => error)
+    await vi.advanceTimersByTimeAsync(30_000)
+    expect(await first).toMatchObject({ name: 'CredentialsProviderError' })
+    expect(await client.config.credentials()).toMatchObject(keys)
+    expect(vi.getTimerCount()).toBe(0)
+  } finally {
+    vi.useRealTimers()
+  }
 })
 
 /** What a provider that rejects with the error is made to reject with. */
