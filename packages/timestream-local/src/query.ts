@@ -12,8 +12,9 @@ import { optionalInteger, optionalString, requiredString, type JsonObject } from
 
 /** A page without MaxRows ends after about this much data, as the service's does. */
 const PAGE_BYTES = 1_000_000
-/** Results kept for further pages; beyond it the oldest goes. */
+/** Results kept for further pages, and values in all of them; beyond it the oldest go. */
 const KEPT_RESULTS = 100
+const KEPT_VALUES = 10_000_000
 
 interface Row {
   readonly Data: readonly Datum[]
@@ -107,8 +108,13 @@ export class QueryRunner {
   #keep(queryId: string, result: KeptResult): void {
     this.#kept.delete(queryId)
     this.#kept.set(queryId, result)
-    const oldest = this.#kept.keys().next().value
-    if (this.#kept.size > KEPT_RESULTS && oldest !== undefined) this.#kept.delete(oldest)
+    let values = 0
+    for (const one of this.#kept.values()) values += valueCount(one)
+    for (const [oldestId, oldest] of this.#kept) {
+      if (oldestId === queryId || (this.#kept.size <= KEPT_RESULTS && values <= KEPT_VALUES)) break
+      this.#kept.delete(oldestId)
+      values -= valueCount(oldest)
+    }
   }
 
   async #run(queryString: string, signal: AbortSignal | undefined): Promise<Result> {
@@ -172,6 +178,10 @@ async function execute(connection: DuckDBConnection, sql: string): Promise<Resul
 
 function fromCatalogue({ columns, rows }: CatalogueAnswer): Result {
   return { columns, rowCount: rows.length, rowAt: (index) => ({ Data: rows[index] ?? [] }) }
+}
+
+function valueCount({ rowCount, columns }: Result): number {
+  return rowCount * columns.length
 }
 
 function rowBytes(row: Row): number {

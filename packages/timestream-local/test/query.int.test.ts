@@ -1,5 +1,10 @@
 import { CreateTableCommand, WriteRecordsCommand } from '@aws-sdk/client-timestream-write'
-import { CancelQueryCommand, paginateQuery, ValidationException } from '@aws-sdk/client-timestream-query'
+import {
+  CancelQueryCommand,
+  paginateQuery,
+  ValidationException,
+  type QueryResponse,
+} from '@aws-sdk/client-timestream-query'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -249,6 +254,32 @@ describe('paging', () => {
     await expect(local.query(sql, { NextToken })).rejects.toThrow(/NextToken is not valid/)
     await expect(local.reader.send(new CancelQueryCommand({ QueryId }))).rejects.toThrow(/is not running/)
     await expect(local.query(sql, { MaxRows: 1001 })).rejects.toThrow(/less than or equal to 1000/)
+  })
+})
+
+describe('results that are kept for further pages', () => {
+  const start = (rows: number): Promise<QueryResponse> =>
+    local.query(`SELECT * FROM range(${rows}) t(id)`, { MaxRows: 1 })
+  const next = (rows: number, { NextToken }: QueryResponse): Promise<string | undefined> =>
+    local.query(`SELECT * FROM range(${rows}) t(id)`, { NextToken, MaxRows: 1 }).then(
+      (page) => textRows(page)[0]?.[0] ?? undefined,
+      (error: unknown) => (error as Error).message,
+    )
+
+  it('go when newer ones need the room, the oldest first; the newest stays however large it is', async () => {
+    const small = await start(10)
+    const first = await start(4_000_000)
+    const second = await start(4_000_000)
+    expect(await next(10, small)).toBe('1')
+    expect(await next(4_000_000, first)).toBe('1')
+    // The order of use is now: second, small, first.
+    const third = await start(4_000_000)
+    expect(await next(4_000_000, second)).toMatch(/NextToken is not valid/)
+    expect(await next(10, small)).toBe('1')
+    const huge = await start(11_000_000)
+    expect(await next(10, small)).toMatch(/NextToken is not valid/)
+    expect(await next(4_000_000, third)).toMatch(/NextToken is not valid/)
+    expect(await next(11_000_000, huge)).toBe('1')
   })
 })
 
