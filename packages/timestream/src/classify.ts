@@ -42,6 +42,8 @@ export interface WriteFailure extends AwsFailure {
   readonly exception: TimestreamException
   /** The request may have been applied. */
   readonly unknown: boolean
+  /** The service was not asked to write: what has to be known first, such as the endpoint, could not be found out. */
+  readonly beforeRequest: boolean
   /**
    * False for the throttling of the memory store, which grows with the load it is offered, and for credentials, of which the
    * store knows nothing; true for the throttling of the magnetic store, and for everything else that is repeated.
@@ -74,8 +76,15 @@ export function classifyWriteError(error: unknown): WriteFailure {
     exception,
     action: actionOf(failure),
     unknown: failure.kind === 'unknown',
+    beforeRequest: failure.httpStatus === undefined ? failure.kind !== 'unknown' : isOfDiscovery(error),
     slowDown: slowsDown(failure),
   }
+}
+
+/** As the SDK and the direct transport throw it: an error without an answer of its own, and its reason. */
+function isOfDiscovery(error: unknown): boolean {
+  const { reason, $metadata }: { readonly reason?: unknown; readonly $metadata?: unknown } = Object(error)
+  return reason !== undefined && Reflect.get(Object($metadata), 'httpStatusCode') === undefined
 }
 
 /** What the service quotes of a request that breaks its model: `Value '[Record(...), ...]' at 'records' failed to satisfy ...`. */

@@ -8,8 +8,8 @@ const CLOSED = 'Only existing Timestream for LiveAnalytics customers'
  * Says whether `failProcessingOnErrorDefault: false` may drop the request's records: only for a lasting refusal by the service
  * itself. Not for what passes (a restart helps), nor for what went wrong before the request or with the caller's credentials.
  */
-export function mayBeDropped({ action, httpStatus }: WriteFailure): boolean {
-  return httpStatus !== undefined && (action === 'denied' || action === 'missing' || action === 'fatal')
+export function mayBeDropped({ action, beforeRequest }: WriteFailure): boolean {
+  return !beforeRequest && (action === 'denied' || action === 'missing' || action === 'fatal')
 }
 
 /**

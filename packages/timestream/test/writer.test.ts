@@ -41,6 +41,12 @@ const invalidAt =
   (hosts: readonly string[]): Answer =>
     hosts.includes(host) ? exception('ValidationException', 400, 'Invalid time for record.') : STORED
 
+const discoveryDenied = {
+  error: Object.assign(new Error('no endpoint'), {
+    reason: Object.assign(new Error('no'), { name: 'AccessDeniedException', $metadata: { httpStatusCode: 403 } }),
+  }),
+}
+
 const named = (name: string): Error => Object.assign(new Error('no credentials'), { name })
 
 describe.each(['sdk', 'direct'] as const)('over the transport %s', (transport) => {
@@ -415,6 +421,7 @@ describe.each(['sdk', 'direct'] as const)('over the transport %s', (transport) =
     ['keys that are not accepted', exception('UnrecognizedClientException', 403, 'invalid'), 'SLUICE_ACCESS_DENIED'],
     ['endpoints that are all refused', exception('InvalidEndpointException', 421, 'moved'), 'SLUICE_SINK_FAILED'],
     ['an error before the request', { error: new Error('Region is missing') }, 'SLUICE_SINK_FAILED'],
+    ['a discovery that is denied', discoveryDenied, 'SLUICE_ACCESS_DENIED'],
     ['an error of our own', { error: new SluiceError('SLUICE_ACCESS_DENIED', 'no keys') }, 'SLUICE_ACCESS_DENIED'],
   ] as const satisfies readonly (readonly [string, Answer, string])[])(
     'with failProcessingOnErrorDefault false, %s drop no record',
