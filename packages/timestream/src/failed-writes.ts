@@ -3,9 +3,10 @@ import type { WriteFailure } from './classify.ts'
 import { classifyWriteError } from './classify.ts'
 import { FailureLog, type Sent } from './failure-log.ts'
 import { fatalError, mayBeDropped } from './failures.ts'
+import { ask, refusedUnsent, type Unsound } from './handler.ts'
 import type { SinkMetrics } from './metrics.ts'
 import type { ResolvedOptions } from './options.ts'
-import type { FailureDecision, Remedy } from './policy.ts'
+import type { FailedWrite, Remedy } from './policy.ts'
 import { type Rejection, rejectionsOf } from './rejections.ts'
 import type { Entry } from './record/entry.ts'
 import { versionOf } from './record/values.ts'
@@ -52,8 +53,8 @@ export class Failures {
   readonly #log: FailureLog
   /** Since when there have been no usable credentials. */
   #credentialsFailedAt: number | undefined
-  /** Records that were found not to be sent, and told of: the rest of their batch may be repeated, and they with it. */
-  readonly #told = new WeakSet<Entry>()
+  /** Records that are not sent and were told of, with what a handler said: the rest of their batch may be repeated, and they with it. */
+  readonly #told = new WeakMap<Entry, Remedy | undefined>()
 
   constructor(plan: FailuresPlan) {
     this.#plan = plan
@@ -111,22 +112,38 @@ export class Failures {
     return { retryAll: reasonOf(failure), slowDown: false, unknown: false }
   }
 
-  /** Records that are not sent. Undefined unless the policy fails the job. */
-  unsound(found: readonly { readonly item: Item; readonly reason: Reason }[], book: Book): Whole | undefined {
+  /** Records that are not sent. Undefined unless the job is to fail. */
+  unsound(
+    found: readonly Unsound[],
+    to: Pick<FailedWrite, 'databaseName' | 'tableName'>,
+    book: Book,
+  ): Whole | undefined {
     const untold = found.filter(({ item }) => !this.#told.has(item.entry))
-    if (untold.length > 0) {
-      for (const { item } of untold) this.#told.add(item.entry)
-      this.#plan.metrics.invalid.value += untold.length
-      this.#log.unsound(
-        untold.map(({ item }) => item),
-        untold.map(({ reason }) => reason.message),
-      )
-    }
+    const failed = this.#tell(untold, to)
+    if (failed !== undefined) return failed
     const { remedies } = this.#plan.options.policy
     for (const { item, reason } of found) {
       const remedy = remedies[reason.code === 'OutsideRetention' ? 'outsideRetention' : 'invalid']
-      const fail = this.#apply(remedy, item, reason, book)
+      const fail = this.#apply(this.#told.get(item.entry) ?? remedy, item, reason, book)
       if (fail !== undefined) return fail
+    }
+    return undefined
+  }
+
+  #tell(untold: readonly Unsound[], to: Pick<FailedWrite, 'databaseName' | 'tableName'>): Whole | undefined {
+    if (untold.length === 0) return undefined
+    this.#plan.metrics.invalid.value += untold.length
+    this.#log.unsound(
+      untold.map(({ item }) => item),
+      untold.map(({ reason }) => reason.message),
+    )
+    const { handler } = this.#plan.options.policy
+    for (const [, same] of Map.groupBy(untold, ({ reason }) => reason.code)) {
+      const decision = handler === undefined ? 'default' : ask(handler, { ...to, ...refusedUnsent(same) })
+      if (typeof decision === 'object') return decision
+      // What is not sent is not sent again either.
+      const remedy = decision === 'default' || decision === 'retry' ? undefined : decision
+      for (const { item } of same) this.#told.set(item.entry, remedy)
     }
     return undefined
   }
@@ -139,28 +156,16 @@ export class Failures {
     const { databaseName, tableName } = sent.request
     const rejections = failure.action === 'rejected' ? this.#listed(error, sent, failure) : undefined
     const at = sent.items.filter((_, index) => rejections === undefined || rejections[index] !== undefined)
-    let decision: FailureDecision
-    try {
-      decision = handler.onWriteError({
-        databaseName,
-        tableName,
-        error,
-        failure,
-        records: at.map(({ entry }) => entry.toRecord()),
-      })
-    } catch (thrown) {
-      return { fail: SluiceError.from(thrown, 'SLUICE_SINK_FAILED', 'failureHandlerClass.onWriteError threw') }
-    }
+    const records = at.map(({ entry }) => entry.toRecord())
+    const decision = ask(handler, { databaseName, tableName, error, failure, records })
+    if (typeof decision === 'object') return decision
     if (decision === 'default') return undefined
     if (decision === 'retry') return this.#again(failed)
     if (decision === 'fail') {
       this.#log.refused(failure, sent)
       return { fail: SluiceError.isInstance(error) ? error : fatalError(failure, databaseName, tableName) }
     }
-    if (decision !== 'ignore' && decision !== 'deadLetter') {
-      const message = `failureHandlerClass.onWriteError must return 'default', 'retry', 'deadLetter', 'ignore' or 'fail'`
-      return { fail: new SluiceError('SLUICE_SINK_FAILED', message) }
-    }
+    if (rejections?.includes(undefined) === true) this.#plan.metrics.writesSuccess.value++
     this.#log.refused(failure, sent)
     for (const [index, item] of sent.items.entries()) {
       const rejection = rejections?.[index]

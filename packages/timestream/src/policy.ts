@@ -33,11 +33,15 @@ export interface RejectionPolicy extends Partial<Readonly<Record<RejectionKind, 
   readonly overwriteConflicts?: boolean
 }
 
-/** A request, or records of it, that the service did not take: for {@link WriteRequestFailureHandler}. */
+/**
+ * A request, or records of it, that the service did not take, or would not: for {@link WriteRequestFailureHandler}. Records that break a
+ * rule are found before they are sent; they come as a ValidationException would, and those outside of the retention as a
+ * RejectedRecordsException, with `failure.beforeRequest`.
+ */
 export interface FailedWrite {
   readonly databaseName: string
   readonly tableName: string
-  /** What was thrown. */
+  /** What was thrown; a SluiceError `SLUICE_RECORD_REFUSED` for records that were not sent. */
   readonly error: unknown
   /** Its name, HTTP status, message and request id, and what it asks for. */
   readonly failure: WriteFailure
@@ -47,7 +51,7 @@ export interface FailedWrite {
 
 /**
  * - `default`: as if there were no handler: the flags beside it decide.
- * - `retry`: the whole request again, after a pause.
+ * - `retry`: the whole request again, after a pause. For records that were not sent, the same as `default`.
  * - `deadLetter`: the records are refused one by one: to the dead letters, or the job fails.
  * - `ignore`: the records are dropped and counted.
  * - `fail`: the job fails.

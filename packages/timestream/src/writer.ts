@@ -14,6 +14,7 @@ import { Converter } from './convert.ts'
 import { CloudWatchReports } from './cloudwatch-reports.ts'
 import type { Sent } from './failure-log.ts'
 import { Failures } from './failed-writes.ts'
+import type { Unsound } from './handler.ts'
 import { SinkMetrics } from './metrics.ts'
 import type { ResolvedOptions } from './options.ts'
 import type { Entry } from './record/entry.ts'
@@ -137,7 +138,7 @@ export class TimestreamSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
     if (window === undefined && items.every(({ entry }) => entry.problems.length === 0)) return { items }
     const wallNow = this.context.clock.wallNow()
     const sound: Item[] = []
-    const unsound: { readonly item: Item; readonly reason: { code: string; message: string } }[] = []
+    const unsound: Unsound[] = []
     for (const item of items) {
       const { problems } = item.entry
       const outside =
@@ -146,7 +147,8 @@ export class TimestreamSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
       else if (outside !== undefined) unsound.push({ item, reason: outside })
       else sound.push(item)
     }
-    const whole = this.#failures.unsound(unsound, book)
+    const to = { databaseName: databaseName ?? '', tableName: tableName ?? '' }
+    const whole = this.#failures.unsound(unsound, to, book)
     return whole === undefined ? { items: sound } : { whole }
   }
 

@@ -1,6 +1,7 @@
 import type { SinkWriter } from '@sluice/core'
 import { describe, expect, test } from 'vitest'
 import type { TimestreamSinkOptions } from '../src/options.ts'
+import type { FailedWrite, FailureDecision } from '../src/policy.ts'
 import { type Answer, exception, type FakeRequest, FakeService, STORED } from './fake-service.ts'
 import { Harness, until } from './harness.ts'
 import { writerOver } from './over.ts'
@@ -109,5 +110,40 @@ describe.each(['sdk', 'direct'] as const)('over the transport %s', (transport) =
     expect(started.harness.metric('numRecordsOut')).toBe(2)
     expect(started.harness.settlement.refusals).toMatchObject([{ token: 1, reason: { code: 'answerMalformed' } }])
     expect(started.harness.settlement.refusals[0]?.reason.message).toContain('RecordsIngested.Total 0')
+  })
+
+  test.for([
+    ['ignore', { dropped: 2, refused: 0, failures: 0 }],
+    ['deadLetter', { dropped: 0, refused: 2, failures: 0 }],
+    ['default', { dropped: 0, refused: 0, failures: 1 }],
+    ['retry', { dropped: 0, refused: 0, failures: 1 }],
+    ['fail', { dropped: 0, refused: 0, failures: 1 }],
+    ['nothing known', { dropped: 0, refused: 0, failures: 1 }],
+  ] as const)('a handler decides about records that are not sent, once: %s', async ([decision, expected]) => {
+    const seen: FailedWrite[] = []
+    const onWriteError = (failed: FailedWrite): FailureDecision => {
+      seen.push(failed)
+      return failed.failure.action === 'retry' ? 'default' : (decision as FailureDecision)
+    }
+    const started = start((_, index) => (index < 2 ? exception('ThrottlingException', 429, 'x') : STORED), {
+      failureHandlerConfig: { failureHandlerClass: { onWriteError } },
+    })
+    const { harness } = started
+    await harness.write(started.writer, [{ host: '', cpu: 0 }, point, { host: 'b', cpu: Number.NaN }])
+    await until('the end', () => harness.settlement.settled.length === 3 || harness.failures.length > 0)
+    await started.writer.close(1000)
+    const { length: failures } = harness.failures
+    const { length: refused } = harness.settlement.refusals
+    expect({ dropped: harness.metric('numRecordsDrop'), refused, failures }).toEqual(expected)
+    const told = seen.filter(({ failure }) => failure.beforeRequest)
+    expect(told).toHaveLength(1)
+    expect(told[0]).toMatchObject({
+      databaseName: 'metrics',
+      tableName: 'hosts',
+      error: { code: 'SLUICE_RECORD_REFUSED' },
+    })
+    expect(told[0]?.failure).toMatchObject({ action: 'invalid', code: 'ValidationException' })
+    expect(told[0]?.failure.message).toContain('NaN')
+    expect(told[0]?.records).toHaveLength(2)
   })
 })

@@ -263,6 +263,7 @@ describe.each(['sdk', 'direct'] as const)('over the transport %s', (transport) =
     expect(seen[0]?.records).toMatchObject([{ Dimensions: [{ Name: 'host', Value: 'b' }] }])
     expect(harness.metric('numRecordsOut')).toBe(1)
     expect(harness.metric('numRecordsDrop')).toBe(1)
+    expect(harness.metric('numWritesSuccess')).toBe(1)
   })
 
   test.for<readonly [string, () => string]>([
