@@ -28,15 +28,17 @@ export const DATABASE = 'bench'
 export const TABLE = 'hosts'
 
 export interface RequestShape {
-  /** Dimensions that all records share, the measure name and the type are in `CommonAttributes`. */
+  /** Dimensions that all records share, the measure name and the type are in `CommonAttributes`, behind the records. */
   readonly common: boolean
+  /** There are spaces between the tokens of the JSON. */
+  readonly spaced: boolean
 }
 
 /**
  * Writes the body of request number `n`: 100 records of 8 dimensions and 20 DOUBLE measures. Every record of a run has a
  * key and values of its own, so nothing can be answered from what was sent before.
  */
-export function requestBody(n: number, fromMs: number, { common }: RequestShape): string {
+export function requestBody(n: number, fromMs: number, { common, spaced }: RequestShape): string {
   const records: string[] = []
   for (let r = 0; r < RECORDS; r++) {
     const record = n * RECORDS + r
@@ -47,8 +49,9 @@ export function requestBody(n: number, fromMs: number, { common }: RequestShape)
     const kind = common ? '' : `${KIND},`
     records.push(`{${kind}"Dimensions":[${dimensions}],"Time":"${time}","MeasureValues":[${measures(record)}]}`)
   }
-  const attributes = common ? `"CommonAttributes":{${KIND},"Dimensions":[${SHARED}]},` : ''
-  return `{"DatabaseName":"${DATABASE}","TableName":"${TABLE}",${attributes}"Records":[${records.join(',')}]}`
+  const attributes = common ? `,"CommonAttributes":{"Dimensions":[${SHARED}],${KIND}}` : ''
+  const body = `{"DatabaseName":"${DATABASE}","TableName":"${TABLE}","Records":[${records.join(',')}]${attributes}}`
+  return spaced ? body.replaceAll('":', '": ').replaceAll(',"', ', "').replaceAll(',{', ', {') : body
 }
 
 const KIND = '"MeasureName":"metrics_record","MeasureValueType":"MULTI","TimeUnit":"MILLISECONDS"'

@@ -6,7 +6,8 @@
  * that does other work, records per second of the server's processor time say more than records per second.
  *
  * Needs Linux, `taskset`, two cores, and a build:
- * `node bench/throughput.ts [--rounds 5] [--requests 1000] [--common] [--discard]`.
+ * `node bench/throughput.ts [--rounds 5] [--requests 1000] [--common] [--discard] [--spaced]`. `--spaced` writes requests
+ * with spaces between tokens, as the SDK for Python does.
  */
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
 import { readFileSync } from 'node:fs'
@@ -26,6 +27,7 @@ const { values } = parseArgs({
     requests: { type: 'string', default: '1000' },
     common: { type: 'boolean', default: false },
     discard: { type: 'boolean', default: false },
+    spaced: { type: 'boolean', default: false },
   },
 })
 
@@ -104,7 +106,7 @@ async function run(): Promise<void> {
     const perRound = Number(values.requests)
     for (let round = 0; round < Number(values.rounds); round++) {
       const bodies = Array.from({ length: perRound }, (_, i) =>
-        Buffer.from(requestBody(round * perRound + i, fromMs, { common: values.common })),
+        Buffer.from(requestBody(round * perRound + i, fromMs, { common: values.common, spaced: values.spaced })),
       )
       const bytes = bodies.reduce((sum, { length }) => sum + length, 0)
       const cpuBefore = cpuSeconds(pid)
@@ -147,6 +149,7 @@ async function run(): Promise<void> {
     case: 'timestream-local-throughput',
     common: values.common,
     discard: values.discard,
+    spaced: values.spaced,
     rounds: rounds.length,
     machine: `${cpus().length} x ${cpus()[0]?.model ?? 'unknown'}`,
     load: loadavg()[0],

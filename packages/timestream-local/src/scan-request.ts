@@ -72,12 +72,18 @@ export class RequestScanner {
     this.#view = text.length === bytes.length ? new DataView(bytes.buffer, bytes.byteOffset, bytes.length) : undefined
     let at = from
     let commonText = ''
+    // Where the records must have ended.
+    let recordsEnd = text.length - 1
     if (text.startsWith('"CommonAttributes":{', at)) {
       at += '"CommonAttributes":'.length
       const end = objectEnd(text, at)
       commonText = text.slice(at, end)
       if (text.charCodeAt(end) !== COMMA) return undefined
       at = end + 1
+    } else if (text.endsWith('}}')) {
+      // Without escapes, these quotes are those of a key. What it is the key of shows when the records end here.
+      recordsEnd = text.lastIndexOf(',"CommonAttributes":{')
+      commonText = text.slice(recordsEnd + ',"CommonAttributes":'.length, -1)
     }
     if (!text.startsWith('"Records":[', at)) return undefined
     const common = this.#commonOf(commonText)
@@ -90,7 +96,7 @@ export class RequestScanner {
       at = this.#at
       const code = text.charCodeAt(at++)
       if (code === COMMA) continue
-      return code === BRACKET_CLOSE && text.charCodeAt(at) === BRACE_CLOSE && at + 1 === text.length
+      return code === BRACKET_CLOSE && at === recordsEnd && text.charCodeAt(text.length - 1) === BRACE_CLOSE
         ? records
         : undefined
     }

@@ -110,10 +110,9 @@ describe('scanning a request', () => {
     const common = fc.option(fc.record(fields, { requiredKeys: [] }), { nil: undefined, freq: 1 })
     const one = scanner()
     fc.assert(
-      fc.property(records, common, (Records, CommonAttributes) => {
-        const rest = JSON.stringify(CommonAttributes === undefined ? { Records } : { CommonAttributes, Records }).slice(
-          1,
-        )
+      fc.property(records, common, fc.boolean(), (Records, CommonAttributes, isLast) => {
+        const both = isLast ? { Records, CommonAttributes } : { CommonAttributes, Records }
+        const rest = JSON.stringify(both).slice(1)
         const found = scan(one, rest)
         if (found === undefined) return
         scanned++
@@ -134,8 +133,9 @@ describe('scanning a request', () => {
       put: fc.constantFrom('', '"', ',', '{', '}', '[', ']', ':', '\u0001', ' ', '0', '-', 'x', '.', '\\'),
     })
     fc.assert(
-      fc.property(whole, edit, (Records, { at, cut, put }) => {
-        const rest = JSON.stringify({ Records }).slice(1)
+      fc.property(whole, edit, fc.option(fc.constant({ TimeUnit: 'MICROSECONDS' })), (Records, edited, common) => {
+        const { at, cut, put } = edited
+        const rest = JSON.stringify({ Records, ...(common === null ? {} : { CommonAttributes: common }) }).slice(1)
         const place = at % rest.length
         const changed = rest.slice(0, place) + put + rest.slice(place + cut)
         const found = scan(one, changed)
@@ -155,6 +155,13 @@ describe('scanning a request', () => {
       {
         CommonAttributes: { Dimensions: [{ Name: 'region', Value: 'eu' }], MeasureName: 'm', TimeUnit: 'SECONDS' },
         Records: [single({ MeasureName: undefined, Time: '1700000000' }), single({ Dimensions: undefined, Time: '1' })],
+      },
+    ],
+    [
+      'common attributes behind the records, as the SDK for JavaScript writes them',
+      {
+        Records: [single({ MeasureName: undefined, Time: '1700000000' }), single({ Dimensions: undefined, Time: '1' })],
+        CommonAttributes: { Dimensions: [{ Name: 'region', Value: 'eu' }], MeasureName: 'm', TimeUnit: 'SECONDS' },
       },
     ],
     [
@@ -188,6 +195,22 @@ describe('scanning a request', () => {
     const one = scanner()
     expect(scan(one, rest)).toHaveLength(1)
     expect(scan(one, rest.replace('"MeasureValues":', '"MeasureValues":oops],"MeasureValues":'))).toBeUndefined()
+  })
+
+  it('leaves common attributes that come twice, or are not those of the request, to parsing', () => {
+    const records = `"Records":[${JSON.stringify(single({}))}`
+    const common = '"CommonAttributes":{"TimeUnit":"MICROSECONDS"}'
+    expect(scan(scanner(), `${records}],${common}}`)).toHaveLength(1)
+    for (const rest of [
+      `${common},${records}],${common}}`,
+      `${records}],${common},${common}}`,
+      `${records},{${common}}]}`,
+      `${records}],"x":{"y":1,${common}}`,
+      `${records}],${common}`,
+      `${records}],"CommonAttributes":{"a":1}},"b":{}}`,
+    ]) {
+      expect(scan(scanner(), rest)).toBeUndefined()
+    }
   })
 
   it.each([
