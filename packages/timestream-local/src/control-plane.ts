@@ -8,6 +8,7 @@ import { checkSchema, checkSchemaChange } from './partition-key.ts'
 import type { Retention } from './retention.ts'
 import { Table } from './table.ts'
 import {
+  missing,
   optionalBoolean,
   optionalInteger,
   optionalObject,
@@ -153,17 +154,23 @@ function settingsOf(request: JsonObject, before: Table['settings']): Table['sett
     retention = {
       MemoryStoreRetentionPeriodInHours:
         optionalInteger(properties, 'MemoryStoreRetentionPeriodInHours', hours.min, hours.max) ??
-        before.retention.MemoryStoreRetentionPeriodInHours,
+        absent('retentionProperties.memoryStoreRetentionPeriodInHours'),
       MagneticStoreRetentionPeriodInDays:
         optionalInteger(properties, 'MagneticStoreRetentionPeriodInDays', days.min, days.max) ??
-        before.retention.MagneticStoreRetentionPeriodInDays,
+        absent('retentionProperties.magneticStoreRetentionPeriodInDays'),
     }
   }
   const magneticWrites = optionalObject(request, 'MagneticStoreWriteProperties') ?? before.magneticWrites
-  optionalBoolean(magneticWrites, 'EnableMagneticStoreWrites')
+  if (optionalBoolean(magneticWrites, 'EnableMagneticStoreWrites') === undefined) {
+    absent('magneticStoreWriteProperties.enableMagneticStoreWrites')
+  }
   const schema = optionalObject(request, 'Schema') ?? before.schema
   checkSchema(schema)
   return { retention, magneticWrites, schema }
+}
+
+function absent(place: string): never {
+  throw missing(place)
 }
 
 function describeDatabase(database: Database): object {

@@ -111,7 +111,7 @@ function parseRecord(
     }
     if (!isValueType(type)) throw notInSet(`${place}MeasureValueType`, type, [...VALUE_TYPES, 'MULTI'])
     if (single === undefined) throw validationError(`Record ${index}: a measure value is required for a record.`)
-    measures.add(`measure_value::${type.toLowerCase()}`, type, single)
+    measures.add(`measure_value::${type.toLowerCase()}`, type, single, measureName)
   }
   const recordBytes = TIME_BYTES + dimensions.bytes + measures.nameBytes + measures.valueBytes
   if (recordBytes > LIMITS.recordBytes) {
@@ -142,12 +142,13 @@ class Measures {
     this.nameBytes = nameBytes
   }
 
-  add(name: string, type: ValueType, text: string): void {
+  /** `shown` is what the writer calls the measure. */
+  add(name: string, type: ValueType, text: string, shown: string = name): void {
     const value = parseValue(type, text, this.#unit)
     const problem = value instanceof ValueProblem ? value.text : longValueProblem(text)
     if (problem !== undefined || value instanceof ValueProblem) {
-      const shown = JSON.stringify(text.slice(0, 80))
-      throw validationError(`Record ${this.#index}: the value of measure '${name}' ${problem}: ${shown}.`)
+      const start = JSON.stringify(text.slice(0, 80))
+      throw validationError(`Record ${this.#index}: the value of measure '${shown}' ${problem}: ${start}.`)
     }
     this.names.push(name)
     this.types.push(type)

@@ -75,6 +75,22 @@ describe('databases and tables', () => {
     expect({ status, message: body['message'] }).toEqual({ status: 400, message: 'Invalid pagination token.' })
   })
 
+  it.each([
+    ['RetentionProperties', { MemoryStoreRetentionPeriodInHours: 5 }, 'magneticStoreRetentionPeriodInDays'],
+    ['RetentionProperties', { MagneticStoreRetentionPeriodInDays: 5 }, 'memoryStoreRetentionPeriodInHours'],
+    ['MagneticStoreWriteProperties', {}, 'enableMagneticStoreWrites'],
+  ])('refuses %s without a member that the service requires', async (name, value, absent) => {
+    for (const operation of ['CreateTable', 'UpdateTable']) {
+      const request = { DatabaseName: DB, TableName: operation === 'CreateTable' ? 'other' : TABLE, [name]: value }
+      const { status, body } = await post(local.server.endpoint, operation, JSON.stringify(request))
+      expect({ status, type: String(body['__type']).split('#')[1] }).toEqual({
+        status: 400,
+        type: 'ValidationException',
+      })
+      expect(body['message']).toContain(`${absent}' failed to satisfy constraint: Member must not be null`)
+    }
+  })
+
   it('takes requests of web pages of this machine, not of others', async () => {
     const { endpoint } = local.server
     const list = (origin: string, host: string): Promise<{ status: number | undefined; text: string }> =>

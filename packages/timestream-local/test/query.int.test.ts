@@ -257,15 +257,15 @@ describe('paging', () => {
   })
 })
 
-describe('results that are kept for further pages', () => {
-  const start = (rows: number): Promise<QueryResponse> =>
-    local.query(`SELECT * FROM range(${rows}) t(id)`, { MaxRows: 1 })
-  const next = (rows: number, { NextToken }: QueryResponse): Promise<string | undefined> =>
-    local.query(`SELECT * FROM range(${rows}) t(id)`, { NextToken, MaxRows: 1 }).then(
-      (page) => textRows(page)[0]?.[0] ?? undefined,
-      (error: unknown) => (error as Error).message,
-    )
+const start = (rows: number): Promise<QueryResponse> =>
+  local.query(`SELECT * FROM range(${rows}) t(id)`, { MaxRows: 1 })
+const next = (rows: number, { NextToken }: QueryResponse): Promise<string | undefined> =>
+  local.query(`SELECT * FROM range(${rows}) t(id)`, { NextToken, MaxRows: 1 }).then(
+    (page) => textRows(page)[0]?.[0] ?? undefined,
+    (error: unknown) => (error as Error).message,
+  )
 
+describe('results that are kept for further pages', () => {
   it('go when newer ones need the room, the oldest first; the newest stays however large it is', async () => {
     const small = await start(10)
     const first = await start(4_000_000)

@@ -25,8 +25,6 @@ describe('limits of a table', () => {
   it('takes 1024 measures of multi-measure records, and measure names of single ones beside them', async () => {
     await using local = await bench()
     await local.createTable()
-    const measures = (from: number, count: number): NonNullable<Parameters<typeof multi>[0]> =>
-      Array.from({ length: count }, (_, i) => ({ Name: `m${from + i}`, Value: 'true', Type: 'BOOLEAN' }))
     for (let from = 0; from < 1024; from += 256) {
       expect(await local.write([multi(measures(from, 256), { MeasureName: `kind${from}` })])).toMatchObject({
         ingested: { Total: 1 },
@@ -39,3 +37,7 @@ describe('limits of a table', () => {
     expect(local.server.counters).toMatchObject({ stored: 6, rejected: 1 })
   })
 })
+
+function measures(from: number, count: number): Parameters<typeof multi>[0] {
+  return Array.from({ length: count }, (_, i) => ({ Name: `m${from + i}`, Value: 'true', Type: 'BOOLEAN' }))
+}

@@ -195,6 +195,12 @@ describe('records that are rejected one by one', () => {
   })
 })
 
+it('a value that is wrong is named as its writer names it', async () => {
+  await expect(local.write([record({ MeasureName: 'load', MeasureValue: 'high' })])).rejects.toThrow(
+    `Record 0: the value of measure 'load' is not a finite DOUBLE: "high".`,
+  )
+})
+
 describe('common attributes', () => {
   it('are merged into every record, whose own values win', async () => {
     const time = Date.now()
