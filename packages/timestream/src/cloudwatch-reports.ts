@@ -1,5 +1,5 @@
 import { type CloudWatchReporter, type CloudWatchSender, cloudWatchMetrics, tapMetrics } from '@sluice/aws/cloudwatch'
-import type { MetricGroup, SinkContext } from '@sluice/core'
+import type { MetricGroup, MetricSample, SinkContext } from '@sluice/core'
 import type { Transport } from './transport/transport.ts'
 
 /** Where the original's metrics are found, which a managed Flink service reports under this name. */
@@ -15,13 +15,18 @@ export class CloudWatchReports {
   constructor({ metrics, sinkUid, clock, logger }: SinkContext, transport: Transport, sender?: CloudWatchSender) {
     const tap = tapMetrics(metrics)
     this.group = tap.group
-    this.#reporter = cloudWatchMetrics(tap, {
-      ...(sender === undefined ? { client: transport.control } : { sender }),
-      namespace: NAMESPACE,
-      dimensions: { sink: sinkUid },
-      clock,
-      logger,
-    })
+    // A label and not a dimension of the reporter, which takes ASCII only: a uid is any text.
+    const collect = (): MetricSample[] =>
+      tap.collect().map((sample) => ({ ...sample, labels: { ...sample.labels, sink: sinkUid } }))
+    this.#reporter = cloudWatchMetrics(
+      { collect },
+      {
+        ...(sender === undefined ? { client: transport.control } : { sender }),
+        namespace: NAMESPACE,
+        clock,
+        logger,
+      },
+    )
   }
 
   /** Reports what is left, within the deadline. Never rejects. */

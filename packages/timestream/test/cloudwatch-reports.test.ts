@@ -30,6 +30,20 @@ test('a report a minute has the metrics of the sink; counters tell what was adde
   expect(clock.pendingTimers).toBe(0)
 })
 
+test('a uid that CloudWatch does not take as it is does not end the job', async () => {
+  const clock = new VirtualClock()
+  const { context } = new Harness(clock)
+  const sent: MetricDatum[] = []
+  const sender: CloudWatchSender = { putMetricData: ({ MetricData }) => Promise.resolve(sent.push(...MetricData)) }
+  const transport = { control: new FakeService(() => STORED).client } as unknown as Transport
+  const reports = new CloudWatchReports({ ...context, sinkUid: 'Düsseldorf' }, transport, sender)
+  new SinkMetrics(reports.group, clock).writesSuccess.value += 3
+  await reports.close(1000)
+  expect(sent.find(({ MetricName }) => MetricName === 'numWritesSuccess')?.Dimensions).toEqual([
+    { Name: 'sink', Value: 'D?sseldorf' },
+  ])
+})
+
 test('a CloudWatch without an answer does not hold the end up', async () => {
   const clock = new VirtualClock()
   const { context } = new Harness(clock)
