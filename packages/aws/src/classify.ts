@@ -116,6 +116,8 @@ const KIND_BY_NAME: ReadonlyMap<string, AwsErrorKind> = new Map(
 const NOT_SENT: ReadonlySet<string> = new Set([
   'EADDRNOTAVAIL',
   'EAI_AGAIN',
+  'EAI_FAIL',
+  'EAI_SYSTEM',
   'ECONNREFUSED',
   'EHOSTDOWN',
   'EHOSTUNREACH',
@@ -123,6 +125,7 @@ const NOT_SENT: ReadonlySet<string> = new Set([
   'ENETDOWN',
   'ENETUNREACH',
   'ENFILE',
+  'ENOBUFS',
   'ENOTFOUND',
   'UND_ERR_CONNECT_TIMEOUT',
 ])

@@ -63,7 +63,7 @@ const rows: readonly (readonly [label: string, error: unknown, kind: AwsErrorKin
     ] as const
   ).map(([status, kind]) => [`status ${status}`, service('Odd', status), kind, 'Odd'] as const),
   ['InternalFailure', service('InternalFailure'), 'transient', 'InternalFailure'],
-  ...['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH'].map(
+  ...['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EAI_FAIL', 'EAI_SYSTEM', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOBUFS'].map(
     (code) => [code, network(code), 'transient', code] as const,
   ),
   ...['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ECONNABORTED', 'ERR_STREAM_PREMATURE_CLOSE', 'ERR_HTTP2_STREAM_ERROR'].map(
