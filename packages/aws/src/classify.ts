@@ -200,7 +200,9 @@ function classify(error: unknown, depth: number): AwsFailure {
 const SESSION_TOKEN = /(x-amz-security-token: ?)[^\s'"]+/gi
 
 function saidBy(error: unknown): string {
-  return messageOf(error).replace(SESSION_TOKEN, '$1[secret]')
+  // A gateway may have put anything where the SDK reads the message.
+  const said: unknown = messageOf(error)
+  return (typeof said === 'string' ? said : messageOf(said)).replace(SESSION_TOKEN, '$1[secret]')
 }
 
 function isRenewable(error: unknown, name: string): boolean {
@@ -208,7 +210,7 @@ function isRenewable(error: unknown, name: string): boolean {
   // A clock that is off: the SDK has corrected it for the next try, or the answer says so.
   if (name !== 'InvalidSignatureException' && name !== 'SignatureDoesNotMatch') return false
   const isCorrected = get(get(error, '$metadata'), 'clockSkewCorrected') === true
-  return isCorrected || /signature (?:expired|not yet current)/i.test(messageOf(error))
+  return isCorrected || /signature (?:expired|not yet current)/i.test(saidBy(error))
 }
 
 function kindOf(
@@ -224,7 +226,7 @@ function kindOf(
   const isSent = get(error, 'isSent')
   if (isSent === true) return 'unknown'
   if (networkCode !== undefined && NOT_SENT.has(networkCode)) return 'transient'
-  if (textOf(error, 'syscall') === 'connect' || messageOf(error).includes('did not establish a connection')) {
+  if (textOf(error, 'syscall') === 'connect' || saidBy(error).includes('did not establish a connection')) {
     return 'transient'
   }
   const isAnswerMissing =

@@ -172,6 +172,13 @@ test('a message that quotes what was signed does not show the session token', ()
   }
 })
 
+test('a message that is no text is told, too', () => {
+  for (const status of [undefined, 502]) {
+    const error = Object.assign(service('Odd', status), { message: { why: 'gateway' } })
+    expect(classifyAwsError(error)).toMatchObject({ message: "{ why: 'gateway' }", code: 'Odd' })
+  }
+})
+
 test('a chain of causes that is circular ends', () => {
   const error = new Error('round')
   error.cause = error
