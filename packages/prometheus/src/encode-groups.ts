@@ -26,11 +26,6 @@ export class EntryGroups {
   next: Int32Array<ArrayBuffer> = new Int32Array(512)
   /** Of each group the bytes of its samples, where it is plain. */
   bytes: Int32Array<ArrayBuffer> = new Int32Array(512)
-  /**
-   * One entry, always: a full collection that finds none throws away what V8 knows of them, and with it nearly all code that was
-   * compiled for this package.
-   */
-  kept: Entry | undefined
   /** Of each group 1 where its entries hold something else than samples in order. */
   isSpecial: Uint8Array<ArrayBuffer> = new Uint8Array(512)
   #tails = new Int32Array(512)
@@ -87,7 +82,6 @@ export class EntryGroups {
       }
     }
     this.count = count
-    this.kept = entries[0] ?? this.kept
   }
 
   /** Everything of one group, copied and put in order. */
@@ -160,7 +154,7 @@ function hasStrangers(entries: readonly Entry[]): boolean {
 }
 
 /** Finds groups by the labels of their series: two groups of one series would break its order. An open-addressing hash table. */
-class GroupsByLabels {
+export class GroupsByLabels {
   #slots = new Int32Array(1024)
 
   begin(length: number): void {

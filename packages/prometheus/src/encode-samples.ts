@@ -11,9 +11,7 @@ export function sampleBytes(timestamp: number, startTimestamp: number): number {
 export function writeSample(out: WireBuffer, at: number, sample: Sample, startTimestamp: number): number {
   const { bytes, view } = out
   const { timestamp } = sample
-  if (startTimestamp === 0 && timestamp >= SIX_BYTES && timestamp < SEVEN_BYTES) {
-    return writeUsual(view, at, sample, timestamp)
-  }
+  if (startTimestamp === 0 && isUsual(timestamp)) return writeUsual(view, at, sample, timestamp)
   bytes[at] = 0x12
   bytes[at + 2] = 0x09
   if (sample.stale === true) writeStaleMarker(view, at + 3)
@@ -31,20 +29,32 @@ export function writeSample(out: WireBuffer, at: number, sample: Sample, startTi
 /** Timestamps from 1971 to 2109 take six bytes. */
 const SIX_BYTES = 0x8_0000_0000
 const SEVEN_BYTES = 0x400_0000_0000
+/** Bytes of nearly every sample. */
+export const USUAL_BYTES = 18
 
-/** Nearly every sample: several bytes at a time, since all are in known places. */
-function writeUsual(view: DataView, at: number, sample: Sample, timestamp: number): number {
+/** Whether a sample without a start timestamp has {@link USUAL_BYTES}. */
+export function isUsual(timestamp: number): boolean {
+  return timestamp >= SIX_BYTES && timestamp < SEVEN_BYTES
+}
+
+/** As {@link writeSample}, several bytes at a time, since all are in known places. What is written over is written again. */
+export function writeUsual(view: DataView, at: number, sample: Sample, timestamp: number): number {
   const low = timestamp | 0
   const high = (timestamp / 0x1_0000_0000) | 0
-  view.setUint16(at, 0x1012, true)
-  view.setUint8(at + 2, 0x09)
+  view.setInt32(at, 0x09_1012, true)
   if (sample.stale === true) writeStaleMarker(view, at + 3)
   else view.setFloat64(at + 3, sample.value, true)
-  view.setUint8(at + 11, 0x10)
   // Seven bits to each byte, and the bit that says that more follow.
-  const first =
-    (low & 0x7f) | ((low << 1) & 0x7f00) | ((low << 2) & 0x7f_0000) | ((low << 3) & 0x7f00_0000) | 0x8080_8080
-  view.setInt32(at + 12, first, true)
-  view.setUint16(at + 16, ((low >>> 28) & 0x0f) | ((high << 4) & 0x70) | 0x80 | ((high >>> 3) << 8), true)
-  return at + 18
+  const third = ((low >>> 14) & 0x7f) | 0x80
+  view.setInt32(at + 11, 0x80_8010 | ((low & 0x7f) << 8) | ((low & 0x3f80) << 9) | (third << 24), true)
+  view.setInt32(
+    at + 14,
+    third |
+      (((low >>> 21) & 0x7f) << 8) |
+      ((((low >>> 28) & 0x0f) | ((high << 4) & 0x70)) << 16) |
+      ((high >>> 3) << 24) |
+      0x80_8000,
+    true,
+  )
+  return at + USUAL_BYTES
 }

@@ -1,6 +1,7 @@
 import { EntryGroups, NONE } from './encode-groups.ts'
 import { writeHistogram } from './encode-histogram.ts'
 import { METRIC_TYPES } from './encode-metadata.ts'
+import { RunsEncoder } from './encode-runs.ts'
 import { sampleBytes, writeSample } from './encode-samples.ts'
 import type { RemoteWriteEncoder } from './encode.ts'
 import type { MetricMetadata, Sample } from './model.ts'
@@ -11,6 +12,8 @@ import { VARINT_BYTES, WireBuffer, writeUint32 } from './wire-buffer.ts'
 /** `prometheus.WriteRequest`. */
 export class WriteRequestEncoder implements RemoteWriteEncoder {
   readonly protocol = '1.0'
+  kept: Entry | undefined
+  readonly #runs: RunsEncoder
   readonly #groups: EntryGroups
   readonly #out = new WireBuffer(64 * 1024)
   readonly #message = new WireBuffer()
@@ -18,12 +21,16 @@ export class WriteRequestEncoder implements RemoteWriteEncoder {
   readonly #label = new WireBuffer()
 
   constructor(sorts: boolean) {
+    this.#runs = new RunsEncoder(sorts)
     this.#groups = new EntryGroups(sorts, false)
   }
 
   encode(entries: readonly Entry[]): Buffer {
     const out = this.#out
     const groups = this.#groups
+    out.reset()
+    this.kept = entries[0] ?? this.kept
+    if (this.#runs.encode(out, entries)) return out.written()
     out.reset()
     groups.collect(entries)
     const { count } = groups

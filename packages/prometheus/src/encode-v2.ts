@@ -14,6 +14,7 @@ const TIMESERIES = 0x2a
 /** `io.prometheus.write.v2.Request`, as of 2.0-rc.4. */
 export class RequestV2Encoder implements RemoteWriteEncoder {
   readonly protocol = '2.0'
+  kept: Entry | undefined
   readonly #groups: EntryGroups
   readonly #symbols = new SymbolTable()
   readonly #series = new WireBuffer(64 * 1024)
@@ -36,6 +37,7 @@ export class RequestV2Encoder implements RemoteWriteEncoder {
     series.reset()
     symbols.begin()
     groups.collect(entries)
+    this.kept = entries[0] ?? this.kept
     const { count } = groups
     for (let group = 0; group < count; group++) {
       if (groups.isSpecial[group] === 1) this.#special(group, entries)

@@ -8,6 +8,11 @@ import type { SeriesRules } from './series-layout.ts'
 export interface RemoteWriteEncoder {
   readonly protocol: WireProtocol
   /**
+   * An entry of the last request. A full collection that finds none throws away what V8 knows of entries, and with it nearly all code
+   * that was compiled for them.
+   */
+  readonly kept: Entry | undefined
+  /**
    * The body for these entries: those of one series together, in the order of time.
    *
    * @returns bytes that the next call overwrites.

@@ -148,13 +148,15 @@ function raw(url: string): Sender {
   }
 }
 
-/** So many at a time as our client has under way. A series that comes again is in another request long before. */
+/** So many at a time as our client has under way; but what comes again waits until all before it has its answer, which keeps its order. */
 async function atOnce<T>(list: readonly T[], send: (item: T) => Promise<void>): Promise<void> {
   let next = 0
-  const worker = async (): Promise<void> => {
-    while (next < list.length) await send(list[next++] as T)
+  const worker = async (to: number): Promise<void> => {
+    while (next < to) await send(list[next++] as T)
   }
-  await Promise.all(Array.from({ length: IN_FLIGHT }, worker))
+  for (let to = POPULATION_REQUESTS; to <= list.length; to += POPULATION_REQUESTS) {
+    await Promise.all(Array.from({ length: IN_FLIGHT }, async () => await worker(to)))
+  }
 }
 
 /** Each variant has series of its own. Their times count from the beginning of the population. */
