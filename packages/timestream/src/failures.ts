@@ -57,13 +57,16 @@ export function fatalError(
     case 'rejected':
     case 'retry':
     default:
-      return new SluiceError(
-        'SLUICE_SINK_FAILED',
-        `Writing to Timestream failed, and a repeat does not help. ${said}`,
-        {
-          facts,
-        },
-      )
+      return asked === 'write'
+        ? new SluiceError('SLUICE_SINK_FAILED', `Writing to Timestream failed, and a repeat does not help. ${said}`, {
+            facts,
+          })
+        : new SluiceError(
+            'SLUICE_SINK_FAILED',
+            `Asking Timestream for the table failed (options: ensureTable, checkRetention). ${said}`,
+            // What passes was repeated as often as retry.maxAttempts says.
+            { facts, restartable: failure.action === 'retry' },
+          )
   }
 }
 

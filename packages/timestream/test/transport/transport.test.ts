@@ -133,6 +133,24 @@ describe.each(['sdk', 'direct'] as const)('over the transport %s', (transport) =
     expect(asked.slice(first + 1, first + 3)).toEqual(['DescribeEndpoints', 'DescribeTable'])
   })
 
+  test('a table that cannot be asked for by the last try ends the attempt, restartable', async () => {
+    const { url } = await serve(({ operation }) =>
+      operation === 'DescribeEndpoints' ? endpoints : exception('InternalServerException', 500, 'later'),
+    )
+    useEnvironment(url)
+    const harness = new Harness()
+    const retry = { initialDelayMs: 1, maxDelayMs: 1, maxAttempts: 2 }
+    const writeClientConfig = { maxErrorRetry: 0 }
+    const given = { ...options, retry, writeClientConfig, ensureTable: true }
+    const writer = new TimestreamSink(given).createWriter(harness.context)
+    await harness.write(writer, [1])
+    await until('the failure', () => harness.failures.length > 0)
+    await writer.close(1000)
+    expect(harness.failures[0]).toMatchObject({ code: 'SLUICE_SINK_FAILED', restartable: true })
+    expect(harness.failures[0]?.message).toContain('Asking Timestream for the table failed')
+    expect(harness.settlement).toMatchObject({ settled: [], refusals: [] })
+  })
+
   test('a right that is missing to ask for a table is not told as one to write', async () => {
     const { url } = await serve(({ operation }) =>
       operation === 'DescribeEndpoints' ? endpoints : exception('AccessDeniedException', 400, 'no'),
