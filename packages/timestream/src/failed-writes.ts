@@ -37,6 +37,7 @@ export interface BeforeWrite {
   readonly tableName: string
   readonly attempt: number
   readonly discovery: Discovery
+  readonly signal: AbortSignal
 }
 
 export interface FailuresPlan {
@@ -99,16 +100,19 @@ export class Failures {
   }
 
   /** What was asked before the write failed: nothing was sent. */
-  beforeWrite(error: unknown, { databaseName: database, tableName: table, attempt, discovery }: BeforeWrite): Whole {
+  beforeWrite(error: unknown, before: BeforeWrite): Whole {
+    const { databaseName: database, tableName: table, attempt, discovery, signal } = before
     const failure = classifyWriteError(error)
     const hasTries = attempt < this.#plan.limits.retry.maxAttempts
     if (!hasTries || !this.#mayAskAgain(failure, discovery)) {
       return { fail: SluiceError.isInstance(error) ? error : fatalError(failure, database, table, 'table') }
     }
-    this.#plan.context.logger.warn(
-      { database, table, code: failure.code, attempt },
-      `Retryable '${failure.code}' occurred while asking Timestream for the table. Options: ensureTable, checkRetention.`,
-    )
+    if (!isClosing(signal)) {
+      this.#plan.context.logger.warn(
+        { database, table, code: failure.code, attempt },
+        `Retryable '${failure.code}' occurred while asking Timestream for the table. Options: ensureTable, checkRetention.`,
+      )
+    }
     return { retryAll: reasonOf(failure), slowDown: false, unknown: false }
   }
 

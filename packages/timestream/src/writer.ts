@@ -132,7 +132,7 @@ export class TimestreamSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
         const known = this.#tables.get({ databaseName, tableName })
         window = known instanceof Promise ? await abortable(known, signal) : known
       } catch (error) {
-        return { whole: this.#failures.beforeWrite(error, { databaseName, tableName, attempt, discovery }) }
+        return { whole: this.#failures.beforeWrite(error, { databaseName, tableName, attempt, discovery, signal }) }
       }
     }
     if (window === undefined && items.every(({ entry }) => entry.problems.length === 0)) return { items }

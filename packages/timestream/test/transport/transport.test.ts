@@ -151,6 +151,23 @@ describe.each(['sdk', 'direct'] as const)('over the transport %s', (transport) =
     expect(harness.settlement).toMatchObject({ settled: [], refusals: [] })
   })
 
+  test('a close while a table is asked for ends at once, and tells of no failure', async () => {
+    const asked: string[] = []
+    const { url } = await serve(({ operation }) => {
+      asked.push(operation)
+      return operation === 'DescribeEndpoints' ? endpoints : undefined
+    })
+    useEnvironment(url)
+    const harness = new Harness()
+    const writer = new TimestreamSink({ ...options, ensureTable: true }).createWriter(harness.context)
+    await harness.write(writer, [1])
+    await until('the question', () => asked.includes('DescribeTable'))
+    await writer.close(60_000)
+    expect(harness.log).toEqual([])
+    expect(harness.failures).toEqual([])
+    expect(writer.status()).toMatchObject({ abandoned: 1, inHand: 0 })
+  })
+
   test('a right that is missing to ask for a table is not told as one to write', async () => {
     const { url } = await serve(({ operation }) =>
       operation === 'DescribeEndpoints' ? endpoints : exception('AccessDeniedException', 400, 'no'),
