@@ -71,9 +71,16 @@ export class SigV4Signer {
   }
 }
 
+/** That of the last second: requests of one second have the same. */
+let last = { second: Number.NaN, amzDate: '' }
+
 /** A time as signatures write it: `20150830T123600Z`. */
 export function amzDateOf(wallMs: number): string {
-  return new Date(wallMs).toISOString().replace(/[-:]|\.\d{3}/g, '')
+  const second = Math.floor(wallMs / 1000)
+  if (second !== last.second) {
+    last = { second, amzDate: new Date(wallMs).toISOString().replace(/[-:]|\.\d{3}/g, '') }
+  }
+  return last.amzDate
 }
 
 /** Path of a request as it is signed: without empty and dot segments, each part encoded (once more, if it is encoded already). */

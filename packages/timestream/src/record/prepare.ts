@@ -34,7 +34,9 @@ interface Measure {
   readonly bytes: number
   readonly problems: readonly string[]
   /** `{"Name":"cpu","Value":"` */
-  readonly head: Uint8Array
+  readonly head: string
+  /** What stands between the value before it and its own, by the type of that value; at last, what stands before the first. */
+  readonly joints: (Uint8Array | undefined)[]
   /** The record in which it was seen last: finds one that is given twice without a set for each record. */
   seenIn: number
 }
@@ -132,8 +134,7 @@ export class Preparer {
     checkName('measure', name, problems)
     const bytes = typeof name === 'string' ? Buffer.byteLength(name) : 0
     const quoted = JSON.stringify(typeof name === 'string' ? name : '')
-    const head = new Uint8Array(Buffer.from(`{"Name":${quoted},"Value":"`))
-    const measure = { name, bytes, problems, head, seenIn: 0 }
+    const measure = { name, bytes, problems, head: `{"Name":${quoted},"Value":"`, joints: [], seenIn: 0 }
     if (typeof name === 'string' && this.#measures.size < MAX_KNOWN_MEASURES) this.#measures.set(name, measure)
     return measure
   }
@@ -191,7 +192,7 @@ export class Preparer {
     }
     const record = ++this.#records
     const writer = this.#writer
-    writer.bytes(MULTI_HEAD)
+    let typeBefore = NO_TYPE
     let valueBytes = 0
     let place = 0
     for (const item of list as readonly (NonNullable<TimestreamRecord['MeasureValues']>[number] | undefined)[]) {
@@ -206,27 +207,27 @@ export class Preparer {
       if (measure.seenIn === record) problems.push(`the measure '${label(name)}' is given twice`)
       measure.seenIn = record
       const type = named ?? typeOf(value)
-      const tail = TYPE_TAILS.get(type)
-      if (tail === undefined) {
+      const typeIndex = TYPE_INDEXES.get(type)
+      if (typeIndex === undefined) {
         problems.push(`the type of measure '${label(name)}' must be one of ${VALUE_TYPES.join(', ')}`)
         continue
       }
       const { length } = writer
-      writer.bytes(measure.head)
+      writer.bytes(measure.joints[typeBefore] ?? jointOf(measure, typeBefore))
       const bytes = this.#value(type as ValueType, value, unit)
       if (typeof bytes !== 'number') {
         writer.cut(length)
         if (bytes !== OMITTED) problems.push(`the value of measure '${label(name)}' ${bytes.text}`)
         continue
       }
-      writer.bytes(tail)
+      typeBefore = typeIndex
       valueBytes += bytes
       read.bytes += measure.bytes + bytes
       read.measures++
       // Of a record that is refused nothing is sent.
       if (problems.length > 0 || read.measures > MAX_MEASURES) writer.cut(length)
     }
-    writer.replaceLast(CLOSING_BRACKET)
+    writer.plain(`${TYPE_TAILS[typeBefore] ?? ''}]`)
     if (read.measures === 0 && problems.length === 0) problems.push('at least one measure value is required')
     if (read.measures > MAX_MEASURES) problems.push(`${read.measures} measures; allowed are ${MAX_MEASURES}`)
     if (valueBytes > MAX_VALUE_BYTES) {
@@ -240,16 +241,22 @@ const MAX_KNOWN_MEASURES = 10_000
 /** Tables whose writers are kept: of any other table, one begins with each change of tables. */
 const MAX_WRITERS = 256
 
-const CLOSING_BRACKET = 0x5d
 const NUMBER_BYTES = 8
 
 const SINGLE_HEAD = new Uint8Array(Buffer.from('"MeasureValue":"'))
-const MULTI_HEAD = new Uint8Array(Buffer.from('"MeasureValues":['))
+const MULTI_HEAD = '"MeasureValues":['
 
-/** What follows a value; the last comma is replaced. */
-const TYPE_TAILS: ReadonlyMap<unknown, Uint8Array> = new Map(
-  VALUE_TYPES.map((type) => [type, new Uint8Array(Buffer.from(`","Type":"${type}"},`))]),
-)
+const TYPE_INDEXES: ReadonlyMap<unknown, number> = new Map(VALUE_TYPES.map((type, index) => [type, index]))
+/** What follows a value. */
+const TYPE_TAILS: readonly string[] = VALUE_TYPES.map((type) => `","Type":"${type}"}`)
+/** Before the first value there is none. */
+const NO_TYPE: number = VALUE_TYPES.length
+
+function jointOf({ head, joints }: Measure, typeBefore: number): Uint8Array {
+  const joint = new Uint8Array(Buffer.from((typeBefore === NO_TYPE ? MULTI_HEAD : `${TYPE_TAILS[typeBefore]},`) + head))
+  joints[typeBefore] = joint
+  return joint
+}
 
 /** The type of a single value that names none: that of JavaScript; of a text, what the service takes it for, a DOUBLE. */
 function singleType({ MeasureValue: value, MeasureValues: list }: TimestreamRecord): string | undefined {
@@ -279,5 +286,5 @@ function checkedVersion(given: unknown, problems: string[]): number | bigint | u
 }
 
 function isValueType(type: unknown): type is ValueType {
-  return TYPE_TAILS.has(type)
+  return TYPE_INDEXES.has(type)
 }

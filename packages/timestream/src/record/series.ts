@@ -42,6 +42,8 @@ export class Series {
   readonly bytes: number
   /** Equal for lists that differ in order only: they are one series. */
   readonly identity: string
+  /** A positive number of 31 bits, equal for equal identities. */
+  readonly hash: number
   readonly problems: readonly string[]
   #rest: { readonly common: ReadonlySet<string>; readonly json: Uint8Array } | undefined
 
@@ -54,6 +56,7 @@ export class Series {
     this.parts = sound ? this.dimensions.map(partOf) : []
     this.bytes = this.dimensions.reduce((sum, dimension) => sum + dimensionBytes(dimension), 0)
     this.identity = [...this.parts].sort().join()
+    this.hash = hashOf(this.identity)
   }
 
   /**
@@ -75,6 +78,8 @@ export class SeriesCache {
   #root = new Node(undefined)
   #size = 0
   readonly #nearby = new SeriesIndex()
+  /** Each text once: series share most of theirs, which are then read from a fast cache when records are compared with them. */
+  readonly #texts = new Map<string, string>()
 
   constructor(max = 100_000) {
     this.#max = max
@@ -93,16 +98,27 @@ export class SeriesCache {
       }
       node = node.child(Name, Value)
     }
-    const found = node.series ?? new Series(list)
+    const found = node.series ?? new Series(list.map((dimension) => this.#shared(dimension)))
     if (node.series === undefined && ++this.#size > this.#max) {
       this.#root = new Node(undefined)
       this.#size = 1
       this.#nearby.clear()
+      this.#texts.clear()
       return found
     }
     node.series = found
     this.#nearby.add(found)
     return found
+  }
+
+  #shared({ Name, Value }: Dimension): Dimension {
+    return { Name: this.#once(Name as string), Value: this.#once(Value as string) }
+  }
+
+  #once(text: string): string {
+    const known = this.#texts.get(text)
+    if (known === undefined) this.#texts.set(text, text)
+    return known ?? text
   }
 }
 
@@ -163,6 +179,13 @@ function problemsOf(dimensions: readonly Dimension[]): readonly string[] {
     problems.push(`dimension names and values have ${bytes} bytes; allowed are ${MAX_DIMENSION_BYTES}`)
   }
   return problems
+}
+
+/** FNV-1a. */
+function hashOf(text: string): number {
+  let hash = 0x811c_9dc5
+  for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), 0x0100_0193)
+  return (hash & 0x7fff_ffff) | 1
 }
 
 /** The type is left out: there is one only. */

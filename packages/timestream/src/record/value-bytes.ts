@@ -56,11 +56,6 @@ export class ValueWriter {
     this.#at = at + part.length
   }
 
-  /** Puts another byte in the place of the last. */
-  replaceLast(code: number): void {
-    this.#chunk[this.#at - 1] = code
-  }
-
   /**
    * Writes what most measures are, numbers with at most two decimals, as JavaScript does: n / 100 is rounded as its decimal is read,
    * and two decimals of so few digits are never one double.

@@ -80,8 +80,8 @@ test('a text is written as JSON has it, and counted without escapes', () => {
 })
 
 test('what was written stays as it is, wherever a chunk ends and whatever is forgotten between', () => {
-  const text = fc.tuple(fc.string({ minLength: 1, unit: 'grapheme-ascii' }), fc.integer({ min: 1, max: 800 }))
-  const part = fc.record({ text: text.map(([some, times]) => some.repeat(times)), isTaken: fc.boolean() })
+  const repeated = fc.tuple(fc.string({ minLength: 1, unit: 'grapheme-ascii' }), fc.integer({ min: 1, max: 800 }))
+  const part = fc.record({ text: repeated.map(([some, times]) => some.repeat(times)), isTaken: fc.boolean() })
   fc.assert(
     fc.property(fc.array(part, { minLength: 1, maxLength: 60, size: 'max' }), (parts) => {
       const writer = new ValueWriter()
@@ -93,9 +93,8 @@ test('what was written stays as it is, wherever a chunk ends and whatever is for
         writer.text(text)
         writer.cut(length)
         writer.text(text)
-        writer.bytes(Buffer.from(',,'))
-        writer.replaceLast(0x3e)
-        if (isTaken) taken.push({ values: writer.take(), expected: `<${JSON.stringify(text).slice(1, -1)},>` })
+        writer.bytes(Buffer.from('>'))
+        if (isTaken) taken.push({ values: writer.take(), expected: `<${JSON.stringify(text).slice(1, -1)}>` })
       }
       for (const { values, expected } of taken) expect(textOf(values)).toBe(expected)
     }),

@@ -1,9 +1,10 @@
 import type { BenchOptions } from '../core.ts'
 import type { Quartiles, Row } from '../measure.ts'
 import { rounded } from '../prometheus/rounded.ts'
+import { Decoder } from './decoder.ts'
 import { askReceived, type Received } from './received.ts'
 import { startNullServer } from './server.ts'
-import { BATCH, encodeRows, MEASURES, type Measures, type Order } from './shapes.ts'
+import { BATCH, encodeBatches, MEASURES, type Measures, type Order } from './shapes.ts'
 import { DIRECT, STOCK, type VariantName } from './task.ts'
 import { senderOf } from './variants.ts'
 
@@ -39,8 +40,8 @@ export async function byteRows({ progress }: BenchOptions): Promise<readonly Row
 }
 
 async function sent(variant: VariantName, measures: Measures, order: Order, url: string): Promise<Received> {
-  const sender = senderOf(variant, { measures, inFlight: IN_FLIGHT, url })
-  await sender.prepare(JSON.parse(encodeRows(measures, 0, RECORDS, order)) as readonly never[])()
+  const sender = senderOf(variant, { measures, inFlight: IN_FLIGHT, url }, new Decoder().decode)
+  await sender.prepare(encodeBatches(measures, 0, REQUESTS, order))()
   await sender.close()
   return askReceived(url)
 }

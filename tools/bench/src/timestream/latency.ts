@@ -2,14 +2,16 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { BenchOptions } from '../core.ts'
 import { quantile, type Row } from '../measure.ts'
 import { rounded } from '../prometheus/rounded.ts'
+import { Decoder } from './decoder.ts'
 import { startNullServer } from './server.ts'
-import { BATCH, encodeRows, type Measures } from './shapes.ts'
+import { BATCH, encodeBatches, type Measures } from './shapes.ts'
 import { sluice, startJob } from './sluice.ts'
 
 const LOAD = 0.1
 const RUN_MS = 5_000
 const IN_FLIGHT = 10
-const CALIBRATION: Readonly<Record<5 | 20, number>> = { 5: 300 * BATCH, 20: 120 * BATCH }
+/** Batches. */
+const CALIBRATION: Readonly<Record<5 | 20, number>> = { 5: 1000, 20: 400 }
 
 /** How long records take from being written to the sink's job to being confirmed, at a tenth of the rate that is possible. */
 export async function latencyRows({ progress }: BenchOptions): Promise<readonly Row[]> {
@@ -40,20 +42,20 @@ export async function latencyRows({ progress }: BenchOptions): Promise<readonly 
 
 /** Records per millisecond. */
 async function capacity(measures: 5 | 20, url: string): Promise<number> {
-  const sender = sluice('direct', { measures, inFlight: IN_FLIGHT, url })
-  const count = CALIBRATION[measures]
-  await sender.prepare(decoded(measures, 0, count))()
-  const work = sender.prepare(decoded(measures, count, count))
+  const sender = sluice('direct', { measures, inFlight: IN_FLIGHT, url }, new Decoder().decode)
+  const batches = encodeBatches(measures, 0, CALIBRATION[measures], 'mixed')
+  await sender.prepare(batches)()
+  const work = sender.prepare(batches)
   const start = performance.now()
   await work()
-  const perMs = count / (performance.now() - start)
+  const perMs = (batches.length * BATCH) / (performance.now() - start)
   await sender.close()
   return perMs
 }
 
 async function delaysAt(measures: Measures, url: string, perMs: number): Promise<number[]> {
   const count = Math.ceil((perMs * RUN_MS) / BATCH) * BATCH
-  const rows = decoded(measures, 0, count)
+  const rows = decoded(measures, count)
   const writtenAt = new Float64Array(count)
   const confirmedAt = new Map<number, number>()
   const dueAt = (ms: number): number => Math.min(count, Math.floor(ms * perMs))
@@ -86,6 +88,7 @@ async function delaysAt(measures: Measures, url: string, perMs: number): Promise
     .map((token, at) => (confirmedAt.get(token) ?? Number.NaN) - (writtenAt[at] ?? Number.NaN))
 }
 
-function decoded(measures: Measures, first: number, count: number): readonly never[] {
-  return JSON.parse(encodeRows(measures, first, count, 'mixed')) as readonly never[]
+function decoded(measures: Measures, count: number): readonly never[] {
+  const { decode } = new Decoder()
+  return encodeBatches(measures, 0, count / BATCH, 'mixed').flatMap((batch) => decode(batch))
 }

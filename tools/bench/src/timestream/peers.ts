@@ -1,12 +1,12 @@
 import { TimestreamWriteClient, WriteRecordsCommand } from '@aws-sdk/client-timestream-write'
 import { Pool } from 'undici'
-import { atOnce, AWS, DATABASE, inBatches, type Sender, type SenderOptions, TABLE } from './sender.ts'
-import { BATCH, SHAPES } from './shapes.ts'
+import { atOnce, AWS, DATABASE, type Decode, type Sender, type SenderOptions, TABLE } from './sender.ts'
+import { SHAPES } from './shapes.ts'
 import { UndiciHandler } from './undici-handler.ts'
 
 /** What users write: a client as it comes, and so many sends at one time. */
-export function stockLoop(options: SenderOptions): Sender {
-  return sdkLoop(new TimestreamWriteClient({ ...AWS, endpoint: options.url }), options, false)
+export function stockLoop(options: SenderOptions, decode: Decode): Sender {
+  return sdkLoop(new TimestreamWriteClient({ ...AWS, endpoint: options.url }), options, decode, false)
 }
 
 /**
@@ -14,7 +14,7 @@ export function stockLoop(options: SenderOptions): Sender {
  *
  * @param isCommon - what is known to be the same in all records is a common attribute.
  */
-export function tunedLoop(options: SenderOptions, isCommon: boolean): Sender {
+export function tunedLoop(options: SenderOptions, decode: Decode, isCommon: boolean): Sender {
   const client = new TimestreamWriteClient({
     ...AWS,
     endpoint: options.url,
@@ -22,10 +22,15 @@ export function tunedLoop(options: SenderOptions, isCommon: boolean): Sender {
     requestHandler: new UndiciHandler(options.url, options.inFlight),
   })
   client.middlewareStack.remove('loggerMiddleware')
-  return sdkLoop(client, options, isCommon)
+  return sdkLoop(client, options, decode, isCommon)
 }
 
-function sdkLoop(client: TimestreamWriteClient, { measures, inFlight }: SenderOptions, isCommon: boolean): Sender {
+function sdkLoop(
+  client: TimestreamWriteClient,
+  { measures, inFlight }: SenderOptions,
+  decode: Decode,
+  isCommon: boolean,
+): Sender {
   const { sdk: convert } = SHAPES[measures]
   const inputOf = (rows: readonly never[]): WriteRecordsCommand['input'] => {
     const table = { DatabaseName: DATABASE, TableName: TABLE }
@@ -39,24 +44,25 @@ function sdkLoop(client: TimestreamWriteClient, { measures, inFlight }: SenderOp
     }
   }
   return {
-    prepare: (rows) => () =>
-      atOnce(inBatches(rows, BATCH), inFlight, async (batch) => {
-        const { RecordsIngested } = await client.send(new WriteRecordsCommand(inputOf(batch)))
-        if (RecordsIngested?.Total !== batch.length) throw new Error('not all records were taken')
+    prepare: (batches) => () =>
+      atOnce(batches, inFlight, async (batch) => {
+        const rows = decode(batch)
+        const { RecordsIngested } = await client.send(new WriteRecordsCommand(inputOf(rows)))
+        if (RecordsIngested?.Total !== rows.length) throw new Error('not all records were taken')
       }),
     close: () => Promise.resolve(client.destroy()),
   }
 }
 
 /** The floor: bodies that are ready, without a signature. */
-export function rawPost({ measures, inFlight, url }: SenderOptions): Sender {
+export function rawPost({ measures, inFlight, url }: SenderOptions, decode: Decode): Sender {
   const { sdk: convert } = SHAPES[measures]
   const pool = new Pool(url, { connections: inFlight })
   const headers = { 'content-type': 'application/x-amz-json-1.0', 'x-amz-target': 'Timestream_20181101.WriteRecords' }
   return {
-    prepare: (rows) => {
-      const bodies = inBatches(rows, BATCH).map((batch) =>
-        Buffer.from(JSON.stringify({ DatabaseName: DATABASE, TableName: TABLE, Records: batch.map(convert) })),
+    prepare: (batches) => {
+      const bodies = batches.map((batch) =>
+        Buffer.from(JSON.stringify({ DatabaseName: DATABASE, TableName: TABLE, Records: decode(batch).map(convert) })),
       )
       return () =>
         atOnce(bodies, inFlight, async (body) => {

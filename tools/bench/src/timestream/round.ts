@@ -1,29 +1,33 @@
 import { readFileSync } from 'node:fs'
-import { clocked } from '../measure.ts'
+import { clocked, type Round } from '../measure.ts'
+import { Decoder } from './decoder.ts'
 import { forgetReceived } from './received.ts'
 import type { Task } from './task.ts'
 import { senderOf } from './variants.ts'
 
-const WARM_UP_CPU_MICROS = 500_000
+/** A sender runs for days: code is compiled, and as fast as it becomes. */
+const WARM_UP_CPU_SECONDS = 2.5
 
 // A round in a process of its own: its result is the only line.
 const { variant, file, ...options } = JSON.parse(process.argv[2] ?? '') as Task
-const [before = '', under = ''] = readFileSync(file, 'utf8').split('\n')
-const sender = senderOf(variant, options)
+const batches = readFileSync(file, 'utf8')
+  .split('\n')
+  .map((line) => Buffer.from(line))
+const decoder = new Decoder()
+const sender = senderOf(variant, options, decoder.decode)
 
-// Code is compiled while it runs: the process is to be one that has run for a while.
-const start = process.cpuUsage()
-let isWarm = false
-while (!isWarm) {
-  await sender.prepare(JSON.parse(before) as readonly never[])()
-  const { user, system } = process.cpuUsage(start)
-  isWarm = user + system > WARM_UP_CPU_MICROS
+async function send(): Promise<Round> {
+  const work = sender.prepare(batches)
+  await forgetReceived(options.url)
+  decoder.takeCpuSeconds()
+  const { cpuSeconds, ...round } = await clocked(async () => {
+    await work()
+    return ''
+  })
+  return { ...round, cpuSeconds: cpuSeconds - decoder.takeCpuSeconds() }
 }
-await forgetReceived(options.url)
-const work = sender.prepare(JSON.parse(under) as readonly never[])
-const round = await clocked(async () => {
-  await work()
-  return ''
-})
+
+for (let spent = 0; spent < WARM_UP_CPU_SECONDS;) spent += (await send()).cpuSeconds
+const round = await send()
 await sender.close()
 process.stdout.write(JSON.stringify(round))

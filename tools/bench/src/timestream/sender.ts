@@ -14,10 +14,12 @@ export interface SenderOptions {
   readonly url: string
 }
 
+export type Decode = (batch: Buffer) => readonly never[]
+
 /** One variant at work. */
 export interface Sender {
-  /** Outside the clock. What it gives runs under it: until each row is confirmed. @param rows - as they were decoded. */
-  prepare(rows: readonly never[]): () => Promise<void>
+  /** Outside the clock. What it gives runs under it: until each row is confirmed. @param batches - encoded. */
+  prepare(batches: readonly Buffer[]): () => Promise<void>
   close(): Promise<void>
 }
 
@@ -28,10 +30,4 @@ export async function atOnce<T>(list: readonly T[], inFlight: number, send: (ite
     while (next < list.length) await send(list[next++] as T)
   }
   await Promise.all(Array.from({ length: inFlight }, worker))
-}
-
-export function inBatches<T>(list: readonly T[], size: number): readonly (readonly T[])[] {
-  return Array.from({ length: Math.ceil(list.length / size) }, (_, batch) =>
-    list.slice(batch * size, (batch + 1) * size),
-  )
 }

@@ -35,14 +35,18 @@ const START_SECONDS = 1_700_000_000
 /** By region, as the sample's generator makes them, or mixed, as the partitions of a stream do. */
 export type Order = 'mixed' | 'by region'
 
-/** The JSON of rows, to be decoded anew for each use. @param first - number of the first: others have other times. */
-export function encodeRows(measures: Measures, first: number, count: number, order: Order): string {
+/** The JSON of rows, a batch each. @param first - number of the first: others have other times. */
+export function encodeBatches(measures: Measures, first: number, batches: number, order: Order): readonly Buffer[] {
   const { row } = SHAPES[measures]
   const step = order === 'mixed' ? MIXED_STEP : 1
-  return JSON.stringify(
-    Array.from({ length: count }, (_, offset) => {
-      const number = first + offset
-      return row((number * step) % SERIES, START_SECONDS + Math.floor(number / SERIES))
-    }),
+  return Array.from({ length: batches }, (_, batch) =>
+    Buffer.from(
+      JSON.stringify(
+        Array.from({ length: BATCH }, (_unused, offset) => {
+          const number = first + batch * BATCH + offset
+          return row((number * step) % SERIES, START_SECONDS + Math.floor(number / SERIES))
+        }),
+      ),
+    ),
   )
 }

@@ -1,8 +1,8 @@
 import { type Job, memoryCheckpoints, stream } from '@sluice/core'
 import { TimestreamSink } from '@sluice/timestream'
 import { type ArraySourceOptions, arraySource } from '../core/array-source.ts'
-import { AWS, DATABASE, type Sender, type SenderOptions, TABLE } from './sender.ts'
-import { SHAPES } from './shapes.ts'
+import { AWS, DATABASE, type Decode, type Sender, type SenderOptions, TABLE } from './sender.ts'
+import { BATCH, SHAPES } from './shapes.ts'
 import { WatchedSink } from './watched-sink.ts'
 
 const RECORDS_PER_FETCH = 1000
@@ -29,6 +29,7 @@ export function startJob(transport: 'direct' | 'sdk', { measures, inFlight, url 
     fetch: ends.fetch,
     recordsPerFetch: RECORDS_PER_FETCH,
     bytesPerRecord: BYTES_PER_RECORD,
+    maxFetchedBytes: 1_000_000,
   })
   return stream(source)
     .sinkTo(new WatchedSink(sink, ends.onSettled))
@@ -36,26 +37,25 @@ export function startJob(transport: 'direct' | 'sdk', { measures, inFlight, url 
 }
 
 /** A job whose source has records when it is given some. */
-export function sluice(transport: 'direct' | 'sdk', options: SenderOptions): Sender {
-  let rows: readonly never[] = []
+export function sluice(transport: 'direct' | 'sdk', options: SenderOptions, decode: Decode): Sender {
+  let batches: readonly Buffer[] = []
   let sent = 0
   let missing = 0
   let hasMore = Promise.withResolvers<void>()
   let areSettled = Promise.withResolvers<void>()
   const job = startJob(transport, options, {
     fetch: async () => {
-      if (sent === rows.length) await hasMore.promise
-      const some = rows.slice(sent, sent + RECORDS_PER_FETCH)
-      sent += some.length
-      return some
+      if (sent === batches.length) await hasMore.promise
+      const batch = batches[sent++]
+      return batch === undefined ? [] : decode(batch)
     },
     onSettled: (_tokens, count) => {
       missing -= count
       if (missing === 0) areSettled.resolve()
     },
   })
-  const give = (more: readonly never[]): void => {
-    rows = more
+  const give = (more: readonly Buffer[]): void => {
+    batches = more
     sent = 0
     const waiting = hasMore
     hasMore = Promise.withResolvers()
@@ -63,7 +63,7 @@ export function sluice(transport: 'direct' | 'sdk', options: SenderOptions): Sen
   }
   return {
     prepare: (more) => async () => {
-      missing = more.length
+      missing = more.length * BATCH
       areSettled = Promise.withResolvers()
       give(more)
       await Promise.race([areSettled.promise, job.done])

@@ -18,6 +18,6 @@ export type VariantName =
 /** One round of one variant. */
 export interface Task extends SenderOptions {
   readonly variant: VariantName
-  /** Has the rows as JSON: a line with those that are sent before, and one with those under the clock. */
+  /** Has the rows as JSON, a line for each batch. */
   readonly file: string
 }

@@ -9,7 +9,7 @@ import { interleave, quartiles, type Round, type Row, type Variant } from '../me
 import { rounded, roundedQuartiles } from '../prometheus/rounded.ts'
 import { askReceived, forgetReceived, type Received } from './received.ts'
 import { startNullServer } from './server.ts'
-import { BATCH, encodeRows, type Measures } from './shapes.ts'
+import { BATCH, encodeBatches, type Measures } from './shapes.ts'
 import { DIRECT, RAW, SDK_TRANSPORT, STOCK, type Task, TUNED, TUNED_COMMON, type VariantName } from './task.ts'
 
 const IN_FLIGHT = [1, 10, 50] as const
@@ -58,8 +58,7 @@ export async function throughputRows(measures: Measures, { rounds, progress }: B
 /** One for all rounds: each decodes it anew. */
 function rowsFile(folder: string, measures: Measures): string {
   const path = join(folder, `${measures}.json`)
-  const rows = REQUESTS[measures] * BATCH
-  writeFileSync(path, `${encodeRows(measures, 0, rows, 'mixed')}\n${encodeRows(measures, rows, rows, 'mixed')}`)
+  writeFileSync(path, encodeBatches(measures, 0, REQUESTS[measures], 'mixed').join('\n'))
   return path
 }
 

@@ -1,17 +1,17 @@
 import { rawPost, stockLoop, tunedLoop } from './peers.ts'
-import type { Sender, SenderOptions } from './sender.ts'
+import type { Decode, Sender, SenderOptions } from './sender.ts'
 import { sluice } from './sluice.ts'
 import { DIRECT, RAW, SDK_TRANSPORT, STOCK, TUNED, TUNED_COMMON, type VariantName } from './task.ts'
 
-const SENDERS: Readonly<Record<VariantName, (options: SenderOptions) => Sender>> = {
-  [DIRECT]: (options) => sluice('direct', options),
-  [SDK_TRANSPORT]: (options) => sluice('sdk', options),
+const SENDERS: Readonly<Record<VariantName, (options: SenderOptions, decode: Decode) => Sender>> = {
+  [DIRECT]: (options, decode) => sluice('direct', options, decode),
+  [SDK_TRANSPORT]: (options, decode) => sluice('sdk', options, decode),
   [STOCK]: stockLoop,
-  [TUNED]: (options) => tunedLoop(options, false),
-  [TUNED_COMMON]: (options) => tunedLoop(options, true),
+  [TUNED]: (options, decode) => tunedLoop(options, decode, false),
+  [TUNED_COMMON]: (options, decode) => tunedLoop(options, decode, true),
   [RAW]: rawPost,
 }
 
-export function senderOf(variant: VariantName, options: SenderOptions): Sender {
-  return SENDERS[variant](options)
+export function senderOf(variant: VariantName, options: SenderOptions, decode: Decode): Sender {
+  return SENDERS[variant](options, decode)
 }
