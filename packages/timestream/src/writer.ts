@@ -163,8 +163,8 @@ export class TimestreamSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
     try {
       answer = await abortable(this.#transport.send(request, submit.signal), submit.signal)
     } catch (error) {
-      this.#metrics.calls.value += callsOf(error)
       const failure = classifyWriteError(error)
+      if (!failure.beforeRequest) this.#metrics.calls.value += callsOf(error)
       return this.#failures.of(error, { ...submit, failure, sent, discovery, book, raise: this.#raise(raised) })
     }
     this.#metrics.calls.value += answer.calls

@@ -146,4 +146,18 @@ describe.each(['sdk', 'direct'] as const)('over the transport %s', (transport) =
     expect(told[0]?.failure.message).toContain('NaN')
     expect(told[0]?.records).toHaveLength(2)
   })
+
+  test('what failed before the service was asked to write is no call', async () => {
+    const reason = Object.assign(new Error('x'), {
+      name: 'InternalServerException',
+      $metadata: { httpStatusCode: 500 },
+    })
+    const started = start((_, index) =>
+      index === 0 ? { error: Object.assign(new Error('no endpoint'), { reason }) } : STORED,
+    )
+    await started.harness.write(started.writer, [point])
+    await until('the outcome', () => started.harness.settlement.settled.length === 1)
+    expect(started.harness.metric('numApiCalls')).toBe(1)
+    expect(started.harness.metric('numOfInternalServerException')).toBe(1)
+  })
 })
