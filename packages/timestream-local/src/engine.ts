@@ -88,6 +88,7 @@ export class Engine {
   }
 
   async close(): Promise<void> {
+    this.#writer.stop()
     this.#journal.close()
     await this.#store.close()
   }

@@ -104,6 +104,11 @@ export class RecordWriter {
     for (const table of this.#catalogue.tables()) this.#store.fill(table)
   }
 
+  /** Hands over no more rows: the next start rebuilds the query store from the journal. */
+  stop(): void {
+    clearTimeout(this.#idleTimer)
+  }
+
   #read(text: string, body: Buffer): { readonly table: Table; readonly records: readonly ParsedRecord[] } {
     const [head = '', databaseName = '', tableName = ''] = HEAD.exec(text) ?? []
     const named = this.#catalogue.databases.get(databaseName)?.tables.get(tableName)
