@@ -19,7 +19,10 @@ export function keepingOrder(batchConverter: BatchConverter): BatchConverter {
     const list: unknown = Reflect.get(Object(made), 'Records')
     // Another length is told by whoever makes the request.
     if (!Array.isArray(list) || list.length !== given[0]?.length) return made
-    for (const [at, column] of columnsOf(list as readonly _Record[]).entries()) {
+    const found = columnsOf(list as readonly _Record[])
+    // One field that tells the records apart, and is where it was, is enough: others may have changed.
+    if (found.some((column, at) => staysApart(given[at] as readonly unknown[], column))) return made
+    for (const [at, column] of found.entries()) {
       const moved = firstMoved(given[at] as readonly unknown[], column)
       if (moved === undefined) continue
       throw new SluiceError(
@@ -36,6 +39,10 @@ export function keepingOrder(batchConverter: BatchConverter): BatchConverter {
 /** The records, then each of the fields. */
 function columnsOf(records: readonly _Record[]): readonly (readonly unknown[])[] {
   return [[...records], ...FIELDS.map((field) => records.map((record): unknown => Reflect.get(Object(record), field)))]
+}
+
+function staysApart(before: readonly unknown[], after: readonly unknown[]): boolean {
+  return after.every((value, at) => value === before[at]) && new Set(before).size === before.length
 }
 
 /** Where the first value is that another place had before; undefined if none has moved, or if there are new ones. */

@@ -56,6 +56,10 @@ test.for<readonly [string, (records: readonly _Record[]) => unknown]>([
   ['copied', (records) => structuredClone(records)],
   ['without what is common', (records) => records.map((record) => ({ ...record, MeasureName: undefined }))],
   ['with other times', (records) => records.map((record) => ({ ...record, Time: `${record.Time}000` }))],
+  [
+    'with values that happen to have changed places',
+    (records) => records.map((record, i) => ({ ...record, MeasureValue: ['2', '1', '1'][i] })),
+  ],
   ['with the same time', (records) => records.map((record) => ({ ...record, Time: '20' }))],
   ['with versions', (records) => records.map((record, i) => ({ ...record, Version: i + 1 }))],
   ['fewer, which is told elsewhere', (records) => records.slice(1)],
