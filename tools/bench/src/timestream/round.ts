@@ -6,7 +6,7 @@ import type { Task } from './task.ts'
 import { senderOf } from './variants.ts'
 
 /** A sender runs for days: code is compiled, and as fast as it becomes. */
-const WARM_UP_CPU_SECONDS = 2.5
+const WARM_UP_CPU_SECONDS = 2
 
 // A round in a process of its own: its result is the only line.
 const { variant, file, ...options } = JSON.parse(process.argv[2] ?? '') as Task
