@@ -68,9 +68,11 @@ export class DuckStore {
       allow_community_extensions: 'false',
       // As in Timestream, 7 / 2 is 3.
       integer_division: 'true',
-      lock_configuration: 'true',
     })
     const filler = await instance.connect()
+    // Whatever the zone of the machine; a setting that DuckDB does not take at its start.
+    await filler.run("SET GLOBAL TimeZone = 'UTC'")
+    await filler.run('SET GLOBAL lock_configuration = true')
     await filler.run(`CREATE SCHEMA ${STORE_SCHEMA}`)
     for (const macro of MACROS) await filler.run(macro)
     return new DuckStore(instance, filler, logger)

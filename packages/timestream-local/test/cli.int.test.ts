@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, vi } from 'vitest'
 import { runCli, startCli } from './cli-process.ts'
-import { bench, clientConfig } from './support.ts'
+import { bench, clientConfig, post } from './support.ts'
 
 // Child processes start slowly on a busy machine.
 vi.setConfig({ testTimeout: 60_000 })
@@ -82,6 +82,17 @@ describe('timestream-local on the command line', () => {
     expect((await client.send(new ListDatabasesCommand({}))).Databases).toEqual([])
     expect(await server.kill(signal)).toMatchObject({ code: 0, stderr: '' })
     client.destroy()
+  })
+
+  it('has times in UTC, whatever the zone of the machine', async () => {
+    vi.stubEnv('TZ', 'America/New_York')
+    const server = await startCli(['--port', '0']).finally(() => vi.unstubAllEnvs())
+    const QueryString =
+      "SELECT from_iso8601_timestamp('2024-01-01T00:00:00'), date_trunc('day', TIMESTAMP '2024-01-01 02:00:00' AT TIME ZONE 'UTC')"
+    const { body } = await post(server.endpoint, 'Query', JSON.stringify({ QueryString }))
+    const midnight = { ScalarValue: '2024-01-01 00:00:00.000000000' }
+    expect(body['Rows']).toEqual([{ Data: [midnight, midnight] }])
+    expect(await server.kill('SIGTERM')).toMatchObject({ code: 0 })
   })
 
   it('starts with faults, keys, discovery and without keeping, as told', async () => {
