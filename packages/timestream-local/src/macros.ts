@@ -54,6 +54,9 @@ const FORMATS: readonly (readonly [string, string])[] = [
   ['%e', '%-d'],
   ['%k', '%-H'],
   ['%l', '%-I'],
+  ['%r', '%I:%M:%S %p'],
+  ['%v', '%V'],
+  ['%x', '%G'],
 ]
 const FORMAT = FORMATS.reduce((text, [from, to]) => `replace(${text}, '${from}', '${to}')`, 'f')
 
@@ -63,7 +66,7 @@ export const MACROS: readonly string[] = [
   `CREATE MACRO bin(t, i) AS time_bucket(i, t::TIMESTAMP, TIMESTAMP '1970-01-01')::TIMESTAMP_NS`,
   `CREATE MACRO date_add(u, n, t) AS ${DATE_ADD}`,
   // DuckDB's own counts the boundaries between two times, Timestream's the whole units.
-  'CREATE MACRO date_diff(u, a, b) AS date_sub(u, a::TIMESTAMP, b::TIMESTAMP)',
+  `CREATE MACRO date_diff(u, a, b) AS CASE WHEN lower(u) = 'nanosecond' THEN epoch_ns(b::TIMESTAMP_NS) - epoch_ns(a::TIMESTAMP_NS) ELSE date_sub(CASE WHEN lower(u) = 'nanosecond' THEN 'microsecond' ELSE u END, a::TIMESTAMP, b::TIMESTAMP) END`,
   `CREATE MACRO parse_duration(s) AS ${PARSE_DURATION}`,
   'CREATE MACRO from_milliseconds(ms) AS make_timestamp_ns(ms::BIGINT * 1000000)',
   'CREATE MACRO from_nanoseconds(ns) AS make_timestamp_ns(ns::BIGINT)',

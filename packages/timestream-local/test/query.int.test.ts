@@ -148,6 +148,14 @@ describe("Timestream's SQL", () => {
       'SELECT from_unixtime(1700000000), to_unixtime(from_unixtime(1700000000))',
       [['2023-11-14 22:13:20.000000000', '1.7E9']],
     ],
+    [
+      "SELECT date_format(TIMESTAMP '2024-12-30 21:07:01.5', '%a %b %c %d %e %f %h %I %j %k %l %p %r %S %T %v %x %W %y %%')",
+      [['Mon Dec 12 30 30 500000 09 09 365 21 9 PM 09:07:01 PM 01 21:07:01 01 2025 Monday 24 %']],
+    ],
+    [
+      "SELECT date_diff('nanosecond', from_nanoseconds(1), from_nanoseconds(1000000002)), date_diff('microsecond', from_nanoseconds(0), from_nanoseconds(2500)), date_diff('quarter', DATE '2024-01-31', DATE '2024-07-31')",
+      [['1000000001', '2', '2']],
+    ],
     ["SELECT date_format(TIMESTAMP '2024-03-05 09:07:01', '%Y-%m-%d %H:%i:%s %M')", [['2024-03-05 09:07:01 March']]],
     [
       "SELECT year(t), month(t), day(t), hour(t), minute(t), second(t), millisecond(t), day_of_week(t), quarter(t) FROM (SELECT TIMESTAMP '2024-03-10 09:07:01.250' AS t)",
