@@ -169,10 +169,10 @@ export class TimestreamSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
     }
     this.#metrics.calls.value += answer.calls
     this.#failures.accepted()
-    // Silence is not success, nor is half of it: the service does not say which records it has not counted.
-    if (!(typeof answer.total === 'number' && answer.total >= request.count)) {
-      return { isolate: countedTooFew(answer.total, request.count) }
-    }
+    // Silence is not success, nor is half of it: the service does not say which records it has not counted, so that each is sent alone.
+    // Alone it says enough: whether a repeat of what is stored is counted is documented nowhere, and a refusal has a form of its own.
+    const isCounted = typeof answer.total === 'number' && (answer.total >= request.count || items.length === 1)
+    if (!isCounted) return { isolate: countedTooFew(answer.total, request.count) }
     this.#metrics.writesSuccess.value++
     book.written(items)
     return undefined

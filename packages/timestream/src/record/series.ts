@@ -90,14 +90,10 @@ export class SeriesCache {
     const list = Array.isArray(given) ? (given as readonly Dimension[]) : NO_DIMENSIONS
     const known = handles.get(list) ?? this.#nearby.find(list)
     if (known !== undefined) return known
+    // Nothing is remembered of what is not kept in the end.
+    if (!list.every(isPlain)) return new Series(list)
     let node = this.#root
-    for (const dimension of list) {
-      const { Name, Value, DimensionValueType } = dimension ?? {}
-      if (typeof Name !== 'string' || typeof Value !== 'string' || DimensionValueType !== undefined) {
-        return new Series(list)
-      }
-      node = node.child(Name, Value)
-    }
+    for (const { Name, Value } of list) node = node.child(Name, Value)
     const found = node.series ?? new Series(list.map((dimension) => this.#shared(dimension)))
     if (node.series === undefined && ++this.#size > this.#max) {
       this.#root = new Node(undefined)
@@ -111,8 +107,8 @@ export class SeriesCache {
     return found
   }
 
-  #shared({ Name, Value }: Dimension): Dimension {
-    return { Name: this.#once(Name as string), Value: this.#once(Value as string) }
+  #shared({ Name, Value }: PlainDimension): Dimension {
+    return { Name: this.#once(Name), Value: this.#once(Value) }
   }
 
   #once(text: string): string {
@@ -120,6 +116,16 @@ export class SeriesCache {
     if (known === undefined) this.#texts.set(text, text)
     return known ?? text
   }
+}
+
+interface PlainDimension {
+  readonly Name: string
+  readonly Value: string
+}
+
+function isPlain(dimension: Partial<Dimension> | null | undefined): dimension is PlainDimension {
+  const { Name, Value, DimensionValueType } = dimension ?? {}
+  return typeof Name === 'string' && typeof Value === 'string' && DimensionValueType === undefined
 }
 
 /** A trie over the values: a look-up hashes each value and joins none. Records of one table mostly name the same dimension next. */

@@ -35,10 +35,12 @@ const INT64_MAX = 9_223_372_036_854_775_807n
 const INT64_MIN = -9_223_372_036_854_775_808n
 
 const DOUBLE = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/
-const NEGATIVE_ZERO = /^-(?:0+\.?0*|\.0+)(?:[eE][+-]?\d+)?$/
 const NON_FINITE = /^[+-]?(?:nan|inf(?:inity)?)$/i
 const INTEGER = /^[+-]?\d+$/
 const DIGITS = /^\d+$/
+
+/** A longer text of a number says nothing more, and would take its time to read. */
+const MAX_NUMBER_CHARS = 400
 
 /** The type of a value that names none: that of JavaScript. Text is a VARCHAR. */
 export function typeOf(value: unknown): ValueType {
@@ -82,10 +84,16 @@ function doubleText(value: number, rules: NumberRules): string | ValueProblem | 
 function doubleOf(value: unknown, rules: NumberRules): string | ValueProblem | typeof OMITTED {
   if (typeof value === 'bigint') return value.toString()
   if (typeof value !== 'string') return new ValueProblem(`must be a number, got ${nameOf(value)}`)
+  if (value.length > MAX_NUMBER_CHARS) return tooLong(value)
   if (NON_FINITE.test(value)) return nonFinite(rules)
   if (!DOUBLE.test(value)) return new ValueProblem('must be the text of a number')
-  if (NEGATIVE_ZERO.test(value)) return negativeZero(rules)
-  return Number.isFinite(Number(value)) ? value : nonFinite(rules)
+  const number = Number(value)
+  if (Object.is(number, -0)) return negativeZero(rules)
+  return Number.isFinite(number) ? value : nonFinite(rules)
+}
+
+function tooLong({ length }: string): ValueProblem {
+  return new ValueProblem(`has ${length} characters; allowed are ${MAX_NUMBER_CHARS}`)
 }
 
 function nonFinite({ nonFinite: rule }: NumberRules): ValueProblem | typeof OMITTED {
@@ -109,6 +117,7 @@ function bigintText(value: unknown): string | ValueProblem {
   if (typeof value === 'bigint') exact = value
   else if (typeof value !== 'string' || !INTEGER.test(value)) return new ValueProblem('must be a whole number')
   else if (value.length < 19) return value
+  else if (value.length > MAX_NUMBER_CHARS) return tooLong(value)
   else exact = BigInt(value.startsWith('+') ? value.slice(1) : value)
   return exact > INT64_MAX || exact < INT64_MIN ? new ValueProblem('is outside of 64 bits') : exact.toString()
 }

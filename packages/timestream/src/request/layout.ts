@@ -129,7 +129,9 @@ function resolve(same: readonly Item[], followers: Follower[], later: Item[]): I
 }
 
 function hasSameValues(a: Entry, b: Entry): boolean {
-  return a.hasSameValues(b) && (a.form.type ?? 'DOUBLE') === (b.form.type ?? 'DOUBLE')
+  // A TIMESTAMP is meant in the unit of its record.
+  const isSameForm = (a.form.type ?? 'DOUBLE') === (b.form.type ?? 'DOUBLE') && a.form.unit === b.form.unit
+  return isSameForm && a.hasSameValues(b)
 }
 
 function compareVersions({ version: a = 1 }: Entry, { version: b = 1 }: Entry): number {

@@ -50,3 +50,12 @@ test('the cache forgets what it found when it is full', () => {
   for (let number = 1; number <= 10; number++) cache.of(host(number))
   expect(cache.of(host(0))).not.toBe(first)
 })
+
+test('of a list with one dimension that cannot be kept, nothing is remembered', () => {
+  const cache = new SeriesCache()
+  const bad = [...host(1), { Name: 'bad', Value: 5 as never }]
+  expect(cache.of(bad)).not.toBe(cache.of(bad))
+  expect(cache.of(bad).problems).toHaveLength(1)
+  expect(cache.of([...host(1), null as never]).problems).not.toEqual([])
+  expect(cache.of(host(1))).toBe(cache.of(host(1)))
+})

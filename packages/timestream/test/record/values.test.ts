@@ -139,3 +139,15 @@ test.for([
 ] as const)('a version of %s is %s', ([given, version]) => {
   expect(versionOf(given)).toBe(version)
 })
+
+test('a text of a number that is too long is not read', () => {
+  const digits = '1'.repeat(401)
+  const problem = { problem: 'has 401 characters; allowed are 400' }
+  expect(textOf('BIGINT', digits)).toEqual(problem)
+  expect(textOf('DOUBLE', digits)).toEqual(problem)
+  expect(textOf('DOUBLE', `0.${'3'.repeat(398)}`)).toBe(`0.${'3'.repeat(398)}`)
+})
+
+test('a text so small that it is negative zero is one', () => {
+  expect(textOf('DOUBLE', '-1e-400')).toBe('0')
+})

@@ -20,7 +20,7 @@ const client = new TimestreamWriteClient({
   credentials: { accessKeyId: 'A', secretAccessKey: 's' },
   requestHandler: {
     handle: ({ body }: { body: string | Uint8Array }) => {
-      sent = typeof body === 'string' ? body : Buffer.from(body).toString()
+      sent = typeof body === 'string' ? body : textOf(body)
       return Promise.resolve({ response: { statusCode: 200, headers: {}, body: Buffer.from('{}') } })
     },
   } as never,

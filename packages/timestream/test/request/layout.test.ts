@@ -89,3 +89,35 @@ test('a time in another unit is the same time', () => {
   const millis = { ...record(1), Time: 5000 }
   expect(layOut(itemsOf([seconds, millis]), false).send).toHaveLength(1)
 })
+
+const withTimestamp = (TimeUnit: 'SECONDS' | 'MILLISECONDS', Time: number): TimestreamRecord => ({
+  Dimensions: [{ Name: 'host', Value: 'a' }],
+  MeasureName: 'm',
+  MeasureValueType: 'MULTI',
+  MeasureValues: [{ Name: 'at', Value: '100', Type: 'TIMESTAMP' }],
+  Time,
+  TimeUnit,
+})
+
+test('a TIMESTAMP of the same digits in another unit is another value', () => {
+  const layout = layOut(itemsOf([withTimestamp('SECONDS', 5), withTimestamp('MILLISECONDS', 5000)]), false)
+  expect(layout.followers).toEqual([])
+  expect(layout.later.map(({ index }) => index)).toEqual([1])
+})
+
+const ofHost = (host: number, isTurned: boolean): TimestreamRecord => {
+  const dimensions = [
+    { Name: 'host', Value: `h${host}` },
+    { Name: 'region', Value: 'eu' },
+  ]
+  return { ...record(1), Dimensions: isTurned ? dimensions.toReversed() : dimensions }
+}
+
+test('equal series are found in batches of any size, whatever the order of their dimensions', () => {
+  for (const size of [2, 100, 128, 129, 300]) {
+    const given = Array.from({ length: size }, (_, at) => ofHost(at, false))
+    expect(layOut(itemsOf(given), false).send).toHaveLength(size)
+    const { send, followers } = layOut(itemsOf([...given.slice(1), ofHost(1, true)]), false)
+    expect([send.length, followers.length]).toEqual([size - 1, 1])
+  }
+})
