@@ -7,6 +7,8 @@ import { WatchedSink } from './watched-sink.ts'
 
 const RECORDS_PER_FETCH = 1000
 const BYTES_PER_RECORD = 500
+/** What the source reads ahead: about as much as is in flight, as in the loops of the peers, which read nothing ahead. */
+const MAX_FETCHED_BYTES = 1_000_000
 
 /** What a job of the bench reads, and who is told of outcomes. */
 interface Ends {
@@ -29,7 +31,7 @@ export function startJob(transport: 'direct' | 'sdk', { measures, inFlight, url 
     fetch: ends.fetch,
     recordsPerFetch: RECORDS_PER_FETCH,
     bytesPerRecord: BYTES_PER_RECORD,
-    maxFetchedBytes: 1_000_000,
+    maxFetchedBytes: MAX_FETCHED_BYTES,
   })
   return stream(source)
     .sinkTo(new WatchedSink(sink, ends.onSettled))
