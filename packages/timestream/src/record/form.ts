@@ -41,26 +41,32 @@ export class Form {
     if (!common.measureName) json += `,"MeasureName":${JSON.stringify(this.measureName)}`
     if (!common.type && this.type !== undefined) json += `,"MeasureValueType":${JSON.stringify(this.type)}`
     if (!common.unit && this.hasUnit) json += `,"TimeUnit":"${this.unit}"`
-    return json === '' ? NOTHING : Buffer.from(json)
+    // Of its own memory: a part of Node's pool would keep all of it.
+    return json === '' ? NOTHING : new Uint8Array(Buffer.from(json))
   }
 }
 
-/** Forms that are remembered. */
-const MAX_FORMS = 16
+/** Names whose forms are remembered. */
+const MAX_NAMES = 1000
 
-/** Finds the form of the last records again. */
+/** Finds forms of sound records again. */
 export class Forms {
   #last: Form | undefined
-  readonly #forms: Form[] = []
-  #next = 0
+  /** By measure name: there are few of each. */
+  readonly #forms = new Map<string, Form[]>()
 
   of(measureName: string, type: string | undefined, unit: TimeUnit, hasUnit: boolean): Form {
     if (this.#last?.is(measureName, type, unit, hasUnit) === true) return this.#last
-    let form = this.#forms.find((known) => known.is(measureName, type, unit, hasUnit))
+    let forms = this.#forms.get(measureName)
+    if (forms === undefined) {
+      if (this.#forms.size >= MAX_NAMES) this.#forms.clear()
+      forms = []
+      this.#forms.set(measureName, forms)
+    }
+    let form = forms.find((known) => known.is(measureName, type, unit, hasUnit))
     if (form === undefined) {
       form = new Form(measureName, type, unit, hasUnit)
-      this.#forms[this.#next] = form
-      this.#next = (this.#next + 1) % MAX_FORMS
+      forms.push(form)
     }
     this.#last = form
     return form

@@ -1,7 +1,8 @@
 import type { TimestreamRecord } from './record.ts'
 import { Entry, type EntryParts } from './entry.ts'
-import { Forms } from './form.ts'
-import { checkName, MAX_MEASURES, MAX_RECORD_BYTES, MAX_VALUE_BYTES } from './limits.ts'
+import { Form, Forms } from './form.ts'
+import { MAX_MEASURES, MAX_RECORD_BYTES, MAX_VALUE_BYTES } from './limits.ts'
+import { jointOf, Measures, NO_TYPE, TYPE_TAILS } from './measures.ts'
 import { type Series, SeriesCache } from './series.ts'
 import { label, shown } from './shown.ts'
 import { NO_VALUES, ValueWriter } from './value-bytes.ts'
@@ -28,19 +29,6 @@ export interface PrepareRules {
   readonly mayLack: boolean
 }
 
-/** What was found out about a measure's name. */
-interface Measure {
-  readonly name: unknown
-  readonly bytes: number
-  readonly problems: readonly string[]
-  /** `{"Name":"cpu","Value":"` */
-  readonly head: string
-  /** What stands between the value before it and its own, by the type of that value; at last, what stands before the first. */
-  readonly joints: (Uint8Array | undefined)[]
-  /** The record in which it was seen last: finds one that is given twice without a set for each record. */
-  seenIn: number
-}
-
 /** Measures of one record, as they are read. */
 interface Read {
   measures: number
@@ -51,14 +39,14 @@ interface Read {
 export class Preparer {
   readonly #rules: PrepareRules
   readonly #series = new SeriesCache()
-  readonly #measures = new Map<unknown, Measure>()
-  /** Those of the record before, by place: most records have the same ones, and to compare is faster than to look up. */
-  readonly #places: Measure[] = []
+  readonly #measures = new Measures()
   readonly #forms = new Forms()
   /** By table: records of one that cannot be written do not keep those of others in memory. */
   readonly #writers = new Map<string, ValueWriter>()
+  /** Of all tables beyond those. */
+  readonly #sharedWriter = new ValueWriter()
   /** That of the record under way. */
-  #writer = new ValueWriter()
+  #writer = this.#sharedWriter
   #table: string | undefined
   #records = 0
 
@@ -81,7 +69,7 @@ export class Preparer {
     }
     let nameBytes = 0
     if (name !== undefined || !mayLack) {
-      const measure = this.#measure(name)
+      const measure = this.#measures.of(name)
       nameBytes = measure.bytes
       for (const problem of measure.problems) problems.push(problem)
     }
@@ -97,11 +85,14 @@ export class Preparer {
     const checked = checkedVersion(given.Version ?? version, problems)
     const isSound = problems.length === 0
     const { chunk, start, end } = isSound ? this.#writer.take() : NO_VALUES
+    const measureName = typeof name === 'string' ? name : ''
+    const hasUnit = givenUnit !== undefined
     const parts: EntryParts = {
       given: isSound ? undefined : given,
       table,
       series,
-      form: this.#forms.of(typeof name === 'string' ? name : '', type, unit, givenUnit !== undefined),
+      // Nothing is remembered of what is refused: it may be of any size.
+      form: isSound ? this.#forms.of(measureName, type, unit, hasUnit) : new Form(measureName, type, unit, hasUnit),
       chunk,
       start,
       end,
@@ -116,27 +107,18 @@ export class Preparer {
 
   #turnTo(table: string): void {
     this.#table = table
-    const known = this.#writers.get(table)
-    this.#writer = known ?? new ValueWriter()
-    if (known === undefined && this.#writers.size < MAX_WRITERS) this.#writers.set(table, this.#writer)
+    let writer = this.#writers.get(table)
+    if (writer === undefined && this.#writers.size < MAX_WRITERS) {
+      writer = new ValueWriter()
+      this.#writers.set(table, writer)
+    }
+    this.#writer = writer ?? this.#sharedWriter
   }
 
   #checkSeries(given: TimestreamRecord, series: Series, problems: string[]): void {
     for (const problem of series.problems) problems.push(problem)
     if (series.dimensions.length > 0 || (this.#rules.mayLack && given.Dimensions === undefined)) return
     problems.push('at least one dimension is required')
-  }
-
-  #measure(name: unknown): Measure {
-    const known = this.#measures.get(name)
-    if (known !== undefined) return known
-    const problems: string[] = []
-    checkName('measure', name, problems)
-    const bytes = typeof name === 'string' ? Buffer.byteLength(name) : 0
-    const quoted = JSON.stringify(typeof name === 'string' ? name : '')
-    const measure = { name, bytes, problems, head: `{"Name":${quoted},"Value":"`, joints: [], seenIn: 0 }
-    if (typeof name === 'string' && this.#measures.size < MAX_KNOWN_MEASURES) this.#measures.set(name, measure)
-    return measure
   }
 
   #readOne(given: TimestreamRecord, type: string | undefined, unit: TimeUnit, read: Read, problems: string[]): void {
@@ -197,12 +179,7 @@ export class Preparer {
     let place = 0
     for (const item of list as readonly (NonNullable<TimestreamRecord['MeasureValues']>[number] | undefined)[]) {
       const { Name: name, Value: value, Type: named } = item ?? {}
-      let measure = this.#places[place]
-      if (measure?.name !== name || measure === undefined) {
-        measure = this.#measure(name)
-        if (place < MAX_MEASURES) this.#places[place] = measure
-      }
-      place++
+      const measure = this.#measures.at(place++, name)
       if (measure.problems.length > 0) problems.push(...measure.problems)
       if (measure.seenIn === record) problems.push(`the measure '${label(name)}' is given twice`)
       measure.seenIn = record
@@ -213,7 +190,7 @@ export class Preparer {
         continue
       }
       const { length } = writer
-      writer.bytes(measure.joints[typeBefore] ?? jointOf(measure, typeBefore))
+      writer.bytes(jointOf(measure, typeBefore))
       const bytes = this.#value(type as ValueType, value, unit)
       if (typeof bytes !== 'number') {
         writer.cut(length)
@@ -224,8 +201,8 @@ export class Preparer {
       valueBytes += bytes
       read.bytes += measure.bytes + bytes
       read.measures++
-      // Of a record that is refused nothing is sent.
-      if (problems.length > 0 || read.measures > MAX_MEASURES) writer.cut(length)
+      // Of a record that is refused nothing is sent: nor may it take more room than one that is not.
+      if (problems.length > 0 || read.measures > MAX_MEASURES || read.bytes > MAX_RECORD_BYTES) writer.cut(length)
     }
     writer.plain(`${TYPE_TAILS[typeBefore] ?? ''}]`)
     if (read.measures === 0 && problems.length === 0) problems.push('at least one measure value is required')
@@ -236,28 +213,14 @@ export class Preparer {
   }
 }
 
-/** Names that are kept with what was found out about them. */
-const MAX_KNOWN_MEASURES = 10_000
-/** Tables whose writers are kept: of any other table, one begins with each change of tables. */
+/** Tables that have a writer of their own. */
 const MAX_WRITERS = 256
 
 const NUMBER_BYTES = 8
 
 const SINGLE_HEAD = new Uint8Array(Buffer.from('"MeasureValue":"'))
-const MULTI_HEAD = '"MeasureValues":['
 
 const TYPE_INDEXES: ReadonlyMap<unknown, number> = new Map(VALUE_TYPES.map((type, index) => [type, index]))
-/** What follows a value. */
-const TYPE_TAILS: readonly string[] = VALUE_TYPES.map((type) => `","Type":"${type}"}`)
-/** Before the first value there is none. */
-const NO_TYPE: number = VALUE_TYPES.length
-
-function jointOf({ head, joints }: Measure, typeBefore: number): Uint8Array {
-  const joint = new Uint8Array(Buffer.from((typeBefore === NO_TYPE ? MULTI_HEAD : `${TYPE_TAILS[typeBefore]},`) + head))
-  joints[typeBefore] = joint
-  return joint
-}
-
 /** The type of a single value that names none: that of JavaScript; of a text, what the service takes it for, a DOUBLE. */
 function singleType({ MeasureValue: value, MeasureValues: list }: TimestreamRecord): string | undefined {
   if (value === undefined) return Array.isArray(list) ? 'MULTI' : undefined

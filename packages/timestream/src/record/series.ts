@@ -49,7 +49,7 @@ export class Series {
 
   constructor(given: readonly Dimension[]) {
     // A copy: the list of a record may change after it was looked at.
-    this.dimensions = given.map((dimension) => ({ ...dimension }))
+    this.dimensions = Array.from(given, (dimension) => ({ ...dimension }))
     this.pairs = this.dimensions.flatMap(({ Name, Value }) => [Name, Value])
     this.problems = problemsOf(this.dimensions)
     const sound = this.problems.length === 0
@@ -66,7 +66,9 @@ export class Series {
   restOf(common: ReadonlySet<string>): Uint8Array {
     if (this.#rest?.common !== common) {
       const parts = this.parts.filter((part) => !common.has(part))
-      this.#rest = { common, json: parts.length === 0 ? NOTHING : Buffer.from(`,"Dimensions":[${parts.join()}]`) }
+      // Of its own memory: a part of Node's pool would keep all of it as long as the series is known.
+      const json = parts.length === 0 ? NOTHING : new Uint8Array(Buffer.from(`,"Dimensions":[${parts.join()}]`))
+      this.#rest = { common, json }
     }
     return this.#rest.json
   }
@@ -91,7 +93,7 @@ export class SeriesCache {
     const known = handles.get(list) ?? this.#nearby.find(list)
     if (known !== undefined) return known
     // Nothing is remembered of what is not kept in the end.
-    if (!list.every(isPlain)) return new Series(list)
+    if (!arePlain(list)) return new Series(list)
     let node = this.#root
     for (const { Name, Value } of list) node = node.child(Name, Value)
     const found = node.series ?? new Series(list.map((dimension) => this.#shared(dimension)))
@@ -121,6 +123,18 @@ export class SeriesCache {
 interface PlainDimension {
   readonly Name: string
   readonly Value: string
+}
+
+/** False for what is refused for its size too: it may be of any. */
+function arePlain(list: readonly (Dimension | null | undefined)[]): list is readonly PlainDimension[] {
+  let chars = 0
+  // Unlike `every`, this sees what a sparse list lacks.
+  for (const dimension of list) {
+    if (!isPlain(dimension)) return false
+    chars += dimension.Name.length + dimension.Value.length
+  }
+  // No text has fewer bytes than units.
+  return chars <= MAX_DIMENSION_BYTES && list.length <= MAX_DIMENSIONS
 }
 
 function isPlain(dimension: Partial<Dimension> | null | undefined): dimension is PlainDimension {

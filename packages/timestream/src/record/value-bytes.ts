@@ -24,7 +24,8 @@ export const NO_VALUES: ValueBytes = Object.freeze({ chunk: Buffer.alloc(0), sta
  * it.
  */
 export class ValueWriter {
-  #chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES)
+  /** Made for the first value. */
+  #chunk = NO_VALUES.chunk
   #start = 0
   #at = 0
 

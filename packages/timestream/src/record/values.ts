@@ -82,7 +82,7 @@ function doubleText(value: number, rules: NumberRules): string | ValueProblem | 
 }
 
 function doubleOf(value: unknown, rules: NumberRules): string | ValueProblem | typeof OMITTED {
-  if (typeof value === 'bigint') return value.toString()
+  if (typeof value === 'bigint') return Number.isFinite(Number(value)) ? value.toString() : nonFinite(rules)
   if (typeof value !== 'string') return new ValueProblem(`must be a number, got ${nameOf(value)}`)
   if (value.length > MAX_NUMBER_CHARS) return tooLong(value)
   if (NON_FINITE.test(value)) return nonFinite(rules)

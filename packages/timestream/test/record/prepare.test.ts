@@ -229,3 +229,46 @@ test('records of more tables and forms than are remembered are written alike', (
     ])
   }
 })
+
+test('a measure that is given twice is found, however many names were seen before and between', () => {
+  const preparer = new Preparer({ numbers, mayLack: false })
+  const twice = multi(['a', 'b', 'a'].map((Name) => ({ Name, Value: 1 })))
+  const once = multi(['a', '', 'b'].map((Name) => ({ Name, Value: 1 })))
+  for (let at = 0; at < 25_000; at++) {
+    preparer.prepare({ ...good, MeasureName: `m${at}` }, '', undefined)
+    // 'a' is found by its place, and not looked up.
+    if (at % 1000 === 0) preparer.prepare(once, '', undefined)
+    if (at % 9999 !== 0) continue
+    const [problem, ...more] = preparer.prepare(twice, '', undefined).problems
+    expect([problem, more]).toEqual(["the measure 'a' is given twice", []])
+  }
+})
+
+test('values of a record that is too large take no more room than those of one that is not', () => {
+  const preparer = new Preparer({ numbers, mayLack: false })
+  const large = Array.from({ length: 256 }, (_, at) => ({ Name: `m${at}`, Value: '\u0000'.repeat(2048) }))
+  const { problems } = preparer.prepare(multi(large), '', undefined)
+  expect(problems).toContain('the measure values have 524288 bytes; allowed are 2048')
+  expect(preparer.prepare(good, '', undefined).chunk.length).toBeLessThan(200_000)
+})
+
+test('records of any number of tables share memory', () => {
+  const preparer = new Preparer({ numbers, mayLack: false })
+  const chunks = new Set<Buffer>()
+  for (let at = 0; at < 3000; at++) chunks.add(preparer.prepare(good, `d/t${at % 1000}`, undefined).chunk)
+  expect(chunks.size).toBeLessThan(300)
+})
+
+test('what a record, its form and its series keep has memory of its own, not a part of a pool', () => {
+  const { form, series: own, chunk } = prepare(good)
+  const common = { measureName: false, type: false, unit: false }
+  for (const bytes of [form.restOf(common), own.restOf(new Set())]) expect(bytes.buffer.byteLength).toBe(bytes.length)
+  expect(chunk.buffer.byteLength).toBe(chunk.length)
+})
+
+test('forms of many names are found again', () => {
+  const preparer = new Preparer({ numbers, mayLack: false })
+  const formOf = (at: number): unknown => preparer.prepare({ ...good, MeasureName: `m${at}` }, '', undefined).form
+  const forms = Array.from({ length: 500 }, (_, at) => formOf(at))
+  for (const [at, form] of forms.entries()) expect(formOf(at)).toBe(form)
+})

@@ -59,3 +59,21 @@ test('of a list with one dimension that cannot be kept, nothing is remembered', 
   expect(cache.of([...host(1), null as never]).problems).not.toEqual([])
   expect(cache.of(host(1))).toBe(cache.of(host(1)))
 })
+
+test('of dimensions that are too large, nothing is remembered', () => {
+  const cache = new SeriesCache()
+  const large = [{ Name: 'host', Value: 'x'.repeat(2045) }]
+  expect(cache.of(large).problems).toHaveLength(1)
+  expect(cache.of(large)).not.toBe(cache.of(large))
+  const fits = [{ Name: 'host', Value: 'x'.repeat(2044) }]
+  expect(cache.of(fits).problems).toEqual([])
+  expect(cache.of(fits)).toBe(cache.of(fits))
+})
+
+test('a list with a gap is refused like one with nothing in its place', () => {
+  const sparse = dimensions({ host: 'a' })
+  sparse[2] = { Name: 'region', Value: 'eu' }
+  const cache = new SeriesCache()
+  expect(cache.of(sparse).problems).toEqual(cache.of([...sparse]).problems)
+  expect(cache.of(sparse).problems).toHaveLength(2)
+})

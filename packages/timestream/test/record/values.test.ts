@@ -77,6 +77,7 @@ test.for<readonly [ValueType, unknown, string]>([
   ['DOUBLE', Number.POSITIVE_INFINITY, 'is NaN or infinite (option: numbers.nonFinite)'],
   ['DOUBLE', 'nan', 'is NaN or infinite (option: numbers.nonFinite)'],
   ['DOUBLE', '1e999', 'is NaN or infinite (option: numbers.nonFinite)'],
+  ['DOUBLE', 2n ** 1024n, 'is NaN or infinite (option: numbers.nonFinite)'],
   ['DOUBLE', '1,5', 'must be the text of a number'],
   ['DOUBLE', '', 'must be the text of a number'],
   ['DOUBLE', {}, 'must be a number, got object'],
