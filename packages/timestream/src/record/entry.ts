@@ -10,7 +10,7 @@ export const ONLY_TABLE = ''
 
 /** What was found out about one record: checked, measured and written as JSON once, however often it is sent. */
 export interface EntryParts extends ValueBytes {
-  /** The record as it was given, if it has problems. Of a sound one nothing is kept but what is sent. */
+  /** A copy of the record as it was given, if it has problems. Of a sound one nothing is kept but what is sent. */
   readonly given: TimestreamRecord | undefined
   /** `database/table` where records are routed, else {@link ONLY_TABLE}. */
   readonly table: string

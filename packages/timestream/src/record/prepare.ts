@@ -1,4 +1,4 @@
-import type { TimestreamRecord } from './record.ts'
+import { copyOf, type TimestreamRecord } from './record.ts'
 import { Entry, type EntryParts } from './entry.ts'
 import { Form, Forms } from './form.ts'
 import { MAX_MEASURES, MAX_RECORD_BYTES, MAX_VALUE_BYTES } from './limits.ts'
@@ -88,7 +88,7 @@ export class Preparer {
     const measureName = typeof name === 'string' ? name : ''
     const hasUnit = givenUnit !== undefined
     const parts: EntryParts = {
-      given: isSound ? undefined : given,
+      given: isSound ? undefined : copyOf(given),
       table,
       series,
       // Nothing is remembered of what is refused: it may be of any size.

@@ -28,3 +28,29 @@ export interface TimestreamRecord extends Omit<
   /** 1 to 2^63 - 1; beyond 2^53 a bigint. @default the sink's `version`, else what the service takes, 1 */
   readonly Version?: number | bigint | undefined
 }
+
+/** A copy of what is refused: a converter may use its objects again. */
+export function copyOf(given: TimestreamRecord): TimestreamRecord {
+  const copy: Record<string, unknown> = { ...given }
+  for (const name of FIELDS) {
+    const value: unknown = given[name]
+    // What a class gives is not the object's own.
+    if (value !== undefined) copy[name] = Array.isArray(value) ? Array.from(value, copyOfItem) : value
+  }
+  return copy
+}
+
+const FIELDS = [
+  'Dimensions',
+  'MeasureName',
+  'MeasureValue',
+  'MeasureValueType',
+  'MeasureValues',
+  'Time',
+  'TimeUnit',
+  'Version',
+] as const satisfies readonly (keyof TimestreamRecord)[]
+
+function copyOfItem(item: unknown): unknown {
+  return typeof item === 'object' && item !== null ? { ...item } : item
+}

@@ -26,10 +26,18 @@ const NOTHING: Common = Object.freeze({
   version: false,
 })
 
+/** Sets of dimensions that are found again: batches of several tables, or keys, have different ones in turn. */
+const MAX_SETS = 16
+
+interface CommonDimensions {
+  readonly dimensions: ReadonlySet<string>
+  readonly dimensionBytes: number
+}
+
 /** Finds common attributes. A dimension is either common or of the record, never both: the service refuses an overlap. */
 export class CommonFinder {
-  #last: ReadonlySet<string> = NO_DIMENSIONS
-  #lastBytes = 0
+  readonly #known: CommonDimensions[] = []
+  #next = 0
 
   of(entries: readonly Entry[]): Common {
     const [first] = entries
@@ -49,9 +57,10 @@ export class CommonFinder {
       isSameType &&= other.type === type
       isSameUnit &&= other.unit === unit && other.hasUnit === hasUnit
     }
+    const { dimensions, dimensionBytes: bytes } = this.#dimensionsOf(entries)
     return {
-      dimensions: this.#dimensionsOf(entries),
-      dimensionBytes: this.#lastBytes,
+      dimensions,
+      dimensionBytes: bytes,
       measureName: isSameName,
       type: isSameType,
       unit: hasUnit && isSameUnit,
@@ -61,7 +70,7 @@ export class CommonFinder {
     }
   }
 
-  #dimensionsOf(entries: readonly Entry[]): ReadonlySet<string> {
+  #dimensionsOf(entries: readonly Entry[]): CommonDimensions {
     const first = (entries[0] as Entry).series
     let parts = first.parts
     let seen: Series = first
@@ -73,13 +82,16 @@ export class CommonFinder {
         parts = parts.filter((part) => series.parts.includes(part))
       }
     }
-    const last = this.#last
-    if (parts.length === last.size && parts.every((part) => last.has(part))) return last
-    this.#last = new Set(parts)
-    this.#lastBytes = first.dimensions.reduce(
-      (sum, dimension, at) => sum + (this.#last.has(first.parts[at] as string) ? dimensionBytes(dimension) : 0),
-      0,
+    if (parts.length === 0) return NOTHING
+    const known = this.#known.find(
+      ({ dimensions }) => parts.length === dimensions.size && parts.every((part) => dimensions.has(part)),
     )
-    return this.#last
+    if (known !== undefined) return known
+    const dimensions = new Set(parts)
+    const own = first.dimensions.filter((_, at) => dimensions.has(first.parts[at] as string))
+    const found = { dimensions, dimensionBytes: own.reduce((sum, each) => sum + dimensionBytes(each), 0) }
+    this.#known[this.#next] = found
+    this.#next = (this.#next + 1) % MAX_SETS
+    return found
   }
 }

@@ -216,6 +216,32 @@ test('a record may be changed after it was taken', () => {
   expect(entries.map((entry) => entry.toRecord().MeasureValues?.[0]?.Value)).toEqual(['1', '2', '3'])
 })
 
+test('so may one that was refused: what becomes a dead letter is what was given', () => {
+  class Reused {
+    Dimensions = [{ Name: 'host', Value: 'a' }]
+    MeasureName = 'm'
+    MeasureValues = [{ Name: 'a', Value: Number.NaN }]
+    at = new Date(5)
+    get Time(): Date {
+      return this.at
+    }
+  }
+  const reused = new Reused()
+  const entry = prepare(reused)
+  const expected = {
+    Dimensions: [{ Name: 'host', Value: 'a' }],
+    MeasureName: 'm',
+    MeasureValues: [{ Name: 'a', Value: Number.NaN }],
+    Time: new Date(5),
+  }
+  reused.MeasureName = 'changed'
+  reused.at = new Date(6)
+  for (const list of [reused.Dimensions, reused.MeasureValues]) Object.assign(list[0] as object, { Value: 'changed' })
+  reused.MeasureValues.length = 0
+  expect(entry.problems).toHaveLength(1)
+  expect(entry.toRecord()).toMatchObject(expected)
+})
+
 test('records of more tables and forms than are remembered are written alike', () => {
   const preparer = new Preparer({ numbers, mayLack: false })
   const entries = Array.from({ length: 1200 }, (_, at) =>
@@ -230,9 +256,10 @@ test('records of more tables and forms than are remembered are written alike', (
   }
 })
 
+const named = (...names: string[]): TimestreamRecord => multi(names.map((Name) => ({ Name, Value: 1 })))
+
 test('a measure that is given twice is found, however many names were seen before and between', () => {
   const preparer = new Preparer({ numbers, mayLack: false })
-  const named = (...names: string[]): TimestreamRecord => multi(names.map((Name) => ({ Name, Value: 1 })))
   const problemsOf = (record: TimestreamRecord): readonly string[] => preparer.prepare(record, '', undefined).problems
   for (let at = 0; at < 25_000; at++) {
     problemsOf({ ...good, MeasureName: `m${at}` })

@@ -2,6 +2,7 @@ import { type _Record, TimestreamWriteClient, WriteRecordsCommand } from '@aws-s
 import { parseJson } from '@sluice/aws/json-client'
 import * as fc from 'fast-check'
 import { afterAll, expect, test } from 'vitest'
+import type { Entry } from '../../src/record/entry.ts'
 import { CommonFinder } from '../../src/request/common.ts'
 import { EntriesRequest } from '../../src/request/write-entries.ts'
 import { requestSizeInBytes } from '../../src/size.ts'
@@ -135,4 +136,33 @@ test('records of one series have all of it in common', () => {
       { MeasureValue: '2', Time: '7' },
     ],
   })
+})
+
+const batch = (region: string): readonly Entry[] =>
+  entriesOf(
+    ['a', 'b'].map((host) => ({
+      ...record(1),
+      Dimensions: [
+        { Name: 'host', Value: host },
+        { Name: 'region', Value: region },
+      ],
+    })),
+  )
+
+test('batches whose common dimensions take turns find them again', () => {
+  const finder = new CommonFinder()
+  const first = ['eu', 'us'].map((region) => finder.of(batch(region)))
+  expect(first.map(({ dimensions }) => [...dimensions])).toEqual([
+    ['{"Name":"region","Value":"eu"}'],
+    ['{"Name":"region","Value":"us"}'],
+  ])
+  for (const [at, region] of ['eu', 'us'].entries())
+    expect(finder.of(batch(region)).dimensions).toBe(first[at]?.dimensions)
+  for (let other = 0; other < 40; other++) {
+    const { dimensions, dimensionBytes } = finder.of(batch(`region-${other}`))
+    expect([[...dimensions], dimensionBytes]).toEqual([
+      [`{"Name":"region","Value":"region-${other}"}`],
+      14 + `${other}`.length - 1,
+    ])
+  }
 })
