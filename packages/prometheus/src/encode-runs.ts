@@ -19,7 +19,7 @@ export class RunsEncoder {
   readonly #groupOf = new GroupsByLabels()
   readonly #sorts: boolean
   #pause = 0
-  /** Means nothing. */
+  /** Where {@link RunsEncoder.#fetch} leaves what it read: a loop without an effect would be taken out by the compiler. */
   fetched = 0
 
   /** @param sorts - whether samples have to be in order. */

@@ -19,7 +19,7 @@ const HELP = `npm run bench -- NAME [--rounds N] [--records N]
               real Prometheus beside prometheus-remote-write and ready bytes (about 20 minutes in all)
   timestream-write
               rows to WriteRecords through both transports, beside the client of the AWS SDK, stock and tuned, and ready bytes;
-              bytes and billed writes; time from write to confirmed (about 13 minutes in all)
+              bytes and billed writes; time from write to confirmed (about 30 minutes in all)
 
   --rounds N    rounds that count, ${MIN_ROUNDS} to 100 (default ${MIN_ROUNDS})
   --records N   of core: records in a round, 1000 to 5000000 (default 4000000)
@@ -27,8 +27,8 @@ const HELP = `npm run bench -- NAME [--rounds N] [--records N]
                 of prometheus: ${PROMETHEUS_PARTS.join(', ')}
                 of timestream-write: ${TIMESTREAM_PARTS.join(', ')}
 
-Variants take turns, each round in a process of its own, and the output of all must be equal. The process has done the same work
-before, on other records, when the clock starts; for 'cold' it has done nothing. The results are printed last, as one JSON line each:
+Variants take turns, in processes of their own, and the output of all must be equal. A process has done the same work before when
+the clock starts, until it is as fast as it becomes; for 'cold' it has done nothing. The results are printed last, as one JSON line each:
 where there is a peer, work per CPU-second, median with quartiles, and the ratio of the medians.
 `
 
