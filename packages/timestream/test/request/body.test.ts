@@ -166,3 +166,20 @@ test('batches whose common dimensions take turns find them again', () => {
     ])
   }
 })
+
+test('there is room for the longest that each part of a record and of the request can be', () => {
+  const name = 'Données "東京"\n🌊'
+  const given = Array.from({ length: 100 }, (_, at) => ({
+    Dimensions: [{ Name: `host${at}`, Value: '東'.repeat(100) }],
+    MeasureName: `m${at}`,
+    MeasureValueType: 'VARCHAR' as const,
+    MeasureValue: '\u0000'.repeat(1500),
+    Time: 9_223_372_036_854_775_807n - BigInt(at),
+    TimeUnit: 'NANOSECONDS' as const,
+    Version: 9_223_372_036_854_775_807n - BigInt(at),
+  }))
+  const { body } = new EntriesRequest(name, name, entriesOf(given), new CommonFinder())
+  const read = parseJson(textOf(body)) as Body & { readonly DatabaseName: string; readonly TableName: string }
+  expect([read.DatabaseName, read.TableName]).toEqual([name, name])
+  expect(merged(read)).toEqual(given.map((each) => ({ ...each, Time: String(each.Time) })))
+})

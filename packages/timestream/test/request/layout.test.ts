@@ -121,3 +121,20 @@ test('equal series are found in batches of any size, whatever the order of their
     expect([send.length, followers.length]).toEqual([size - 1, 1])
   }
 })
+
+test('series with the same hash are told apart', () => {
+  const given = ['h31554', 'h61202'].map((host, at): TimestreamRecord => ({
+    Dimensions: [{ Name: 'host', Value: host }],
+    MeasureName: 'm',
+    MeasureValue: at,
+    Time: 1,
+  }))
+  const items = itemsOf(given)
+  expect(items[0]?.entry.series.hash).toBe(items[1]?.entry.series.hash)
+  expect(layOut(items, false)).toEqual({ send: items, followers: [], later: [] })
+  const twice = itemsOf([...given, ...given])
+  expect(layOut(twice, false).followers.map(({ item, leader }) => [item.index, leader.index])).toEqual([
+    [2, 0],
+    [3, 1],
+  ])
+})
