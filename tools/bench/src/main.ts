@@ -16,7 +16,7 @@ const HELP = `npm run bench -- NAME [--rounds N] [--records N]
   core        source, map, key and sink engine with 50 requests under way, beside Node object streams, async generators and a plain
               loop; delays while a checkpoint is open and of the event loop; a sink that is far too slow (about 25 minutes in all)
   prometheus  encoding for remote write beside protobufjs, compression beside snappyjs, flat records to compressed bytes and into a
-              real Prometheus beside prometheus-remote-write and ready bytes (about 20 minutes in all)
+              real Prometheus beside prometheus-remote-write and ready bytes (about 40 minutes in all)
   timestream-write
               rows to WriteRecords through both transports, beside the client of the AWS SDK, stock and tuned, and ready bytes;
               bytes and billed writes; time from write to confirmed (about 30 minutes in all)

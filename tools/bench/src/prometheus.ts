@@ -8,24 +8,31 @@ import { rounded, roundedQuartiles } from './prometheus/rounded.ts'
 import { type Task, Variants } from './prometheus/tasks.ts'
 import type { Shape } from './prometheus/workload.ts'
 
-export const PROMETHEUS_PARTS: readonly string[] = ['encode', 'compress', 'flat', 'real']
-
-export async function prometheus(options: BenchOptions): Promise<readonly Row[]> {
-  const { only } = options
-  const rows: Row[] = []
-  if (only === undefined || only === 'encode') rows.push(...(await encode(options)))
-  if (only === undefined || only === 'compress') rows.push(...(await compress(options)))
-  if (only === undefined || only === 'flat') rows.push(...(await flat(options)))
-  if (only === undefined || only === 'real') rows.push(...(await realRows(options)))
-  return rows
-}
-
 /** Series x samples of a request. */
 const SIZES = [
   [500, 1],
   [100, 5],
   [50, 10],
 ] as const
+
+export const PROMETHEUS_PARTS: readonly string[] = [...SIZES.map(encodePart), 'compress', 'flat', 'real']
+
+function encodePart([series, samples]: readonly [number, number]): string {
+  return `encode-${series}x${samples}`
+}
+
+export async function prometheus(options: BenchOptions): Promise<readonly Row[]> {
+  const { only } = options
+  const rows: Row[] = []
+  for (const size of SIZES) {
+    if (only === undefined || only === encodePart(size)) rows.push(...(await encode(size, options)))
+  }
+  if (only === undefined || only === 'compress') rows.push(...(await compress(options)))
+  if (only === undefined || only === 'flat') rows.push(...(await flat(options)))
+  if (only === undefined || only === 'real') rows.push(...(await realRows(options)))
+  return rows
+}
+
 const LABELS = [2, 8, 20] as const
 
 interface EncodeCase {
@@ -60,22 +67,21 @@ const ENCODE_CASES: readonly (Pick<Shape, 'newPercent' | 'isShuffled'> & { reado
 const SHUFFLED_LABELS = 8
 const ENCODE_PEER = 'protobufjs static'
 
-async function encode({ rounds, progress }: BenchOptions): Promise<readonly Row[]> {
+async function encode([series, samples]: readonly [number, number], options: BenchOptions): Promise<readonly Row[]> {
+  const { rounds, progress } = options
   const rows: Row[] = []
-  for (const [series, samples] of SIZES) {
-    for (const labels of LABELS) {
-      for (const { newPercent, isShuffled, cases } of ENCODE_CASES) {
-        if (isShuffled && labels !== SHUFFLED_LABELS) continue
-        const shape: Shape = { series, samples, labels, newPercent, isShuffled }
-        const name = nameOf(shape)
-        const names = [...cases.map(({ ours }) => ours), ENCODE_PEER]
-        const results = await inTurn('encode', names, shape, rounds, (line) => progress(`encode ${name}: ${line}`))
-        const work = encodeWork(shape) / 1e6
-        const isAimedAt = samples < 10 && labels > 2
-        for (const { ours, aim } of cases) {
-          const row = rowOf(`${ours}: ${name}`, 'million samples per CPU-second', results, ours, ENCODE_PEER, work)
-          rows.push({ ...row, ...(isAimedAt && aim !== undefined ? { aim } : {}) })
-        }
+  for (const labels of LABELS) {
+    for (const { newPercent, isShuffled, cases } of ENCODE_CASES) {
+      if (isShuffled && labels !== SHUFFLED_LABELS) continue
+      const shape: Shape = { series, samples, labels, newPercent, isShuffled }
+      const name = nameOf(shape)
+      const names = [...cases.map(({ ours }) => ours), ENCODE_PEER]
+      const results = await inTurn('encode', names, shape, rounds, (line) => progress(`encode ${name}: ${line}`))
+      const work = encodeWork(shape) / 1e6
+      const isAimedAt = samples < 10 && labels > 2
+      for (const { ours, aim } of cases) {
+        const row = rowOf(`${ours}: ${name}`, 'million samples per CPU-second', results, ours, ENCODE_PEER, work)
+        rows.push({ ...row, ...(isAimedAt && aim !== undefined ? { aim } : {}) })
       }
     }
   }

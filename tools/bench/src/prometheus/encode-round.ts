@@ -7,9 +7,9 @@ import { type OwnSeries, peerRequests, POPULATION_REQUESTS, requests, type Shape
 import { prometheus } from './write-request.js'
 
 /** Samples under the clock. */
-const ROUND_SAMPLES = 200_000
+const ROUND_SAMPLES = 100_000
 /** Rounds' worth of samples before the first one: until then code is compiled, and the table is as full as it gets. */
-const WARM_UP_ROUNDS = 5
+const WARM_UP_ROUNDS = 7
 
 const MAX_SAMPLES = 500
 
