@@ -19,7 +19,7 @@ const HELP = `npm run bench -- NAME [--rounds N] [--records N]
               real Prometheus beside prometheus-remote-write and ready bytes (about 40 minutes in all)
   timestream-write
               rows to WriteRecords through both transports, beside the client of the AWS SDK, stock and tuned, and ready bytes;
-              bytes and billed writes; time from write to confirmed (about 30 minutes in all)
+              bytes and billed writes; time from write to confirmed (about 45 minutes in all)
 
   --rounds N    rounds that count, ${MIN_ROUNDS} to 100 (default ${MIN_ROUNDS})
   --records N   of core: records in a round, 1000 to 5000000 (default 4000000)
