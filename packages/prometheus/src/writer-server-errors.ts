@@ -1,7 +1,11 @@
+import type { Entry } from './series.ts'
+
 /** What is known of a destination's health. */
 interface Health {
   /** When it last wrote samples, see {@link ServerErrorRule}. */
   writtenAt: number
+  /** Of what it wrote then, the last. */
+  last: Entry | undefined
   /** Records that were charged with a 500 since then. */
   charged: number
 }
@@ -23,6 +27,7 @@ const MAX_DESTINATIONS = 10_000
  *
  * A receiver whose disk is full also takes empty requests. Hence a second record is not charged before samples were written again: an
  * outage costs one record of a destination at most, and that one goes where refused records go. Hence too it outlives the attempt.
+ * Whatever could be written may wait behind that second record: what was written last is then written once more, an exact repeat.
  */
 export class ServerErrorRule {
   readonly #after: number
@@ -35,8 +40,9 @@ export class ServerErrorRule {
   }
 
   /** Samples were written to the destination. */
-  written(destination: string): void {
+  written(destination: string, last: Entry | undefined): void {
     const health = this.#healthOf(destination)
+    health.last = last
     health.writtenAt = ++this.#now
     health.charged = 0
   }
@@ -46,14 +52,14 @@ export class ServerErrorRule {
    *
    * @param errors - of the request's oldest entry; counted here.
    * @param isAlone - the request holds one record, which would be charged.
-   * @param probe - sends an empty request; true when it was taken.
+   * @param probe - sends a request with these entries, or none; true when it was taken.
    * @returns true when what the request holds is at fault.
    */
   async isAtFault(
     destination: string,
     errors: ServerErrors,
     isAlone: boolean,
-    probe: () => Promise<boolean>,
+    probe: (entries: readonly Entry[]) => Promise<boolean>,
   ): Promise<boolean> {
     const before = errors.lastAt
     errors.count++
@@ -62,8 +68,12 @@ export class ServerErrorRule {
     const health = this.#healthOf(destination)
     // Of what was written before the first error nothing follows.
     const wroteSince = Number.isFinite(before) && health.writtenAt > before
-    if (isAlone && !wroteSince && health.charged > 0) return false
-    if (!wroteSince && !(await probe())) return false
+    if (!wroteSince) {
+      const needsSamples = isAlone && health.charged > 0
+      if (needsSamples && health.last === undefined) return false
+      if (!(await probe(needsSamples && health.last !== undefined ? [health.last] : []))) return false
+      if (needsSamples) health.charged = 0
+    }
     if (isAlone) health.charged++
     return true
   }
@@ -72,7 +82,7 @@ export class ServerErrorRule {
     const known = this.#health.get(destination)
     if (known !== undefined) return known
     if (this.#health.size >= MAX_DESTINATIONS) this.#health.clear()
-    const health = { writtenAt: Number.NEGATIVE_INFINITY, charged: 0 }
+    const health: Health = { writtenAt: Number.NEGATIVE_INFINITY, last: undefined, charged: 0 }
     this.#health.set(destination, health)
     return health
   }

@@ -153,7 +153,7 @@ export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
   ): Promise<WriteVerdict> {
     const verdict = await this.#sender.send(entries, destination, signal, isIsolating)
     if (verdict.kind === 'written') {
-      this.#rule.written(destination)
+      this.#rule.written(destination, entries.at(-1))
       this.#confirmed.remember(entries)
     }
     return verdict
@@ -211,7 +211,7 @@ export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
     const [oldest] = entries
     if (oldest === undefined) return verdict.outcome
     const { serverErrors } = this.#states.of(oldest)
-    const probe = (): Promise<boolean> => this.#sender.probe(destination, context.signal)
+    const probe = (sent: readonly Entry[]): Promise<boolean> => this.#sender.probe(sent, destination, context.signal)
     if (!(await this.#rule.isAtFault(destination, serverErrors, entries.length === 1, probe))) {
       return this.#again(failed)
     }

@@ -1,14 +1,20 @@
 import { beforeEach, describe, expect, test } from 'vitest'
+import type { Entry } from '../src/series.ts'
 import { ServerErrorRule, type ServerErrors } from '../src/writer-server-errors.ts'
 
 let rule: ServerErrorRule
 let probes: number
 let isWell: boolean
+/** A receiver whose disk is full takes empty requests only. */
+let takesSamples: boolean
+let probed: (readonly Entry[])[]
 
 beforeEach(() => {
   rule = new ServerErrorRule(3)
   probes = 0
   isWell = true
+  takesSamples = true
+  probed = []
 })
 
 function errors(): ServerErrors {
@@ -17,9 +23,10 @@ function errors(): ServerErrors {
 
 /** One more 500. */
 async function failed(of: ServerErrors, isAlone = true, destination = ''): Promise<boolean> {
-  return await rule.isAtFault(destination, of, isAlone, () => {
+  return await rule.isAtFault(destination, of, isAlone, (entries) => {
     probes++
-    return Promise.resolve(isWell)
+    probed.push(entries)
+    return Promise.resolve(isWell && (takesSamples || entries.length === 0))
   })
 }
 
@@ -44,14 +51,14 @@ describe('ServerErrorRule', () => {
     const poison = errors()
     await failed(poison)
     await failed(poison)
-    rule.written('')
+    rule.written('', undefined)
     expect(await failed(poison)).toBe(true)
     expect(probes).toBe(0)
   })
 
   test('where the first 500 is charged, what was written before it makes no probe needless', async () => {
     rule = new ServerErrorRule(1)
-    rule.written('')
+    rule.written('', undefined)
     isWell = false
     for (let count = 0; count < 5; count++) expect(await failed(errors())).toBe(false)
     expect(probes).toBe(5)
@@ -64,17 +71,37 @@ describe('ServerErrorRule', () => {
     const poison = errors()
     isWell = false
     await failed(poison)
-    rule.written('')
+    rule.written('', undefined)
     await failed(poison)
     expect(await failed(poison)).toBe(false)
     expect(probes).toBe(1)
+  })
+
+  test('where all else waits behind a second record, what was written last is written once more', async () => {
+    const last = {} as Entry
+    rule.written('', last)
+    for (let record = 0; record < 3; record++) {
+      const poison = errors()
+      expect([await failed(poison), await failed(poison), await failed(poison)]).toStrictEqual([false, false, true])
+    }
+    expect(probed).toStrictEqual([[], [last], [last]])
+  })
+
+  test('a receiver that does not take again what it has written costs one record', async () => {
+    takesSamples = false
+    rule.written('', {} as Entry)
+    const [first, second] = [errors(), errors()]
+    for (let count = 0; count < 3; count++) await failed(first)
+    for (let count = 0; count < 20; count++) expect(await failed(second)).toBe(false)
+    takesSamples = true
+    expect(await failed(second)).toBe(true)
   })
 
   test('a receiver that takes only empty requests costs one record, and no more until it writes samples again', async () => {
     const [first, second] = [errors(), errors()]
     for (let count = 0; count < 3; count++) await failed(first)
     for (let count = 0; count < 20; count++) expect(await failed(second)).toBe(false)
-    rule.written('')
+    rule.written('', undefined)
     expect(await failed(second)).toBe(true)
   })
 
