@@ -74,6 +74,47 @@ test('lists name fields; a measure name may be a field or a function', () => {
   })
 })
 
+class Host {
+  get name(): string {
+    return 'a'
+  }
+}
+
+class Load {
+  readonly at = new Date(5)
+  readonly host = new Host()
+  readonly #part = 0.5
+
+  get percent(): number {
+    return this.#part * 100
+  }
+}
+
+test('getters and fields of the prototype are fields too, and what every object has is none', () => {
+  const sink = new TimestreamSink<Load>({
+    databaseName: 'metrics',
+    tableName: 'hosts',
+    mapping: {
+      time: 'at',
+      dimensions: { host: 'host.name', kind: 'host.constructor.name', text: 'toString' },
+      measures: ['percent'],
+      measureName: { literal: 'm' },
+    },
+    version: 'percent',
+  })
+  const { entry, refusals } = sink.explain(new Load()).entries[0] ?? {}
+  expect(refusals).toEqual([])
+  expect(entry).toMatchObject({
+    Dimensions: [{ Name: 'host', Value: 'a' }],
+    MeasureValues: [{ Name: 'percent', Value: '50' }],
+    Version: 50,
+  })
+  const own = Object.assign(new Load(), { toString: 'own' })
+  expect(sink.explain(own as never).entries[0]?.entry).toMatchObject({
+    Dimensions: [{}, { Name: 'text', Value: 'own' }],
+  })
+})
+
 test('a value without what a record needs is refused with every reason', () => {
   const [entry] = new TimestreamSink(options).explain({} as Value & object).entries
   expect(entry).toBeUndefined()
