@@ -4,6 +4,7 @@ import type { ElementConverter } from './options.ts'
 import type { TimestreamMeasure, TimestreamRecord } from './record/record.ts'
 import { shown } from './record/shown.ts'
 import { TIME_UNITS, type TimeUnit, VALUE_TYPES, type ValueInput, type ValueType } from './record/values.ts'
+import { checkVersion, type VersionFrom } from './versions.ts'
 
 /** The name of a field of the value (`host`, or `host.name` for one inside another), or a function. */
 export type FieldOrFunction<In, Out> = string | ((value: In) => Out)
@@ -43,11 +44,13 @@ export interface RecordMapping<In> {
   readonly measures: Lookup<In, FieldOrFunction<In, ValueInput | null | undefined> | MeasureMapping<In>>
   /** A field or a function that gives the measure name, or the name itself as `{ literal }`. */
   readonly measureName: FieldOrFunction<In, string> | { readonly literal: string }
+  /** As the option `version` of the sink, which it excludes. @default none: the service takes 1, and the first value of a key stays */
+  readonly version?: VersionFrom<In>
 }
 
 type Reader<In> = (value: In) => unknown
 
-const MAPPING_OPTIONS = ['time', 'timeUnit', 'dimensions', 'measures', 'measureName'] as const
+const MAPPING_OPTIONS = ['time', 'timeUnit', 'dimensions', 'measures', 'measureName', 'version'] as const
 
 /** The converter that the mapping describes. */
 export function mappingConverter<In>(mapping: RecordMapping<In>): ElementConverter<In> {
@@ -129,6 +132,7 @@ export function checkMapping(check: OptionsCheck, mapping: unknown): void {
   if (timeUnit !== undefined && !TIME_UNITS.includes(timeUnit as TimeUnit)) {
     check.problem(`mapping.timeUnit must be one of ${TIME_UNITS.join(', ')}`)
   }
+  checkVersion(check, 'mapping.version', given['version'])
   checkLookup(check, 'dimensions', given['dimensions'])
   checkLookup(check, 'measures', given['measures'])
 }

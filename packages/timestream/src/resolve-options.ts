@@ -109,19 +109,22 @@ export function resolveOptions<In>(options: TimestreamSinkOptions<In>): Resolved
   check.throwIfAny()
   const { tableName } = options
   const transport = options.transport ?? (options.client === undefined ? 'direct' : 'sdk')
+  const timeoutMs = writeTimeoutMs(own, transport)
   return {
     uid: options.uid ?? 'timestream',
     databaseName: options.databaseName,
     tableName: typeof tableName === 'string' ? tableName : undefined,
     router: typeof tableName === 'function' ? tableName : undefined,
     elementConverter: converterOf(options),
-    version: versionReader(options.version),
+    version: versionReader(options.version ?? options.mapping?.version),
     batchConverter: options.batchConverter === undefined ? undefined : keepingOrder(options.batchConverter),
     numbers: { nonFinite: 'refuse', negativeZero: 'zero', ...groupOf(given, 'numbers') },
     orderBySeries: options.orderBySeries ?? false,
     ensureTable: options.ensureTable === true ? {} : options.ensureTable === false ? undefined : options.ensureTable,
     checkRetention: options.checkRetention ?? false,
-    engine: { ...engine, requestTimeoutMs: coveringTimeoutMs(own, transport) },
+    // For a discovery, and for requests one after the other: records with the same key are not sent together.
+    engine: { ...engine, requestTimeoutMs: own.requestTimeout + 2 * timeoutMs },
+    writeTimeoutMs: timeoutMs,
     policy: resolvePolicy(options.failureHandlerConfig, options.rejectionPolicy),
     transport,
     emitSinkMetricsToCloudWatch: options.emitSinkMetricsToCloudWatch ?? false,
@@ -135,13 +138,10 @@ function converterOf<In>({ elementConverter, mapping }: TimestreamSinkOptions<In
   return elementConverter ?? mappingConverter(mapping as RecordMapping<In>)
 }
 
-/**
- * Long enough for every try that the transport makes by itself, with its pauses, and for a discovery before the first. A request of the
- * sink may be two to the service: records with the same key are not sent together.
- */
-function coveringTimeoutMs({ maxErrorRetry, requestTimeout }: OwnClientOptions, transport: 'direct' | 'sdk'): number {
-  if (transport === 'direct') return 3 * requestTimeout
-  return (maxErrorRetry + 2) * requestTimeout + maxErrorRetry * MAX_PAUSE_MS
+/** Long enough for every try of one request that the transport makes by itself, with its pauses. */
+function writeTimeoutMs({ maxErrorRetry, requestTimeout }: OwnClientOptions, transport: 'direct' | 'sdk'): number {
+  if (transport === 'direct') return requestTimeout
+  return (maxErrorRetry + 1) * requestTimeout + maxErrorRetry * MAX_PAUSE_MS
 }
 
 function engineOptions(given: Loose): AsyncSinkOptions {
@@ -181,6 +181,9 @@ function checkPlain(check: OptionsCheck, given: Loose): void {
   }
   if (mapping !== undefined) checkMapping(check, mapping)
   checkVersion(check, 'version', given['version'])
+  if (given['version'] !== undefined && isObject(mapping) && mapping['version'] !== undefined) {
+    check.problem('version and mapping.version exclude one another: give one of the two')
+  }
   check.function('batchConverter')
   check.oneOf('numbers.nonFinite', ['refuse', 'omit'])
   check.oneOf('numbers.negativeZero', ['zero', 'refuse'])

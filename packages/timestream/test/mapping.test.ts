@@ -140,6 +140,15 @@ test.for<readonly [string, VersionFrom<Value>, unknown]>([
   expect(Reflect.get(Object(entry?.entry), 'Version')).toBe(expectedVersion)
 })
 
+test('a mapping may have the version', () => {
+  const { version, mapping, ...rest } = options
+  const sink = new TimestreamSink({ ...rest, mapping: { ...mapping, version } as never })
+  expect(sink.explain(value).entries[0]?.entry).toEqual(expected)
+  expect(() => new TimestreamSink({ ...options, mapping: { ...mapping, version } as never })).toThrow(
+    '1 invalid option(s):\n  - version and mapping.version exclude one another: give one of the two',
+  )
+})
+
 test('the version of a record itself wins', () => {
   const { mapping: _, ...rest } = options
   const [entry] = new TimestreamSink({
@@ -207,6 +216,7 @@ test.for<readonly [object, string]>([
   [{ measures: { a: { from: 'a', type: 'FLOAT' } } }, 'mapping.measures.a must be'],
   [{ dimensions: { a: 5 } }, 'mapping.dimensions.a must be'],
   [{ measureName: { literal: '' } }, 'mapping.measureName must be'],
+  [{ version: { sqs: () => 1 } }, 'mapping.version must be the name of a field, a function'],
   [{ fields: 1 }, "unknown option 'mapping.fields'"],
 ])('a mapping with %j is a problem', ([change, problem]) => {
   const mapping = { ...options.mapping, ...change } as never
