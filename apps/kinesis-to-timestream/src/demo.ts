@@ -119,12 +119,11 @@ function onSignals(callback: (count: number) => void): Disposable & { readonly t
 }
 
 function startJob(options: DemoOptions, services: Services, state: string): Job {
-  const { kinesisEndpoint, timestreamEndpoint } = services
   const source = new KinesisSource<HostRecord>({
     streamName: options.stream,
     // The stream of a local run is new; on AWS only what arrives from now on is this run's.
     initialPosition: options.aws ? 'LATEST' : 'TRIM_HORIZON',
-    ...(kinesisEndpoint === undefined ? {} : { aws: { endpoint: kinesisEndpoint } }),
+    ...services.source,
   })
   const sink = new TimestreamSink<HostRecord>({
     databaseName: options.database,
@@ -132,7 +131,7 @@ function startJob(options: DemoOptions, services: Services, state: string): Job 
     elementConverter: toTimestreamRecord,
     maxTimeInBufferMS: MAX_TIME_IN_BUFFER_MS,
     maxInFlightRequests: 10,
-    ...(timestreamEndpoint === undefined ? {} : { writeClientConfig: { endpointOverride: timestreamEndpoint } }),
+    ...services.sink,
     // Collisions that were asked for are dropped and counted; otherwise a rejected record fails the job.
     failureHandlerConfig: { failProcessingOnRejectedRecordsException: options.collisions === 0 },
   })

@@ -7,18 +7,21 @@ import {
 import { TimestreamQueryClient } from '@aws-sdk/client-timestream-query'
 import { CreateDatabaseCommand, CreateTableCommand, TimestreamWriteClient } from '@aws-sdk/client-timestream-write'
 import { awsRequestHandler } from '@sluice/aws'
+import type { KinesisSourceOptions } from '@sluice/kinesis'
 import { startKinesisLocal } from '@sluice/testkit'
+import type { TimestreamSinkOptions } from '@sluice/timestream'
 import { startTimestreamLocal } from '@sluice/timestream-local'
 import type { DemoOptions } from './arguments.ts'
+import type { HostRecord } from './records.ts'
 
 /** The stream and the table of a run, and clients for the demo's own use: producing, and looking at the result. */
 export interface Services extends AsyncDisposable {
   readonly where: string
   readonly kinesis: KinesisClient
   readonly query: TimestreamQueryClient
-  /** Client configuration for the pipeline; undefined: what the AWS SDK finds. */
-  readonly kinesisEndpoint: string | undefined
-  readonly timestreamEndpoint: string | undefined
+  /** How the pipeline reaches the local servers; empty on AWS: what the AWS SDK finds. */
+  readonly source: Pick<KinesisSourceOptions<HostRecord>, 'aws'>
+  readonly sink: Pick<TimestreamSinkOptions<HostRecord>, 'writeClientConfig' | 'credentials'>
   /** The journal of the local Timestream. */
   readonly journalPath: string | undefined
 }
@@ -46,17 +49,16 @@ async function localServices(options: DemoOptions, say: (line: string) => void):
   const write = resources.adopt(new TimestreamWriteClient(settings), (client) => client.destroy())
   const query = resources.adopt(new TimestreamQueryClient(settings), (client) => client.destroy())
   await Promise.all([kinesisLocal.createStream(options.stream, options.shards), createTable(write, options)])
-  // The pipeline finds credentials and region as it would on AWS.
-  process.env['AWS_ACCESS_KEY_ID'] ??= LOCAL_CREDENTIALS.accessKeyId
-  process.env['AWS_SECRET_ACCESS_KEY'] ??= LOCAL_CREDENTIALS.secretAccessKey
-  process.env['AWS_REGION'] ??= LOCAL_REGION
   const owned = resources.move()
   return {
     where: 'local servers',
     kinesis,
     query,
-    kinesisEndpoint: kinesisLocal.endpoint,
-    timestreamEndpoint: timestreamLocal.endpoint,
+    source: { aws: { endpoint: kinesisLocal.endpoint, region: LOCAL_REGION, credentials: LOCAL_CREDENTIALS } },
+    sink: {
+      writeClientConfig: { endpointOverride: timestreamLocal.endpoint, region: LOCAL_REGION },
+      credentials: LOCAL_CREDENTIALS,
+    },
     journalPath: timestreamLocal.journalPath,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
@@ -82,8 +84,8 @@ async function awsServices(options: DemoOptions, say: (line: string) => void): P
     where: 'AWS',
     kinesis,
     query,
-    kinesisEndpoint: undefined,
-    timestreamEndpoint: undefined,
+    source: {},
+    sink: {},
     journalPath: undefined,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }

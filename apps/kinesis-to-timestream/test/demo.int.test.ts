@@ -1,6 +1,8 @@
+import { writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { type NodeChild, spawnNode, startKinesisLocal } from '@sluice/testkit'
+import { type NodeChild, spawnNode, startKinesisLocal, temporaryFolder } from '@sluice/testkit'
 import { startTimestreamLocal } from '@sluice/timestream-local'
 import { expect, test } from 'vitest'
 
@@ -22,6 +24,20 @@ test('every record of a run lands in the table, and the last line says so', { ti
     deadLettered: 0,
     interrupted: false,
   })
+  expect((await child.exit).code).toBe(0)
+})
+
+test('local servers need no keys, and an AWS profile is not asked for any', { timeout: DEADLINE_MS }, async () => {
+  await using folder = await temporaryFolder()
+  const config = join(folder.path, 'config')
+  await writeFile(
+    config,
+    '[profile work]\nsso_session = company\nsso_account_id = 123456789012\nsso_role_name = reader\n' +
+      'region = eu-west-1\n[sso-session company]\nsso_start_url = https://127.0.0.1:1\nsso_region = eu-west-1\n',
+  )
+  const env = { ...process.env, AWS_PROFILE: 'work', AWS_CONFIG_FILE: config, AWS_SHARED_CREDENTIALS_FILE: config }
+  await using child = await spawnNode(MAIN, ['--records', '100'], { env })
+  expect(await summary(child)).toMatchObject({ produced: 100, stored: 100, missing: 0 })
   expect((await child.exit).code).toBe(0)
 })
 
