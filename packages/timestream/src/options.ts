@@ -182,6 +182,8 @@ export interface ResolvedOptions<In> {
   readonly ensureTable: EnsureTable | undefined
   readonly checkRetention: boolean
   readonly engine: AsyncSinkOptions
+  /** Milliseconds that one request takes at most, with what the transport repeats. */
+  readonly writeTimeoutMs: number
   readonly policy: Policy
   readonly transport: 'direct' | 'sdk'
   readonly emitSinkMetricsToCloudWatch: boolean

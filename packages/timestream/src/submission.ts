@@ -38,6 +38,11 @@ export class Book {
     for (const follower of followers) this.#followers.push(follower)
   }
 
+  /** The items are to be sent again. */
+  retry(items: readonly Item[], reason: Reason): void {
+    for (const item of items) this.note(item, { kind: 'retry', reason })
+  }
+
   /**
    * One outcome for every record, undefined if all were written. Of a record that was to be overwritten by one that is not stored,
    * nothing is known: then the batch is to be isolated.
@@ -48,7 +53,7 @@ export class Book {
     for (const { item, leader, as } of this.#followers) {
       const outcome = outcomes[leader.index]
       if (outcome?.kind === 'written') this.written([item])
-      else if (as === 'same' && outcome !== undefined) this.note(item, outcome)
+      else if (outcome?.kind === 'retry' || (as === 'same' && outcome !== undefined)) this.note(item, outcome)
       else return { isolate: OVERWRITING_NOT_STORED }
     }
     if (this.#written === this.#records) return undefined

@@ -102,13 +102,25 @@ export class TimestreamSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
     const sound = await this.#takeOut(all, book, submit)
     if ('whole' in sound) return sound.whole
     let { items } = sound
+    const { clock } = this.context
+    const lastStartAt = clock.now() + this.#options.writeTimeoutMs
     for (let request = 0; items.length > 0; request++) {
       if (request === MAX_REQUESTS) return { isolate: TOO_MANY_OF_ONE_KEY }
+      // What is stored by then stays so: given up as a whole, the batch would begin anew each time.
+      if (request > 0 && clock.now() > lastStartAt) {
+        book.retry(items, TIME_IS_UP)
+        break
+      }
       const { send, followers, later } = this.#maker.layOut(items)
       book.follow(followers)
       const raised: Item[] = []
       const whole = await this.#write(send, book, raised, submit)
-      if (whole !== undefined) return whole
+      if (whole !== undefined) {
+        if (request === 0 || !('retryAll' in whole)) return whole
+        // Those before it have their outcomes. Whether to slow down the repeat will find out.
+        book.retry([...send, ...later], whole.retryAll)
+        break
+      }
       // In their order again: of two values for one key the later one is to win.
       items = [...later, ...raised].sort((a, b) => a.index - b.index)
     }
@@ -204,6 +216,11 @@ function abortable<T>(waited: Promise<T>, signal: AbortSignal): Promise<T> {
 function countedTooFew(total: unknown, sent: number): Reason {
   const said = typeof total === 'number' ? `RecordsIngested.Total ${total}` : 'no RecordsIngested.Total'
   return { code: 'answerMalformed', message: `the answer says success with ${said}, for a request of ${sent} records` }
+}
+
+const TIME_IS_UP = {
+  code: 'sameKey',
+  message: 'values of one key are sent one after the other, and the answers for those before this one took long',
 }
 
 const TOO_MANY_OF_ONE_KEY = {

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import type { TimestreamSinkOptions } from '../src/options.ts'
 import type { FailedWrite } from '../src/policy.ts'
 import { type Answer, exception, type FakeRequest, FakeService, STORED } from './fake-service.ts'
-import { Harness, until } from './harness.ts'
+import { Harness, ManualClock, until } from './harness.ts'
 import { writerOver } from './over.ts'
 
 interface Point {
@@ -31,9 +31,9 @@ describe.each(['sdk', 'direct'] as const)('over the transport %s', (transport) =
     answer: (request: FakeRequest, index: number) => Answer,
     options: Partial<TimestreamSinkOptions<Point>> = {},
     hasDeadLetters = false,
+    harness = new Harness(),
   ): Started {
     const service = new FakeService(answer)
-    const harness = new Harness()
     harness.settlement.delivers = hasDeadLetters
     const given: TimestreamSinkOptions<Point> = {
       databaseName: 'metrics',
@@ -180,6 +180,66 @@ describe.each(['sdk', 'direct'] as const)('over the transport %s', (transport) =
     ])
     expect(harness.metric('numRecordsOut')).toBe(1)
     expect(harness.metric('numRecordsDuplicate')).toBe(0)
+  })
+
+  test('of values of one key those that were answered keep their outcomes when the request for the next one is throttled', async () => {
+    let throttled = true
+    const started = start(
+      ({ records }) => {
+        throttled = !throttled
+        if (throttled) return exception('ThrottlingException', 429, 'Slow down.')
+        return records[0]?.MeasureValue === '1' ? STORED : rejection(conflict)
+      },
+      { retry: { initialDelayMs: 1, maxDelayMs: 1, maxAttempts: 3 } },
+      true,
+    )
+    const harness = await write(started, [point, { ...point, cpu: 2 }, { ...point, cpu: 3 }])
+    expect(started.service.requests.map(({ records }) => records[0]?.MeasureValue)).toEqual(['1', '2', '2', '3', '3'])
+    expect(harness.metric('numRecordsOut')).toBe(1)
+    expect(harness.settlement.refusals.map(({ token, reason }) => [token, reason.code])).toEqual([
+      [1, 'RejectedVersion'],
+      [2, 'RejectedVersion'],
+    ])
+  })
+
+  test('values of one key whose answers take long are repeated from where they were', async () => {
+    const clock = new ManualClock()
+    const answerMs = transport === 'sdk' ? 250_000 : 15_000
+    const started = start(
+      () => {
+        clock.advance(answerMs)
+        return STORED
+      },
+      {},
+      true,
+      new Harness(clock),
+    )
+    const values = [1, 2, 3, 4, 5].map((cpu) => ({ ...point, cpu }))
+    await started.harness.write(started.writer, values)
+    await until('the outcomes', () => {
+      clock.advance(1)
+      return started.harness.settlement.settled.length === values.length
+    })
+    await started.writer.close(1000)
+    expect(started.service.requests.map(({ records }) => records[0]?.MeasureValue)).toEqual(['1', '2', '3', '4', '5'])
+    // Two and two and one: a batch begins no request when its time is up.
+    expect(started.harness.metric('numRecordsRetried')).toBe(3 + 1)
+  })
+
+  test('a record that is overwritten by one whose request is throttled is sent again with it', async () => {
+    const started = start(
+      (_, index) => (index === 1 ? exception('ThrottlingException', 429, 'Slow down.') : STORED),
+      {},
+      true,
+    )
+    const harness = await write(started, [
+      { ...point, version: 5 },
+      { ...point, cpu: 2, version: 1 },
+      { ...point, cpu: 3, version: 2 },
+    ])
+    expect(started.service.requests.map(({ records }) => records[0]?.Version)).toEqual([5, 2, 2])
+    expect(harness.metric('numRecordsOut')).toBe(3)
+    expect(harness.settlement.refusals).toEqual([])
   })
 
   test('overwriteConflicts sends a conflict again above the stored version, and warns', async () => {
