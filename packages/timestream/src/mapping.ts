@@ -1,8 +1,9 @@
-import type { OptionsCheck } from '@sluice/core'
+import { OptionsCheck } from '@sluice/core'
 import { fieldOf } from './fields.ts'
 import type { ElementConverter } from './options.ts'
+import { checkName } from './record/limits.ts'
 import type { TimestreamMeasure, TimestreamRecord } from './record/record.ts'
-import { shown } from './record/shown.ts'
+import { label, shown } from './record/shown.ts'
 import { TIME_UNITS, type TimeUnit, VALUE_TYPES, type ValueInput, type ValueType } from './record/values.ts'
 import { checkVersion, type VersionFrom } from './versions.ts'
 
@@ -115,45 +116,81 @@ function isList(value: unknown): value is readonly string[] {
 
 /** Adds every problem of a mapping; `check` is over the whole options. */
 export function checkMapping(check: OptionsCheck, mapping: unknown): void {
-  if (typeof mapping !== 'object' || mapping === null || Array.isArray(mapping)) {
+  if (!isObject(mapping)) {
     check.problem('mapping must be an object with time, dimensions, measures and measureName')
     return
   }
-  const given = mapping as Readonly<Record<string, unknown>>
-  for (const name of Object.keys(given)) {
-    if (!MAPPING_OPTIONS.includes(name as 'time')) check.problem(`unknown option 'mapping.${name}'`)
-  }
-  if (!isSource(given['time'])) check.problem('mapping.time must be the name of a field or a function')
-  const { measureName, timeUnit } = given
-  const literal: unknown = Reflect.get(Object(measureName), 'literal')
-  if (!isSource(measureName) && !(typeof literal === 'string' && literal !== '')) {
-    check.problem('mapping.measureName must be the name of a field, a function, or { literal: name }')
-  }
+  checkNames(check, 'mapping', mapping, MAPPING_OPTIONS)
+  if (!isSource(mapping['time'])) check.problem('mapping.time must be the name of a field or a function')
+  const { timeUnit } = mapping
+  checkMeasureName(check, mapping['measureName'])
   if (timeUnit !== undefined && !TIME_UNITS.includes(timeUnit as TimeUnit)) {
     check.problem(`mapping.timeUnit must be one of ${TIME_UNITS.join(', ')}`)
   }
-  checkVersion(check, 'mapping.version', given['version'])
-  checkLookup(check, 'dimensions', given['dimensions'])
-  checkLookup(check, 'measures', given['measures'])
+  checkVersion(check, 'mapping.version', mapping['version'])
+  const dimensions = checkLookup(check, 'dimension', mapping['dimensions'])
+  // Both become columns of the table.
+  for (const name of checkLookup(check, 'measure', mapping['measures'])) {
+    if (dimensions.has(name)) check.problem(`mapping.measures: ${shown(name)} is a dimension too`)
+  }
 }
 
-function checkLookup(check: OptionsCheck, name: 'dimensions' | 'measures', given: unknown): void {
+function checkMeasureName(check: OptionsCheck, given: unknown): void {
+  const literal = isObject(given) ? given['literal'] : undefined
+  if (typeof literal === 'string' && literal !== '') {
+    checkNames(check, 'mapping.measureName', given, ['literal'])
+    checkFor(check, 'mapping.measureName', 'measure', literal)
+  } else if (!isSource(given)) {
+    check.problem('mapping.measureName must be the name of a field, a function, or { literal: name }')
+  }
+}
+
+/** @returns the names of the columns. */
+function checkLookup(check: OptionsCheck, kind: 'dimension' | 'measure', given: unknown): ReadonlySet<string> {
+  const option = `mapping.${kind}s`
   const entries: readonly (readonly [string, unknown])[] = isList(given)
-    ? given.map((field) => [shown(field), field])
-    : Object.entries(typeof given === 'object' && given !== null ? given : {})
+    ? given.map((field) => [typeof field === 'string' ? field : shown(field), field])
+    : Object.entries(isObject(given) ? given : {})
   if (entries.length === 0) {
-    check.problem(`mapping.${name} must be a list of field names, or an object of field names and functions; not empty`)
+    check.problem(`${option} must be a list of field names, or an object of field names and functions; not empty`)
   }
-  for (const [column, from] of entries) {
-    if (isSource(from)) continue
-    const type: unknown = Reflect.get(Object(from), 'type')
-    const isTyped = name === 'measures' && isSource(Reflect.get(Object(from), 'from'))
-    if (isTyped && (type === undefined || VALUE_TYPES.includes(type as ValueType))) continue
-    const typed = name === 'measures' ? `, or { from, type } with a type of ${VALUE_TYPES.join(', ')}` : ''
-    check.problem(`mapping.${name}.${column} must be the name of a field or a function${typed}`)
+  const names = new Set<string>()
+  for (const [name, from] of entries) {
+    checkFor(check, option, kind, name)
+    if (names.has(name)) check.problem(`${option}: the ${kind} '${label(name)}' is given twice`)
+    names.add(name)
+    checkColumn(check, `${option}.${label(name)}`, kind, from)
   }
+  return names
+}
+
+function checkColumn(check: OptionsCheck, option: string, kind: 'dimension' | 'measure', from: unknown): void {
+  if (isSource(from)) return
+  if (kind === 'measure' && isObject(from) && isSource(from['from'])) {
+    const { type } = from
+    checkNames(check, option, from, ['from', 'type'])
+    if (type === undefined || VALUE_TYPES.includes(type as ValueType)) return
+  }
+  const typed = kind === 'measure' ? `, or { from, type } with a type of ${VALUE_TYPES.join(', ')}` : ''
+  check.problem(`${option} must be the name of a field or a function${typed}`)
+}
+
+/** Of an object inside the options, what nobody reads. */
+function checkNames(check: OptionsCheck, option: string, given: unknown, known: readonly string[]): void {
+  for (const problem of new OptionsCheck('', given, known, `${option}.`).problems) check.problem(problem)
+}
+
+/** What the service refuses of a name, it would refuse in every record. */
+function checkFor(check: OptionsCheck, option: string, kind: 'dimension' | 'measure', name: string): void {
+  const problems: string[] = []
+  checkName(kind, name, problems)
+  for (const problem of problems) check.problem(`${option}: ${problem}`)
 }
 
 function isSource(from: unknown): boolean {
   return typeof from === 'function' || (typeof from === 'string' && from !== '')
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

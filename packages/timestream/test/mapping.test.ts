@@ -218,6 +218,20 @@ test.for<readonly [object, string]>([
   [{ measureName: { literal: '' } }, 'mapping.measureName must be'],
   [{ version: { sqs: () => 1 } }, 'mapping.version must be the name of a field, a function'],
   [{ fields: 1 }, "unknown option 'mapping.fields'"],
+  [{ mesures: 1 }, "unknown option 'mapping.mesures'; did you mean 'mapping.measures'?"],
+  [
+    { measures: { a: { from: 'a', typ: 'BIGINT' } } },
+    "unknown option 'mapping.measures.a.typ'; did you mean 'mapping.measures.a.type'?",
+  ],
+  [{ measures: { a: { from: 5 } } }, 'mapping.measures.a must be the name of a field or a function, or { from, type }'],
+  [{ measureName: { literal: 'm', unit: 's' } }, "unknown option 'mapping.measureName.unit'"],
+  [{ measureName: { literal: 'time' } }, "mapping.measureName: the measure name 'time' is reserved"],
+  [{ dimensions: { time: 'host' } }, "mapping.dimensions: the dimension name 'time' is reserved"],
+  [{ dimensions: ['h', 'h'] }, "mapping.dimensions: the dimension 'h' is given twice"],
+  [{ dimensions: ['a:b'] }, "mapping.dimensions: the dimension name 'a:b' must not start"],
+  [{ measures: ['ts_a'] }, "mapping.measures: the measure name 'ts_a' must not start with"],
+  [{ measures: { '': 'a' } }, 'mapping.measures: a measure name must be a non-empty string'],
+  [{ dimensions: ['cpu'], measures: ['cpu'] }, "mapping.measures: 'cpu' is a dimension too"],
 ])('a mapping with %j is a problem', ([change, problem]) => {
   const mapping = { ...options.mapping, ...change } as never
   expect(() => new TimestreamSink({ ...options, mapping })).toThrow(problem)

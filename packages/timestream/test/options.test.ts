@@ -111,6 +111,28 @@ test.for([
   [{ ensureTable: { retention: 1 } }, /^unknown option 'ensureTable.retention'$/],
   [{ ensureTable: { rejectedDataLocation: { bucketName: 'b' } } }, /needs ensureTable.magneticStoreWrites$/],
   [
+    { ensureTable: { magneticStoreWrites: true, rejectedDataLocation: { bucketName: 'b', prefx: 'p/' } } },
+    /^unknown option 'ensureTable.rejectedDataLocation.prefx'; did you mean 'ensureTable.rejectedDataLocation.prefix'\?$/,
+  ],
+  [
+    { ensureTable: { magneticStoreWrites: true, rejectedDataLocation: { bucketName: 'b', prefix: 5 } } },
+    /^ensureTable.rejectedDataLocation.prefix must be a non-empty string, got 5 \(number\)$/,
+  ],
+  [
+    { ensureTable: { magneticStoreWrites: true, rejectedDataLocation: {} } },
+    /^ensureTable.rejectedDataLocation.bucketName must be a non-empty string, got undefined$/,
+  ],
+  [
+    { ensureTable: { magneticStoreWrites: true, rejectedDataLocation: 'b' } },
+    /^ensureTable.rejectedDataLocation must be an object, got 'b' \(string\)$/,
+  ],
+  [
+    { ensureTable: { magneticStoreWrites: true, rejectedDataLocation: null } },
+    /^ensureTable.rejectedDataLocation must be an object, got null$/,
+  ],
+  [{ ensureTable: { reconcil: true } }, /^unknown option 'ensureTable.reconcil'; did you mean 'ensureTable.reconcile'/],
+  [{ ensureTable: { partitionKey: 'time' } }, /^ensureTable.partitionKey: the dimension name 'time' is reserved$/],
+  [
     { tableName: undefined, batchConverter: (): void => {}, checkRetention: true },
     /^checkRetention needs databaseName and tableName: what a batchConverter names is known too late$/,
   ],

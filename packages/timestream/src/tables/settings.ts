@@ -1,5 +1,5 @@
-import type { OptionsCheck } from '@sluice/core'
-import { shown } from '../record/shown.ts'
+import { OptionsCheck } from '@sluice/core'
+import { checkName } from '../record/limits.ts'
 
 /** How a table is created, and what it should be like. What is left out is not looked at in a table that exists. */
 export interface EnsureTable {
@@ -32,39 +32,36 @@ const NAMES = [
 export function checkEnsureTable(check: OptionsCheck, given: unknown): void {
   if (given === undefined || typeof given === 'boolean') return
   if (typeof given !== 'object' || given === null || Array.isArray(given)) {
-    check.problem(`ensureTable must be a boolean or an object, got ${Array.isArray(given) ? 'array' : typeof given}`)
+    const got = given === null ? 'null' : Array.isArray(given) ? 'array' : typeof given
+    check.problem(`ensureTable must be a boolean or an object, got ${got}`)
     return
   }
   const settings: EnsureTable = given
-  for (const name of Object.keys(given)) {
-    if (!NAMES.includes(name as 'reconcile')) check.problem(`unknown option 'ensureTable.${name}'`)
-  }
-  const ranges = [
-    ['memoryStoreRetentionHours', 8766],
-    ['magneticStoreRetentionDays', 73_000],
-  ] as const
-  for (const [name, max] of ranges) {
-    const value: unknown = settings[name]
-    if (value === undefined || (Number.isSafeInteger(value) && (value as number) >= 1 && (value as number) <= max))
-      continue
-    check.problem(`ensureTable.${name} must be an integer from 1 to ${max}, got ${shown(value)}`)
-  }
-  for (const name of ['magneticStoreWrites', 'partitionKeyRequired', 'reconcile'] as const) {
-    if (settings[name] !== undefined && typeof settings[name] !== 'boolean') {
-      check.problem(`ensureTable.${name} must be a boolean, got ${typeof settings[name]}`)
+  const own = new OptionsCheck('', settings, NAMES, 'ensureTable.')
+  own.integer('memoryStoreRetentionHours', { max: 8766 })
+  own.integer('magneticStoreRetentionDays', { max: 73_000 })
+  for (const name of ['magneticStoreWrites', 'partitionKeyRequired', 'reconcile']) own.boolean(name)
+  const { rejectedDataLocation: location, partitionKey } = settings
+  if (location !== undefined) {
+    const inner = new OptionsCheck('', location, ['bucketName', 'prefix'], 'ensureTable.rejectedDataLocation.')
+    inner.string('bucketName', {
+      required: typeof location === 'object' && location !== null && !Array.isArray(location),
+    })
+    inner.string('prefix')
+    for (const problem of inner.problems) own.problem(problem)
+    if (settings.magneticStoreWrites !== true) {
+      own.problem('ensureTable.rejectedDataLocation needs ensureTable.magneticStoreWrites')
     }
   }
-  const { rejectedDataLocation: location, partitionKey } = settings
-  if (location !== undefined && (typeof location?.bucketName !== 'string' || location.bucketName === '')) {
-    check.problem('ensureTable.rejectedDataLocation must be an object with bucketName')
-  }
-  if (location !== undefined && settings.magneticStoreWrites !== true) {
-    check.problem('ensureTable.rejectedDataLocation needs ensureTable.magneticStoreWrites')
-  }
-  if (partitionKey !== undefined && (typeof partitionKey !== 'string' || partitionKey === '')) {
-    check.problem('ensureTable.partitionKey must be the name of a dimension, or measure_name')
+  if (typeof partitionKey === 'string' && partitionKey !== '') {
+    const problems: string[] = []
+    if (partitionKey !== 'measure_name') checkName('dimension', partitionKey, problems)
+    for (const problem of problems) own.problem(`ensureTable.partitionKey: ${problem}`)
+  } else if (partitionKey !== undefined) {
+    own.refuse('partitionKey', 'the name of a dimension, or measure_name')
   }
   if (settings.partitionKeyRequired !== undefined && partitionKey === undefined) {
-    check.problem('ensureTable.partitionKeyRequired needs ensureTable.partitionKey')
+    own.problem('ensureTable.partitionKeyRequired needs ensureTable.partitionKey')
   }
+  for (const problem of own.problems) check.problem(problem)
 }
