@@ -17,15 +17,16 @@ interface Ended {
   readonly stderr: string
 }
 
-/** @param onStart - is given the process, to be sent a signal. */
-async function e2e(args: readonly string[], onStart?: (child: ChildProcess) => Promise<void>): Promise<Ended> {
-  const env = {
-    PATH: process.env['PATH'] ?? '',
-    AWS_REGION: 'us-east-1',
-    AWS_ACCESS_KEY_ID: 'local',
-    AWS_SECRET_ACCESS_KEY: SECRET,
-    AWS_EC2_METADATA_DISABLED: 'true',
-  }
+const AWS_KEYS = { AWS_REGION: 'us-east-1', AWS_ACCESS_KEY_ID: 'of-the-user', AWS_SECRET_ACCESS_KEY: SECRET }
+
+interface Start {
+  /** Is given the process, to be sent a signal. */
+  readonly onStart?: (child: ChildProcess) => Promise<void>
+  readonly environment?: Readonly<Record<string, string>>
+}
+
+async function e2e(args: readonly string[], { onStart, environment }: Start = {}): Promise<Ended> {
+  const env = { PATH: process.env['PATH'] ?? '', AWS_EC2_METADATA_DISABLED: 'true', ...environment }
   const running = promisify(execFile)(process.execPath, [MAIN, ...args], { env, timeout: TIMEOUT_MS })
   await onStart?.(running.child)
   try {
@@ -57,7 +58,6 @@ describe('against timestream-local', () => {
         deleted: true,
       })
       expect(ended.code).toBe(0)
-      expect(ended.stdout).not.toContain(SECRET)
       const operations: string[] = []
       const outcomes: string[] = []
       for await (const entry of readJournal(store.journalPath)) {
@@ -77,20 +77,60 @@ describe('against timestream-local', () => {
 
   test('a run that fails says so, and deletes what it made', { timeout: TIMEOUT_MS }, async () => {
     await using store = await startTimestreamLocal()
-    store.faults.add({ kind: 'fail', operation: 'WriteRecords', errorType: 'AccessDeniedException' })
+    let requests = 0
+    // Both requests of the first transport are answered.
+    const random = (): number => (++requests <= 2 ? 1 : 0)
+    store.faults.add({
+      kind: 'fail',
+      operation: 'WriteRecords',
+      errorType: 'AccessDeniedException',
+      probability: 0.5,
+      random,
+    })
     const ended = await e2e(['--endpoint', store.endpoint, '--records', '3'])
     expect(ended.code).toBe(1)
-    expect(resultOf(ended)).toMatchObject({ ok: false, rows: 0, missing: 6, deleted: true })
+    expect(resultOf(ended)).toMatchObject({ ok: false, written: 3, rows: 0, missing: 6, deleted: true })
     expect(ended.stdout).toMatch(/failure: .*SLUICE_ACCESS_DENIED|failure: .*denied/i)
+  })
+
+  test('elsewhere than on loopback, region and keys are those of the user', { timeout: TIMEOUT_MS }, async () => {
+    const credentials = [{ accessKeyId: AWS_KEYS.AWS_ACCESS_KEY_ID, secretAccessKey: SECRET }]
+    await using store = await startTimestreamLocal({ credentials })
+    // The same server under a name that is not known to be loopback.
+    const endpoint = `http://[::ffff:127.0.0.1]:${store.port}`
+    const ended = await e2e(['--endpoint', endpoint, '--records', '3'], {
+      environment: { ...AWS_KEYS, SLUICE_E2E_AWS: '1' },
+    })
+    expect(resultOf(ended)).toMatchObject({ ok: true, written: 6, rows: 6, failures: [] })
     expect(ended.stdout + ended.stderr).not.toContain(SECRET)
+  })
+
+  test('a server that does not answer is told of, and given up', { timeout: TIMEOUT_MS }, async () => {
+    const ended = await e2e(['--endpoint', 'http://127.0.0.1:1', '--records', '3', '--retry-seconds', '1'])
+    expect(ended.code).toBe(1)
+    expect(resultOf(ended)).toMatchObject({ ok: false, written: 0, rows: 0, missing: 6, deleted: false })
+    expect(ended.stdout).toMatch(/failure: .*ECONNREFUSED/)
+    expect(ended.stderr).toContain('ECONNREFUSED')
+  })
+
+  test('writes that are not answered are repeated and given up', { timeout: TIMEOUT_MS }, async () => {
+    await using store = await startTimestreamLocal()
+    store.faults.add({ kind: 'fail', operation: 'WriteRecords', errorType: 'InternalServerException' })
+    const ended = await e2e(['--endpoint', store.endpoint, '--records', '3', '--retry-seconds', '1'])
+    expect(ended.code).toBe(1)
+    expect(resultOf(ended)).toMatchObject({ ok: false, written: 0, deleted: true })
+    expect(ended.stdout).toContain('retry.maxElapsedMs')
+    expect(ended.stderr).toContain('InternalServerException')
   })
 
   test('Ctrl-C ends it, and it deletes what it made', { timeout: TIMEOUT_MS }, async () => {
     await using store = await startTimestreamLocal()
     const stuck = store.faults.add({ kind: 'delay', operation: 'WriteRecords', delayMs: 8_000 })
-    const ended = await e2e(['--endpoint', store.endpoint], async (child) => {
-      await waitFor(() => stuck.fired > 0, { what: 'a write', deadlineMs: 60_000 })
-      child.kill('SIGINT')
+    const ended = await e2e(['--endpoint', store.endpoint], {
+      onStart: async (child) => {
+        await waitFor(() => stuck.fired > 0, { what: 'a write', deadlineMs: 60_000 })
+        child.kill('SIGINT')
+      },
     })
     expect(ended.code).toBe(1)
     expect(resultOf(ended)).toMatchObject({ ok: false, deleted: true, failures: ['interrupted by SIGINT'] })
@@ -101,7 +141,7 @@ describe('against timestream-local', () => {
     store.faults.add({ kind: 'fail', operation: 'Query', errorType: 'AccessDeniedException' })
     const ended = await e2e(['--endpoint', store.endpoint, '--records', '3'])
     expect(ended.code).toBe(1)
-    expect(resultOf(ended)).toMatchObject({ ok: false, missing: 6, deleted: true })
+    expect(resultOf(ended)).toMatchObject({ ok: false, written: 6, missing: 6, deleted: true })
   })
 })
 
@@ -120,14 +160,16 @@ describe('before anything is done', () => {
     expect(e2eCommand(['--endpoint', 'http://127.0.0.1:8086'], environment)).toMatchObject({ kind: 'run' })
     expect(e2eCommand([], { SLUICE_E2E_AWS: '1' })).toEqual({
       kind: 'run',
-      options: { records: 500, endpoint: undefined },
+      options: { records: 500, retrySeconds: 120, endpoint: undefined, local: false },
     })
   })
 
   test('every problem is named', () => {
-    expect(e2eCommand(['--records', '0', '--endpoint', 'nowhere'], {})).toMatchObject({
+    const args = ['--records', '0', '--retry-seconds', '1h', '--endpoint', 'nowhere']
+    expect(e2eCommand(args, {})).toMatchObject({
       problems: [
         "--records must be a whole number from 1 to 10000, got '0'",
+        "--retry-seconds must be a whole number from 1 to 3600, got '1h'",
         "--endpoint must be a URL, got 'nowhere'",
         expect.stringContaining('this costs money'),
       ],

@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { paginateQuery, TimestreamQueryClient } from '@aws-sdk/client-timestream-query'
 import { TimestreamWriteClient } from '@aws-sdk/client-timestream-write'
 import { awsRequestHandler } from '@sluice/aws'
-import { fromIterable, messageOf, noRestart, silentLogger, stream } from '@sluice/core'
+import { consoleLogger, fromIterable, type Job, memoryCheckpoints, messageOf, noRestart, stream } from '@sluice/core'
 import { TimestreamSink } from '@sluice/timestream'
 import type { E2eOptions } from './arguments.ts'
 import { deleteDatabase } from './delete-database.ts'
@@ -17,6 +17,7 @@ export interface E2eResult {
   readonly e2e: 'timestream'
   readonly ok: boolean
   readonly database: string
+  /** Records that the service confirmed when they were written the first time. */
   readonly written: number
   /** Rows that were read back, once each. */
   readonly rows: number
@@ -31,8 +32,10 @@ const TABLE = 'readings'
 /** The shortest that the service takes. */
 const RETENTION = { memoryStoreRetentionHours: 1, magneticStoreRetentionDays: 1 }
 const REQUEST_TIMEOUT_MS = 20_000
+const MAX_IN_FLIGHT_REQUESTS = 4
 const READ_DEADLINE_MS = 60_000
 const READ_PAUSE_MS = 5_000
+const LOCAL = { region: 'us-east-1', credentials: { accessKeyId: 'local', secretAccessKey: 'local' } }
 
 interface Reading {
   readonly n: number
@@ -47,11 +50,12 @@ interface Reading {
  * @param database - does not exist yet.
  */
 export async function runE2e(
-  { records, endpoint }: E2eOptions,
+  options: E2eOptions,
   database: string,
   signal: AbortSignal,
   say: (line: string) => void,
 ): Promise<E2eResult> {
+  const { records, endpoint, local } = options
   const failures: string[] = []
   const startMs = Date.now() - records
   const readings = TRANSPORTS.flatMap((transport) =>
@@ -61,6 +65,7 @@ export async function runE2e(
   let rows: readonly Row[] = []
   const config = {
     ...(endpoint === undefined ? {} : { endpoint }),
+    ...(local ? LOCAL : {}),
     requestHandler: awsRequestHandler({
       maxSockets: 4,
       requestTimeoutMs: REQUEST_TIMEOUT_MS,
@@ -69,6 +74,7 @@ export async function runE2e(
   }
   const write = new TimestreamWriteClient(config)
   const query = new TimestreamQueryClient(config)
+  let written = 0
   let deleted = false
   try {
     for (const transport of TRANSPORTS) {
@@ -77,7 +83,12 @@ export async function runE2e(
         signal.throwIfAborted()
         say(`${transport}: ${records} records, the ${time} time`)
         const portion = readings.filter((reading) => reading.transport === transport)
-        await writeAll(portion, { transport, database, endpoint, signal })
+        const job = writing(portion, transport, database, options)
+        try {
+          await jobEnd(job, signal)
+        } finally {
+          if (time === 'first') written += confirmed(job)
+        }
       }
     }
     rows = await readUntilComplete(query, database, wanted.size, signal, say)
@@ -101,7 +112,7 @@ export async function runE2e(
     e2e: 'timestream',
     ok,
     database,
-    written: wanted.size,
+    written,
     rows: rows.length,
     missing,
     unexpected,
@@ -114,20 +125,12 @@ function rowOf({ n, transport, value, timeMs }: Reading): Row {
   return `${transport} ${n} ${value} ${timeMs}`
 }
 
-async function writeAll(
+function writing(
   readings: readonly Reading[],
-  {
-    transport,
-    database,
-    endpoint,
-    signal,
-  }: {
-    readonly transport: Transport
-    readonly database: string
-    readonly endpoint: string | undefined
-    readonly signal: AbortSignal
-  },
-): Promise<void> {
+  transport: Transport,
+  database: string,
+  { endpoint, local, retrySeconds }: E2eOptions,
+): Job {
   const sink = new TimestreamSink<Reading>({
     databaseName: database,
     tableName: TABLE,
@@ -139,13 +142,27 @@ async function writeAll(
       measures: { n: { from: 'n', type: 'BIGINT' }, value: 'value' },
       measureName: { literal: 'reading' },
     },
-    ...(endpoint === undefined ? {} : { writeClientConfig: { endpointOverride: endpoint } }),
+    maxInFlightRequests: MAX_IN_FLIGHT_REQUESTS,
+    retry: { maxElapsedMs: retrySeconds * 1000 },
+    writeClientConfig: {
+      // The sink repeats as well, and says so.
+      maxErrorRetry: 2,
+      ...(endpoint === undefined ? {} : { endpointOverride: endpoint }),
+      ...(local ? { region: LOCAL.region } : {}),
+    },
+    ...(local ? { credentials: LOCAL.credentials } : {}),
   })
-  await using job = stream(fromIterable(readings)).sinkTo(sink).start({
-    name: 'e2e',
-    restart: noRestart(),
-    logger: silentLogger,
-  })
+  return stream(fromIterable(readings))
+    .sinkTo(sink)
+    .start({
+      name: 'e2e',
+      restart: noRestart(),
+      checkpoints: { storage: memoryCheckpoints() },
+      logger: consoleLogger({ level: 'warn' }),
+    })
+}
+
+async function jobEnd(job: Job, signal: AbortSignal): Promise<void> {
   const stop = (): void => void job.close()
   signal.addEventListener('abort', stop)
   try {
@@ -154,6 +171,10 @@ async function writeAll(
     signal.removeEventListener('abort', stop)
   }
   signal.throwIfAborted()
+}
+
+function confirmed(job: Job): number {
+  return Object.values(job.status().sinks).reduce((sum, sink) => sum + sink.written + sink.duplicate, 0)
 }
 
 /** What was written may be seen by queries a little later. */
