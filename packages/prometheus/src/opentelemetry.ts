@@ -4,7 +4,7 @@ import type { RemoteWriteClientOptions } from './client-options.ts'
 import type { RemoteWriteClient } from './client.ts'
 import { CUMULATIVE } from './otel-numbers.ts'
 import { type LeftOut, type LeftOutReason, translate } from './otel-series.ts'
-import { backgroundClock, MAX_DELAY_MS, PushTarget } from './push-client.ts'
+import { backgroundClock, held, MAX_DELAY_MS, PushTarget } from './push-client.ts'
 import { PushedSeries } from './push-series.ts'
 
 /** Options of {@link RemoteWriteMetricExporter}. */
@@ -17,7 +17,7 @@ export interface RemoteWriteMetricExporterOptions {
   readonly scopeLabels?: boolean
   /** Whether `shutdown` ends every series that is left with a stale marker. @default false */
   readonly staleMarkersOnShutdown?: boolean
-  /** Milliseconds after which `shutdown` gives up what is not written. @default 10000 */
+  /** Milliseconds after which `shutdown` gives up what is not written, and `forceFlush` its waiting. @default 10000 */
   readonly shutdownDeadlineMs?: number
   /** Is told what fails, and what is left out. @default nobody */
   readonly logger?: Logger
@@ -113,7 +113,10 @@ export class RemoteWriteMetricExporter implements PushMetricExporter {
     return CUMULATIVE
   }
 
-  /** Tells the result when the receiver has confirmed the metrics, or will not. Never throws. */
+  /**
+   * Tells the result when the receiver has confirmed the metrics, or will not. Keeps the process alive for that, for
+   * `shutdownDeadlineMs` at most. Never throws.
+   */
   export(metrics: ResourceMetrics, resultCallback: ResultCallback): void {
     if (this.#ending !== undefined) {
       this.#fail(new SluiceError('SLUICE_CLOSED', 'the exporter was shut down'), resultCallback)
@@ -125,11 +128,19 @@ export class RemoteWriteMetricExporter implements PushMetricExporter {
       return
     }
     this.#running = this.#exportAndTell(metrics, resultCallback)
+    void this.forceFlush()
   }
 
-  /** Resolves when the export under way has its result, which its callback is told. */
+  /**
+   * Resolves when the export under way has its result, which its callback is told, or after `shutdownDeadlineMs`: then it goes on.
+   * Never rejects.
+   */
   async forceFlush(): Promise<void> {
-    await this.#running
+    if (this.#running === undefined) return
+    const { promise: expired, resolve } = Promise.withResolvers<void>()
+    const timer = deadline(this.#clock, this.#deadlineMs, resolve)
+    await held(Promise.race([this.#running, expired]))
+    timer.cancel()
   }
 
   /**
@@ -139,7 +150,7 @@ export class RemoteWriteMetricExporter implements PushMetricExporter {
    * @throws SluiceError `SLUICE_DEADLINE_EXCEEDED` when `shutdownDeadlineMs` was not enough, and what else ended the client.
    */
   shutdown(): Promise<void> {
-    this.#ending ??= this.#end()
+    this.#ending ??= held(this.#end())
     return this.#ending
   }
 

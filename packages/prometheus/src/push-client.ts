@@ -51,6 +51,19 @@ export const backgroundClock: Clock = {
   },
 }
 
+/**
+ * Keeps the process alive until the promise is settled: timers of {@link backgroundClock} do not, and a program that awaits must go on.
+ * The promise must have a deadline.
+ */
+export async function held<T>(promise: Promise<T>): Promise<T> {
+  const hold = setInterval(() => undefined, MAX_DELAY_MS)
+  try {
+    return await promise
+  } finally {
+    clearInterval(hold)
+  }
+}
+
 /** Where series are written to: a client that was given, or one that is made, and made anew when it has failed. */
 export class PushTarget {
   readonly #given: SeriesClient | undefined

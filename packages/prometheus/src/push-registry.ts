@@ -1,4 +1,5 @@
 import { deadline, messageOf, SluiceError, type Timer } from '@sluice/core'
+import { held } from './push-client.ts'
 import { type CollectedMetric, type MetricsRegistry, toSeries } from './push-collection.ts'
 import { type PushPlan, pushPlan, type PushRegistryOptions } from './push-options.ts'
 import { PushedSeries } from './push-series.ts'
@@ -24,7 +25,8 @@ export interface PushStatus {
  *
  * All values of a collection have one timestamp, that of its beginning, and later collections have later ones. A collection during
  * which the last one is still being written is skipped and counted, so at most one is in memory. A series that is no longer in the
- * registry ends with a stale marker. What fails is logged and counted, never thrown. Its timers do not keep the process alive.
+ * registry ends with a stale marker. What fails is logged and counted, never thrown. Its timers do not keep the process alive, but
+ * `close` does.
  *
  * @param registry - `register` of prom-client, or a `Registry` of your own.
  * @throws SluiceError `SLUICE_OPTIONS_INVALID` with every problem of the options.
@@ -83,10 +85,11 @@ export class RegistryPush implements AsyncDisposable {
 
   /**
    * Stops, awaits the collection under way, makes a last one, ends all series where `staleMarkersOnClose` is true, and closes the
-   * client where the push made it. Ends at `closeDeadlineMs`. Idempotent; never rejects: see {@link RegistryPush.status}.
+   * client where the push made it. Ends at `closeDeadlineMs`; until then it keeps the process alive. Idempotent; never rejects: see
+   * {@link RegistryPush.status}.
    */
   close(): Promise<void> {
-    this.#closing ??= this.#close()
+    this.#closing ??= held(this.#close())
     return this.#closing
   }
 
