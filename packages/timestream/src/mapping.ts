@@ -117,7 +117,8 @@ function isList(value: unknown): value is readonly string[] {
 /** Adds every problem of a mapping; `check` is over the whole options. */
 export function checkMapping(check: OptionsCheck, mapping: unknown): void {
   if (!isObject(mapping)) {
-    check.problem('mapping must be an object with time, dimensions, measures and measureName')
+    const got = mapping === null ? 'null' : Array.isArray(mapping) ? 'array' : typeof mapping
+    check.problem(`mapping must be an object with time, dimensions, measures and measureName, got ${got}`)
     return
   }
   checkNames(check, 'mapping', mapping, MAPPING_OPTIONS)

@@ -52,6 +52,14 @@ const GROUPS = {
   numbers: ['nonFinite', 'negativeZero'],
 } as const satisfies Partial<Record<keyof TimestreamSinkOptions<unknown>, readonly string[]>>
 
+/** In the original connector. */
+const NULL_BY_DEFAULT: ReadonlySet<string> = new Set([
+  'credentialConfig',
+  'credentialConfig.profileName',
+  'credentialConfig.profileConfigPath',
+  'writeClientConfig.endpointOverride',
+])
+
 const PLAIN_OPTIONS = [
   'uid',
   'databaseName',
@@ -79,7 +87,7 @@ type Loose = Readonly<Record<string, unknown>>
  */
 export function resolveOptions<In>(options: TimestreamSinkOptions<In>): ResolvedOptions<In> {
   if (!isObject(options)) new OptionsCheck('TimestreamSink', options, []).throwIfAny()
-  const given: Loose = { ...options }
+  const given = withoutNulls(options)
   const groups = Object.keys(GROUPS) as (keyof typeof GROUPS)[]
   const known = [...PLAIN_OPTIONS, ...ENGINE_OPTIONS, ...groups.flatMap((name) => pathsOf(name))]
   // Groups are flattened, so that their options are checked, and their names suggested, with their full path.
@@ -94,7 +102,7 @@ export function resolveOptions<In>(options: TimestreamSinkOptions<In>): Resolved
   for (const name of groups) {
     const value = given[name]
     if (value === undefined || isObject(value)) continue
-    check.problem(`${name} must be an object, got ${Array.isArray(value) ? 'array' : typeof value}`)
+    check.refuse(name, 'an object')
   }
   const engine = engineOptions(given)
   const own = ownClientOptions(given, engine.maxInFlightRequests)
@@ -131,6 +139,22 @@ export function resolveOptions<In>(options: TimestreamSinkOptions<In>): Resolved
     client: options.client,
     ownClient: own,
   }
+}
+
+/** What the original connector leaves null by default is left out. */
+function withoutNulls(options: object): Loose {
+  const given: Record<string, unknown> = {}
+  for (const [name, value] of Object.entries(options) as [string, unknown][]) {
+    if (isLeftNull(name, value)) continue
+    const inner = Object.hasOwn(GROUPS, name) && isObject(value) ? Object.entries(value) : undefined
+    given[name] =
+      inner === undefined ? value : Object.fromEntries(inner.filter(([key, of]) => !isLeftNull(`${name}.${key}`, of)))
+  }
+  return given
+}
+
+function isLeftNull(path: string, value: unknown): boolean {
+  return value === null && NULL_BY_DEFAULT.has(path)
 }
 
 function converterOf<In>({ elementConverter, mapping }: TimestreamSinkOptions<In>): ElementConverter<In> {

@@ -47,6 +47,6 @@ export function checkVersion(check: OptionsCheck, name: string, from: unknown): 
   const isPosition = kind?.[0] === 'kafkaOffset' || kind?.[0] === 'kinesisArrival'
   if (typeof from === 'object' && isPosition && more.length === 0 && typeof kind?.[1] === 'function') return
   check.problem(
-    `${name} must be the name of a field, a function, { kafkaOffset: fn } or { kinesisArrival: fn }, got ${typeof from}`,
+    `${name} must be the name of a field, a function, { kafkaOffset: fn } or { kinesisArrival: fn }, got ${from === null ? 'null' : typeof from}`,
   )
 }

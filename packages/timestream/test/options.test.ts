@@ -92,8 +92,16 @@ test.for([
   [{ tableName: undefined }, /^tableName must be a name of 1 to 256/],
   [{ transport: 'http' }, /^transport must be one of 'direct', 'sdk'/],
   [{ numbers: { nonFinite: 'drop' } }, /^numbers.nonFinite must be one of 'refuse', 'omit'/],
-  [{ numbers: 5 }, /^numbers must be an object, got number$/],
+  [{ numbers: 5 }, /^numbers must be an object, got 5 \(number\)$/],
   [{ version: 5 }, /^version must be the name of a field, a function/],
+  [{ numbers: null }, /^numbers must be an object, got null$/],
+  [{ writeClientConfig: null }, /^writeClientConfig must be an object, got null$/],
+  [{ ensureTable: null }, /^ensureTable must be a boolean or an object, got null$/],
+  [{ version: null }, /^version must be the name of a field.*, got null$/],
+  [
+    { elementConverter: undefined, mapping: null },
+    /^mapping must be an object with time, dimensions, measures and measureName, got null$/,
+  ],
   [{ version: { sqs: () => 1 } }, /^version must be the name of a field, a function/],
   [{ mapping: { time: 't', dimensions: ['d'], measures: ['m'], measureName: 'n' } }, /^mapping and elementConverter/],
   [
@@ -147,7 +155,7 @@ test.for([
   [{ retry: { maxAtempts: 5 } }, /^retry: unknown option 'maxAtempts'; did you mean 'maxAttempts'\?$/],
   [{ retry: { maxAttempts: 0 } }, /^retry: maxAttempts must be an integer from 1 up/],
   [{ retry: { initialDelayMs: 10, maxDelayMs: 5 } }, /^retry: initialDelayMs must be at most maxDelayMs/],
-  [{ writeClientConfig: 5 }, /^writeClientConfig must be an object, got number$/],
+  [{ writeClientConfig: 5 }, /^writeClientConfig must be an object, got 5 \(number\)$/],
   [
     { writeClientConfig: { regoin: 'x' } },
     /^unknown option 'writeClientConfig.regoin'; did you mean 'writeClientConfig.region'\?$/,
@@ -244,6 +252,32 @@ test('the configuration object of the original connector runs unchanged', () => 
   } as never)
   expect(resolved.policy.remedies).toMatchObject({ conflict: 'fail', other: 'fail', invalid: 'fail' })
   expect(resolved).toMatchObject({ emitSinkMetricsToCloudWatch: true, databaseName: undefined, tableName: undefined })
+})
+
+test('what the original connector leaves null by default is left out', () => {
+  const { ownClient } = resolveOptions({
+    ...minimal,
+    writeClientConfig: { region: 'eu-west-1', endpointOverride: null },
+    credentialConfig: null,
+  } as never)
+  expect(ownClient).toEqual(resolveOptions({ ...minimal, writeClientConfig: { region: 'eu-west-1' } }).ownClient)
+  const credentialConfig = { profileName: null, profileConfigPath: null }
+  expect(problemsOf({ ...minimal, credentialsProviderType: 'AUTO', credentialConfig })).toEqual([])
+  const profile = { profileName: 'metrics', profileConfigPath: null }
+  const resolved = resolveOptions({
+    ...minimal,
+    credentialsProviderType: 'PROFILE',
+    credentialConfig: profile,
+  } as never)
+  expect(resolved.ownClient.credentialConfig).toEqual({ profileName: 'metrics' })
+  for (const config of [null, credentialConfig]) {
+    expect(problemsOf({ ...minimal, credentialsProviderType: 'PROFILE', credentialConfig: config })).toEqual([
+      "credentialConfig.profileName must be given with credentialsProviderType 'PROFILE'",
+    ])
+  }
+  const client = new TimestreamWriteClient({ region: 'eu-west-1' })
+  expect(problemsOf({ ...minimal, client, credentialConfig: null })).toEqual([])
+  client.destroy()
 })
 
 test('failureHandlerConfig decides alone, with its own defaults', () => {
