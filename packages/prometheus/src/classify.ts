@@ -125,8 +125,14 @@ export function classifyAnswer(answer: Answer, sent: SentRequest, wallNow: numbe
  * Says what an error of a request without an answer means. Pure and total.
  *
  * @param shown - takes secrets out of a message.
+ * @param hasProxy - the request went through a proxy. @default false
  */
-export function classifyError(error: unknown, shownUrl: string, shown: (text: string) => string): WriteVerdict {
+export function classifyError(
+  error: unknown,
+  shownUrl: string,
+  shown: (text: string) => string,
+  hasProxy = false,
+): WriteVerdict {
   if (error instanceof CredentialsError) {
     const reason = { code: 'unsigned', message: shown(`${error.message}: ${wordsOf(error.cause)}`) }
     return { kind: 'unsigned', outcome: { retryAll: reason, slowDown: false }, reason }
@@ -140,7 +146,7 @@ export function classifyError(error: unknown, shownUrl: string, shown: (text: st
   const code = codes[0] ?? nameOf(error)
   const reason = { code, message: shown(`no answer: ${wordsOf(error)}`) }
   if (codes.some((each) => UNTRUSTED.has(each) || each.startsWith('ERR_TLS_CERT'))) {
-    return { kind: 'caller', outcome: { fail: untrusted(reason.message, shownUrl) }, reason }
+    return { kind: 'caller', outcome: { fail: untrusted(reason.message, shownUrl, hasProxy) }, reason }
   }
   if (codes.some((each) => UNREACHED.has(each))) return { kind: 'unreachable', outcome: { retryAll: reason }, reason }
   return { kind: 'cut', outcome: { retryAll: reason, unknown: true }, reason, uncertain: true }

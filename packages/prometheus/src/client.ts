@@ -78,7 +78,7 @@ export class SeriesHandle {
  * const idle = client.series({ name: 'cpu_seconds_total', labels: { mode: 'idle' } })
  * await idle.add(12.5)
  * await client.write({ name: 'up', labels: { instance: 'a:9100' }, value: 1, timestamp: Date.now() })
- * await client.flush() // from here on they are stored
+ * await client.flush() // from here on each has its outcome: status() counts what was dropped
  * ```
  */
 export class RemoteWriteClient implements AsyncDisposable {
@@ -128,7 +128,8 @@ export class RemoteWriteClient implements AsyncDisposable {
   }
 
   /**
-   * Takes series or flat records, one or a list. Whether they were stored, {@link RemoteWriteClient.flush} tells. Do not change them afterwards.
+   * Takes series or flat records, one or a list. Do not change them afterwards. When {@link RemoteWriteClient.flush} has resolved, each
+   * has its outcome, and {@link RemoteWriteClient.status} counts those that were written and dropped.
    *
    * @returns undefined while there is room; otherwise await it before the next ones. It rejects when the client has failed or was closed.
    */
@@ -153,7 +154,8 @@ export class RemoteWriteClient implements AsyncDisposable {
   }
 
   /**
-   * Sends partial batches now. Resolves when everything taken before has its outcome.
+   * Sends partial batches now. Resolves when everything taken before has its outcome, which need not be that it was stored: what the
+   * receiver refuses is dropped or becomes a dead letter, see `sinks` in {@link RemoteWriteClient.status}.
    *
    * @throws SluiceError what ended the client.
    */

@@ -52,9 +52,10 @@ export function unsupportedProtocol(
   })
 }
 
-/** The certificate of the receiver is not trusted. A renewed one may be. */
-export function untrusted(message: string, url: string): SluiceError {
-  return new SluiceError('SLUICE_SINK_FAILED', `${url} is not trusted (see tls.ca): ${message}`, {
+/** The certificate of the receiver, or of the proxy before it, is not trusted. A renewed one may be. */
+export function untrusted(message: string, url: string, hasProxy: boolean): SluiceError {
+  const who = hasProxy ? `${url}, or the proxy of proxyUrl,` : url
+  return new SluiceError('SLUICE_SINK_FAILED', `${who} is not trusted (see tls.ca): ${message}`, {
     facts: { url },
     restartable: true,
   })

@@ -39,7 +39,7 @@ export interface ErrorHandlingBehaviorConfiguration {
 
 /** TLS of `https:` addresses. Certificates are always verified. */
 export interface TlsOptions {
-  /** Certificates (PEM) to trust instead of those of Node.js: for one of your own. */
+  /** Certificates (PEM) to trust instead of those of Node.js, of the receiver and of an `https:` proxy: for one of your own. */
   readonly ca?: string | Buffer | readonly (string | Buffer)[]
   /** Certificate chain (PEM) of this client. */
   readonly cert?: string | Buffer
@@ -107,7 +107,7 @@ export interface RemoteWriteOptions extends Pick<
   readonly httpUserAgent?: string
   /** TLS of `https:`. */
   readonly tls?: TlsOptions
-  /** `http:` or `https:` address of a proxy, with its credentials if it wants some. @default none, whatever the environment says */
+  /** `http:` or `https:` address of a proxy, with its credentials if it wants some; `tls.ca` is for it too. @default none, whatever the environment says */
   readonly proxyUrl?: string
   /** A dispatcher of undici that you made and will close. Excludes `tls`, `proxyUrl` and `connectTimeoutMs`. */
   readonly dispatcher?: Dispatcher

@@ -90,6 +90,11 @@ export class Transport {
     if (this.#owned) await this.#dispatcher.destroy()
   }
 
+  /** Requests go through a proxy: what is said of a certificate may be said of the proxy's. */
+  get hasProxy(): boolean {
+    return this.#options.proxyUrl !== undefined
+  }
+
   /** A message without secrets: errors of a proxy or a signer may quote what they were given. */
   shown(text: string): string {
     return this.#shown(text)
@@ -178,7 +183,8 @@ function dispatcherFor(options: TransportOptions): Dispatcher {
     ...(token === undefined ? {} : { token }),
     connectTimeout: connectTimeoutMs,
     requestTls: connect,
-    proxyTls: { timeout: connectTimeoutMs },
+    // The key and the name are for the receiver alone.
+    proxyTls: { timeout: connectTimeoutMs, ...tlsOf(tls?.ca === undefined ? undefined : { ca: tls.ca }) },
   })
 }
 

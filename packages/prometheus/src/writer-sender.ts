@@ -222,7 +222,7 @@ export class RequestSender {
       })
       return classifyAnswer(answer, { ...sent, shownUrl }, clock.wallNow())
     } catch (error) {
-      return classifyError(error, shownUrl, (text) => transport.shown(text))
+      return classifyError(error, shownUrl, (text) => transport.shown(text), transport.hasProxy)
     }
   }
 }

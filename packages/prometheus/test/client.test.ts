@@ -116,6 +116,8 @@ describe('RemoteWriteClient', () => {
     const writing = open({ metrics, orderedLanes: 1 })
     for (const host of 'abc') await writing.series({ name: 'up', labels: { host } }).add(1, T)
     await writing.flush()
+    // What flush does not tell.
+    expect(writing.status().sinks['prometheus']).toMatchObject({ written: 2, dropped: 1, inHand: 0 })
     const dropped = metrics.collect().find(({ definition }) => definition.name === 'numSamplesNonRetriableDropped')
     expect(dropped).toMatchObject({ value: 1, labels: { group: 'Prometheus' } })
     await writing.close()

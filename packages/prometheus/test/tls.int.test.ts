@@ -2,14 +2,14 @@ import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:https'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, connect } from 'node:net'
 import { join } from 'node:path'
 import type { TLSSocket } from 'node:tls'
 import { promisify } from 'node:util'
 import { noRestart, Secret } from '@sluice/core'
 import { requireOrSkip, temporaryFolder } from '@sluice/testkit'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { TlsOptions } from '../src/options.ts'
+import type { RemoteWriteOptions, TlsOptions } from '../src/options.ts'
 import { RemoteWriteClient } from '../src/client.ts'
 
 const run = promisify(execFile)
@@ -51,11 +51,12 @@ describe.skipIf(requireOrSkip('openssl', hasOpenssl, 'openssl is not on the PATH
     server.close()
   })
 
-  async function write(tls?: TlsOptions): Promise<void> {
+  async function write(tls?: TlsOptions, more: Partial<RemoteWriteOptions> = {}): Promise<void> {
     const { port } = server.address() as AddressInfo
     const client = new RemoteWriteClient({
       prometheusRemoteWriteUrl: `https://127.0.0.1:${port}/`,
       ...(tls === undefined ? {} : { tls }),
+      ...more,
       restart: noRestart(),
     })
     await client.series({ name: 'up' }).add(1)
@@ -76,5 +77,34 @@ describe.skipIf(requireOrSkip('openssl', hasOpenssl, 'openssl is not on the PATH
 
   test('the name has to be the one that was asked for', async () => {
     await expect(write({ ca: pem.cert, servername: 'somebody-else' })).rejects.toThrow(/is not trusted/)
+  })
+
+  test('an https proxy needs a ca too, and is not taken for the receiver where it is missing', async () => {
+    const own = await certificate()
+    const tunnels: string[] = []
+    const proxy = createServer(own).listen(0, '127.0.0.1')
+    proxy.on('connect', ({ url = '' }, socket) => {
+      tunnels.push(url)
+      const receiver = connect(Number(url.split(':')[1]), '127.0.0.1', () => {
+        socket.write('HTTP/1.1 200 OK\r\n\r\n')
+        socket.pipe(receiver).pipe(socket)
+      }).on('error', () => socket.destroy())
+      socket.on('error', () => receiver.destroy())
+    })
+    await once(proxy, 'listening')
+    try {
+      const proxyUrl = `https://127.0.0.1:${(proxy.address() as AddressInfo).port}`
+      await expect(write({ ca: pem.cert }, { proxyUrl })).rejects.toThrow(
+        /or the proxy of proxyUrl, is not trusted \(see tls\.ca\)/,
+      )
+      expect(tunnels).toStrictEqual([])
+      clients.length = 0
+      await write({ ca: [pem.cert, own.cert] }, { proxyUrl })
+      expect(tunnels).toStrictEqual([`127.0.0.1:${(server.address() as AddressInfo).port}`])
+      expect(clients).toStrictEqual(['false'])
+    } finally {
+      proxy.closeAllConnections()
+      proxy.close()
+    }
   })
 })
