@@ -3,8 +3,7 @@ import { type Entry, ONLY_TABLE } from './record/entry.ts'
 import { Preparer } from './record/prepare.ts'
 import type { TimestreamRecord } from './record/record.ts'
 import { shown } from './record/shown.ts'
-
-const TABLE_NAME = /^[\w.-]{1,256}$/
+import { RESOURCE_NAME } from './tables/names.ts'
 
 /** Turns values into checked records. */
 export class Converter<In> {
@@ -50,13 +49,13 @@ export class Converter<In> {
     if (isName(databaseName) && isName(tableName)) return `${databaseName}/${tableName}`
     throw new TypeError(
       'tableName must return the name of a table, or { databaseName, tableName }, ' +
-        `each of 1 to 256 letters, digits, '_', '.' or '-'; got database ${shown(databaseName)} and table ${shown(tableName)}`,
+        `each ${RESOURCE_NAME.says}; got database ${shown(databaseName)} and table ${shown(tableName)}`,
     )
   }
 }
 
 function isName(name: unknown): name is string {
-  return typeof name === 'string' && TABLE_NAME.test(name)
+  return typeof name === 'string' && RESOURCE_NAME.pattern.test(name)
 }
 
 function checked(record: unknown): void {

@@ -4,6 +4,7 @@ import { keepingOrder } from './alignment.ts'
 import { checkMapping, mappingConverter, type RecordMapping } from './mapping.ts'
 import type { ElementConverter, OwnClientOptions, ResolvedOptions, TimestreamSinkOptions } from './options.ts'
 import { checkPolicy, FAILURE_HANDLER_OPTIONS, REJECTION_OPTIONS, resolvePolicy } from './policy.ts'
+import { RESOURCE_NAME } from './tables/names.ts'
 import { checkEnsureTable } from './tables/settings.ts'
 import { MAX_PAUSE_MS } from './transport/retry-strategy.ts'
 import { checkVersion, versionReader } from './versions.ts'
@@ -192,10 +193,9 @@ function checkPlain(check: OptionsCheck, given: Loose): void {
   const { tableName, elementConverter, mapping } = given
   // A batch converter may name both, a router the database.
   const isConverted = given['batchConverter'] !== undefined
-  const name = { pattern: /^[\w.-]{1,256}$/, says: "a name of 1 to 256 letters, digits, '_', '.' or '-'" }
   check.string('uid')
-  check.string('databaseName', { ...name, required: !isConverted && typeof tableName !== 'function' })
-  if (typeof tableName !== 'function') check.string('tableName', { ...name, required: !isConverted })
+  check.string('databaseName', { ...RESOURCE_NAME, required: !isConverted && typeof tableName !== 'function' })
+  if (typeof tableName !== 'function') check.string('tableName', { ...RESOURCE_NAME, required: !isConverted })
   if (elementConverter === undefined && mapping === undefined) {
     check.problem('elementConverter must be a function, got undefined; or give a mapping')
   }

@@ -62,8 +62,8 @@ async function warnings(emitSinkMetricsToCloudWatch: boolean): Promise<readonly 
   const harness = new Harness()
   const { client } = new FakeService(() => STORED)
   const sink = new TimestreamSink<number>({
-    databaseName: 'd',
-    tableName: 't',
+    databaseName: 'metrics',
+    tableName: 'hosts',
     elementConverter: (cpu) => ({
       Dimensions: [{ Name: 'host', Value: 'a' }],
       MeasureName: 'cpu',

@@ -60,8 +60,8 @@ test('lists name fields; a measure name may be a field or a function', () => {
   const flat = { host: 'a', cpu: 1, up: true, kind: 'k' }
   const explain = (measureName: 'kind' | ((given: typeof flat) => string)): unknown =>
     new TimestreamSink<typeof flat>({
-      databaseName: 'd',
-      tableName: 't',
+      databaseName: 'metrics',
+      tableName: 'hosts',
       mapping: { time: () => 5n, dimensions: ['host'], measures: ['cpu', 'up'], measureName },
     }).explain(flat).entries[0]?.entry
   expect(explain('kind')).toMatchObject({ MeasureName: 'k', Time: '5' })
@@ -200,14 +200,19 @@ test('a router sends each value to its table, and no request has records of two'
   ])
 })
 
-test.for([[undefined], [''], [{ databaseName: 'a b', tableName: 't' }], [Promise.resolve('t')]] as const)(
-  'a router that gives no table refuses the value: %s',
-  async ([chosen]) => {
-    const { settlement, seen } = await sentBy(() => chosen as never, [value])
-    expect(settlement.refusals[0]?.reason.message).toContain('tableName must return the name of a table')
-    expect(seen).toEqual([])
-  },
-)
+test.for([
+  [undefined],
+  [''],
+  ['ab'],
+  ['a'.repeat(257)],
+  [{ databaseName: 'a b', tableName: 'hosts' }],
+  [{ databaseName: 'ab', tableName: 'hosts' }],
+  [Promise.resolve('hosts')],
+] as const)('a router that gives no table refuses the value: %s', async ([chosen]) => {
+  const { settlement, seen } = await sentBy(() => chosen as never, [value])
+  expect(settlement.refusals[0]?.reason.message).toContain('tableName must return the name of a table')
+  expect(seen).toEqual([])
+})
 
 test.for<readonly [object, string]>([
   [{ time: undefined }, 'mapping.time must be'],
