@@ -121,6 +121,7 @@ function checkLimits(check: OptionsCheck, options: RemoteWriteOptions, engine: A
     )
   }
   checkRetry(check, options.retryConfiguration)
+  checkServerErrors(check, options)
   // The engine speaks of the limits under its own names, and repeats what was found above.
   const limits = new OptionsCheck('', engine, Object.keys(engine))
   checkSinkOptions(limits, engine)
@@ -150,6 +151,19 @@ function checkRetry(check: OptionsCheck, given: RetryConfiguration | undefined):
     )
   }
   for (const problem of own.problems) check.problem(problem)
+}
+
+/** The answers that it counts are those to a request and to its repeats. */
+function checkServerErrors(
+  check: OptionsCheck,
+  { isolateAfterServerErrors: count, retryConfiguration }: RemoteWriteOptions,
+): void {
+  const { maxRetryCount } = withDefaults(RETRY_DEFAULTS, retryConfiguration)
+  if (count === undefined || count === Number.POSITIVE_INFINITY || !(count > maxRetryCount + 1) || maxRetryCount < 0)
+    return
+  check.problem(
+    `isolateAfterServerErrors must be at most retryConfiguration.maxRetryCount + 1, got ${count} and ${maxRetryCount}`,
+  )
 }
 
 /** Both spellings, each of them once. */

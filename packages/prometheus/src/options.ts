@@ -136,7 +136,8 @@ export interface RemoteWriteOptions extends Pick<
   readonly maxIsolationRequests?: number
   /**
    * Answers with status 500 to the same series, while the receiver takes others, after which the request counts as refused: some
-   * receivers say 500 to what they will never take. `Infinity` switches it off. @default 3
+   * receivers say 500 to what they will never take. At most `retryConfiguration.maxRetryCount` + 1: where the default is more, nothing
+   * counts so, and `onMaxRetryExceeded` says what becomes of the request. `Infinity` switches it off. @default 3
    */
   readonly isolateAfterServerErrors?: number
 }

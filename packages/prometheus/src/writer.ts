@@ -217,7 +217,10 @@ export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
     }
     const message = `${verdict.reason.message} (${serverErrors.count} times, while the receiver takes other requests: isolateAfterServerErrors)`
     const refused: Failed = { ...failed, verdict: { ...verdict, reason: { ...verdict.reason, message } } }
-    return entries.length > 1 ? this.#isolate(refused) : this.#alone(refused)
+    if (entries.length === 1) return this.#alone(refused)
+    // A half is another request, which has its own repeats: it may need them before it is charged.
+    for (const entry of entries) this.#states.of(entry).tries = 0
+    return this.#isolate(refused)
   }
 
   /** The same again, as far as there are tries. */

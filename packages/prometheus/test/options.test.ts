@@ -20,6 +20,10 @@ function problems(options: unknown): readonly string[] {
   return []
 }
 
+function isolating(isolateAfterServerErrors: number, maxRetryCount: number | undefined): object {
+  return { prometheusRemoteWriteUrl: URL_GIVEN, isolateAfterServerErrors, retryConfiguration: { maxRetryCount } }
+}
+
 describe('defaults', () => {
   test('the address alone suffices', () => {
     const { engine, ...rest } = resolve()
@@ -116,6 +120,32 @@ describe('spellings', () => {
       },
     })
     expect(inner).toStrictEqual([expect.stringContaining('are one option')])
+  })
+})
+
+describe('isolateAfterServerErrors', () => {
+  test.each([
+    [3, 2],
+    [1, 0],
+    [101, undefined],
+    [1000, Number.POSITIVE_INFINITY],
+    [Number.POSITIVE_INFINITY, 0],
+  ])('%d is possible with maxRetryCount %d', (count, maxRetryCount) => {
+    expect(problems(isolating(count, maxRetryCount))).toStrictEqual([])
+  })
+
+  test.each([
+    [3, 1, 'got 3 and 1'],
+    [2, 0, 'got 2 and 0'],
+    [102, undefined, 'got 102 and 100'],
+  ])('%d would do nothing with maxRetryCount %d', (count, maxRetryCount, got) => {
+    expect(problems(isolating(count, maxRetryCount))).toStrictEqual([
+      `isolateAfterServerErrors must be at most retryConfiguration.maxRetryCount + 1, ${got}`,
+    ])
+  })
+
+  test('its default is no problem where there are no repeats', () => {
+    expect(resolve({ retryConfiguration: { maxRetryCount: 0 } }).isolateAfterServerErrors).toBe(3)
   })
 })
 

@@ -160,6 +160,21 @@ describe('status 500', () => {
     expect(stand.requests.filter((sent) => sent.length === 0).length).toBeGreaterThan(0)
   })
 
+  test.each(Array.from('abcdefgh'))('is isolated with just the repeats that it needs, %s', async (bad) => {
+    stand.refusing(bad, { status: 500 })
+    const retryConfiguration = { initialRetryDelayMS: 1, maxRetryDelayMS: 2, maxRetryCount: 2 }
+    await stand.write(records('abcdefgh'), { orderedLanes: 1, retryConfiguration })
+    expect(stand.harness.failures).toStrictEqual([])
+    expect(stand.writer.status()).toMatchObject({ written: 7, dropped: 1 })
+  })
+
+  test('is not isolated where there are fewer repeats', async () => {
+    stand.refusing('a', { status: 500 })
+    await stand.write(records('ab'), { orderedLanes: 1, retryConfiguration: { maxRetryCount: 1, maxRetryDelayMS: 30 } })
+    expect(stand.harness.failures).toMatchObject([{ code: 'SLUICE_SINK_FAILED', restartable: true }])
+    expect(stand.writer.status()).toMatchObject({ dropped: 0, inHand: 2 })
+  })
+
   test('is asked about with an empty request, which counts as no written request', async () => {
     stand.refusing('a', { status: 500 })
     await stand.write(records('a'), { orderedLanes: 1 })
