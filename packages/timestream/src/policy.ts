@@ -65,11 +65,14 @@ export interface WriteRequestFailureHandler {
 
 export interface FailureHandlerConfig {
   /**
-   * Who decides: the name of the handler of the sink, or an object of yours.
+   * Who decides: the name of the handler of the sink, with or without its Java package, or an object of yours.
    *
    * @default 'DefaultWriteRequestFailureHandler'
    */
-  readonly failureHandlerClass?: 'DefaultWriteRequestFailureHandler' | WriteRequestFailureHandler
+  readonly failureHandlerClass?:
+    | 'DefaultWriteRequestFailureHandler'
+    | `${string}.DefaultWriteRequestFailureHandler`
+    | WriteRequestFailureHandler
   /** Log the content of records that failed. They may hold sensitive data. @default false */
   readonly printFailedRequests?: boolean
   /**

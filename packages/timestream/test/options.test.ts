@@ -251,7 +251,7 @@ test('the configuration object of the original connector runs unchanged', () => 
     elementConverter: () => undefined,
     batchConverter: () => ({ DatabaseName: 'd', TableName: 't', Records: [] }),
     ...timestreamSinkConfig,
-  } as never)
+  })
   expect(resolved.policy.remedies).toMatchObject({ conflict: 'fail', other: 'fail', invalid: 'fail' })
   expect(resolved).toMatchObject({ emitSinkMetricsToCloudWatch: true, databaseName: undefined, tableName: undefined })
 })
