@@ -1,4 +1,4 @@
-import { type Clock, type JobStatus, type Logger, SluiceError, systemClock } from '@sluice/core'
+import { type Clock, type JobStatus, type Logger, MetricRegistry, SluiceError, systemClock } from '@sluice/core'
 import { RemoteWriteClient } from './client.ts'
 import type { RemoteWriteClientOptions } from './client-options.ts'
 import type { PrometheusTimeSeries } from './model.ts'
@@ -8,30 +8,7 @@ export interface SeriesClient {
   write(series: readonly PrometheusTimeSeries[]): Promise<void> | undefined
   flush(): Promise<void>
   close(): Promise<void>
-  status(): Pick<JobStatus, 'attempt' | 'sinks'>
-}
-
-/**
- * Writes the series and waits until the receiver has confirmed them.
- *
- * A flush also ends when what was taken is dropped or dead-lettered, so the counts of both are compared. What another user of the same
- * client loses meanwhile is told too: better one failure too many than one too few.
- *
- * @throws SluiceError `SLUICE_SINK_FAILED` when something was lost, and what ended the client.
- */
-async function writeConfirmed(client: SeriesClient, series: readonly PrometheusTimeSeries[]): Promise<void> {
-  const before = client.status()
-  await client.write(series)
-  await client.flush()
-  const after = client.status()
-  // The counts of a new attempt begin at 0, and it repeats what was not settled.
-  const lost = lostIn(after) - (after.attempt === before.attempt ? lostIn(before) : 0)
-  if (lost <= 0) return
-  throw new SluiceError(
-    'SLUICE_SINK_FAILED',
-    `${lost} of ${series.length} series were not written: they were dropped or dead-lettered, and the log of the client says why`,
-    { facts: { lost, series: series.length } },
-  )
+  status(): Pick<JobStatus, 'sinks'>
 }
 
 function lostIn({ sinks }: Pick<JobStatus, 'sinks'>): number {
@@ -69,6 +46,8 @@ export class PushTarget {
   readonly #given: SeriesClient | undefined
   readonly #make: () => RemoteWriteClient
   #made: RemoteWriteClient | undefined
+  /** Series that were dropped or dead-lettered, as far as it was seen. */
+  #lost = 0
 
   /** @throws SluiceError `SLUICE_OPTIONS_INVALID` when a client cannot be made. */
   constructor(
@@ -77,21 +56,42 @@ export class PushTarget {
     { clock, logger }: { readonly clock: Clock; readonly logger: Logger },
   ) {
     this.#given = given
-    this.#make = () => new RemoteWriteClient({ clock, logger, ...options } as RemoteWriteClientOptions)
+    // One for all that are made: the counts then go on from one client to the next.
+    const metrics = options?.metrics ?? new MetricRegistry()
+    this.#make = () => new RemoteWriteClient({ clock, logger, ...options, metrics } as RemoteWriteClientOptions)
     if (given === undefined) this.#made = this.#make()
   }
 
-  /** @throws SluiceError `SLUICE_SINK_FAILED` when not all of it was written, and what ended the client. */
+  /**
+   * Writes the series and waits until the receiver has confirmed them.
+   *
+   * A flush also ends when what was taken is dropped or dead-lettered, so the counts of both are compared. What another user of the same
+   * client loses meanwhile is told too: better one failure too many than one too few.
+   *
+   * @throws SluiceError `SLUICE_SINK_FAILED` when not all of it was written, and what ended the client.
+   */
   async write(series: readonly PrometheusTimeSeries[]): Promise<void> {
     if (series.length === 0) return
     const client: SeriesClient = this.#given ?? (this.#made ??= this.#make())
+    // The counts of a client go on over its attempts; while one begins, it tells none.
+    const before = Math.max(this.#lost, lostIn(client.status()))
     try {
-      await writeConfirmed(client, series)
+      await client.write(series)
+      await client.flush()
     } catch (error) {
       // One that has ended takes nothing any more; the next series are for another.
       if (this.#made !== undefined && this.#made.status().state === 'failed') this.#made = undefined
       throw error
+    } finally {
+      this.#lost = Math.max(before, lostIn(client.status()))
     }
+    const lost = this.#lost - before
+    if (lost === 0) return
+    throw new SluiceError(
+      'SLUICE_SINK_FAILED',
+      `${lost} of ${series.length} series were not written: they were dropped or dead-lettered, and the log of the client says why`,
+      { facts: { lost, series: series.length } },
+    )
   }
 
   /**

@@ -259,6 +259,22 @@ describe('what fails', () => {
     })
   })
 
+  test('what was dropped before is not told again, over restarts of the client too', async () => {
+    counter('c').inc()
+    client.decide = (number) => {
+      if (number === 0) client.dropped = 2
+      client.isStarting = false
+    }
+    start()
+    await clock.flush()
+    expect(push?.status()).toMatchObject({ written: 0, failed: 1 })
+    await clock.advance(INTERVAL)
+    expect(push?.status()).toMatchObject({ written: 1, failed: 1 })
+    client.isStarting = true
+    await clock.advance(INTERVAL)
+    expect(push?.status()).toMatchObject({ written: 2, failed: 1 })
+  })
+
   test('a collect function that throws does not end the push', async () => {
     let fails = true
     const gauge = new Gauge({

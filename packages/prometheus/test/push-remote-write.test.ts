@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
+import { fixedDelayRestart, MetricRegistry } from '@sluice/core'
 import { Counter, Registry } from 'prom-client'
 import snappy from 'snappyjs'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
@@ -11,6 +12,8 @@ import { Receiver } from './receiver.ts'
 
 /** The bits 7ff0000000000002, as protobuf writes a double. */
 const STALE_MARKER = Buffer.from('020000000000f07f', 'hex')
+
+const DEADLINE = { timeout: 30_000 }
 
 let receiver: Receiver
 let registry: Registry
@@ -66,11 +69,37 @@ test('what the receiver refuses is not written', async () => {
   expect(push.status().lastError).toMatch(/1 of 1 series were not written/)
 })
 
+test('a collection that is wholly written after a restart of the client is not told to be failed, whatever was refused before', async () => {
+  // What is refused is lost; the two answers after it end the attempt.
+  receiver.script({ status: 400, text: 'out of bounds' }, { status: 503 }, { status: 503 })
+  const push = pushRegistry(registry, {
+    remoteWrite: {
+      prometheusRemoteWriteUrl: receiver.url,
+      retryConfiguration: { initialRetryDelayMS: 1, maxRetryDelayMS: 1, maxRetryCount: 1 },
+      restart: fixedDelayRestart({ delayMs: 1 }),
+    },
+    intervalMs: 100,
+  })
+  await vi.waitFor(() => expect(push.status().written).toBeGreaterThan(1), DEADLINE)
+  await push.close()
+  expect(push.status()).toMatchObject({ failed: 1 })
+})
+
+test('of a client that is made anew what the one before has lost does not count, though both have one registry of metrics', async () => {
+  receiver.script({ status: 400, text: 'out of bounds' }, { status: 403, text: 'no' })
+  const push = pushRegistry(registry, {
+    remoteWrite: { prometheusRemoteWriteUrl: receiver.url, metrics: new MetricRegistry() },
+    intervalMs: 100,
+  })
+  await vi.waitFor(() => expect(push.status().written).toBeGreaterThan(0), DEADLINE)
+  await push.close()
+  expect(push.status()).toMatchObject({ failed: 2 })
+})
+
 test('a process with nothing else to do ends', async () => {
   const script = `
     import { Counter, Registry } from 'prom-client'
-    import { decodeRemoteWrite } from '../src/decode.ts'
-import { pushRegistry } from ${JSON.stringify(new URL('../src/push-registry.ts', import.meta.url).href)}
+    import { pushRegistry } from ${JSON.stringify(new URL('../src/push-registry.ts', import.meta.url).href)}
     const registry = new Registry()
     new Counter({ name: 'c', help: 'help', registers: [registry] }).inc()
     pushRegistry(registry, { remoteWrite: { prometheusRemoteWriteUrl: ${JSON.stringify(receiver.url)} } })

@@ -7,7 +7,10 @@ export class ScriptedClient implements SeriesClient {
   readonly writes: (readonly PrometheusTimeSeries[])[] = []
   /** Asked for each write; what it returns is awaited by the flush. */
   decide: (number: number) => Promise<void> | void = () => undefined
+  /** Of all attempts, as the counts of a client are. */
   dropped = 0
+  /** While an attempt begins, a client tells of no sink. */
+  isStarting = false
   closed = 0
   flushes = 0
   #settling: Promise<void> = Promise.resolve()
@@ -29,7 +32,8 @@ export class ScriptedClient implements SeriesClient {
   }
 
   status(): ReturnType<SeriesClient['status']> {
-    return { attempt: 1, sinks: { prometheus: { dropped: this.dropped, deadLettered: 0 } as never } }
+    const sinks = { prometheus: { dropped: this.dropped, deadLettered: 0 } as never }
+    return { sinks: this.isStarting ? {} : sinks }
   }
 
   /** Name, labels, value and timestamp of what was written, one a sample. */
