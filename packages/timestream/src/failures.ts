@@ -4,6 +4,9 @@ import type { WriteFailure } from './classify.ts'
 /** The service takes no new customers; it says so with this text. */
 const CLOSED = 'Only existing Timestream for LiveAnalytics customers'
 
+/** What the SDK throws. */
+const NO_REGION = 'Region is missing'
+
 /**
  * Says whether `failProcessingOnErrorDefault: false` may drop the request's records: only for a lasting refusal by the service
  * itself. Not for what passes (a restart helps), nor for what went wrong before the request or with the caller's credentials.
@@ -31,6 +34,11 @@ export function fatalError(
     ...(failure.httpStatus === undefined ? {} : { httpStatus: failure.httpStatus }),
     ...(failure.requestId === undefined ? {} : { requestId: failure.requestId }),
   }
+  if (failure.httpStatus === undefined && failure.message.includes(NO_REGION)) {
+    const message =
+      'No AWS region for Timestream: set writeClientConfig.region, AWS_REGION or a region in the AWS profile; a client of yours needs its own.'
+    return new SluiceError('SLUICE_OPTIONS_INVALID', message, { facts })
+  }
   switch (failure.action) {
     case 'denied':
       return new SluiceError('SLUICE_ACCESS_DENIED', `${deniedAdvice(failure, asked)} ${said}`, { facts })
@@ -43,7 +51,7 @@ export function fatalError(
     case 'missing':
       return new SluiceError(
         'SLUICE_DESTINATION_NOT_FOUND',
-        `Timestream has no table '${table}' in database '${database}', or it is not active. Option: ensureTable creates it. ${said}`,
+        `Timestream has no table '${table}' in database '${database}', or it is not active. Option: ensureTable creates it, once in each attempt of the job. ${said}`,
         { facts },
       )
     case 'rediscover':
