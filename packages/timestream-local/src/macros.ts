@@ -31,9 +31,17 @@ const DATE_ADD = `CASE ${Object.entries(FIXED_UNITS)
   .join(' ')} ${Object.entries(MONTHS)
   .map(
     ([unit, months]) =>
-      `WHEN lower(u) = '${unit}' THEN (t::TIMESTAMP + to_months((n * ${months})::INTEGER))::TIMESTAMP_NS`,
+      `WHEN lower(u) = '${unit}' THEN make_timestamp_ns(epoch_ns((t::TIMESTAMP + to_months((n * ${months})::INTEGER))::TIMESTAMP_NS) + epoch_ns(t::TIMESTAMP_NS) - epoch_ns(t::TIMESTAMP::TIMESTAMP_NS))`,
   )
   .join(' ')} ELSE ${unknownUnit('u')} END`
+
+/** DuckDB's own counts the boundaries between two times, Timestream's the whole units. */
+const DATE_DIFF = `CASE ${Object.entries(FIXED_UNITS)
+  .map(
+    ([unit, ns]) =>
+      `WHEN lower(u) = '${unit}' THEN ((epoch_ns(b::TIMESTAMP_NS)::HUGEINT - epoch_ns(a::TIMESTAMP_NS)) // ${ns})::BIGINT`,
+  )
+  .join(' ')} ELSE date_sub(u, a::TIMESTAMP, b::TIMESTAMP) END`
 
 const PARSE_DURATION = `CASE regexp_extract(s, '[a-z]+$') ${Object.entries(DURATION_MICROS)
   .map(
@@ -65,13 +73,12 @@ export const MACROS: readonly string[] = [
   `CREATE MACRO ago(i) AS (${CLOCK} - i)::TIMESTAMP_NS`,
   `CREATE MACRO bin(t, i) AS time_bucket(i, t::TIMESTAMP, TIMESTAMP '1970-01-01')::TIMESTAMP_NS`,
   `CREATE MACRO date_add(u, n, t) AS ${DATE_ADD}`,
-  // DuckDB's own counts the boundaries between two times, Timestream's the whole units.
-  `CREATE MACRO date_diff(u, a, b) AS CASE WHEN lower(u) = 'nanosecond' THEN epoch_ns(b::TIMESTAMP_NS) - epoch_ns(a::TIMESTAMP_NS) ELSE date_sub(CASE WHEN lower(u) = 'nanosecond' THEN 'microsecond' ELSE u END, a::TIMESTAMP, b::TIMESTAMP) END`,
+  `CREATE MACRO date_diff(u, a, b) AS ${DATE_DIFF}`,
   `CREATE MACRO parse_duration(s) AS ${PARSE_DURATION}`,
   'CREATE MACRO from_milliseconds(ms) AS make_timestamp_ns(ms::BIGINT * 1000000)',
   'CREATE MACRO from_nanoseconds(ns) AS make_timestamp_ns(ns::BIGINT)',
   'CREATE MACRO from_unixtime(s) AS make_timestamp_ns((s * 1000000000::HUGEINT)::BIGINT)',
-  'CREATE MACRO from_iso8601_timestamp(s) AS make_timestamp_ns(epoch_us(s::TIMESTAMPTZ) * 1000)',
+  'CREATE MACRO from_iso8601_timestamp(s) AS s::TIMESTAMP_NS',
   'CREATE MACRO from_iso8601_date(s) AS s::DATE',
   'CREATE MACRO to_milliseconds(t) AS epoch_ms(t)',
   'CREATE MACRO to_nanoseconds(t) AS epoch_ns(t)',

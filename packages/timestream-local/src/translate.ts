@@ -26,15 +26,22 @@ const CLOCK_WORDS: Readonly<Record<string, string>> = {
   current_date: 'now()::DATE',
 }
 
+const SPACE = /^(?:\s|--|\/\*)/
+const CAST = /^(?:try_)?cast$/
+
 /**
  * Turns what DuckDB's parser does not know of Timestream's SQL into what it does: interval literals (`15m`), words for
- * the present, and the columns `measure_value::<type>`. Strings, quoted names and comments are left alone.
+ * the present, the columns `measure_value::<type>`, and TIMESTAMP, which has nanoseconds. Strings, quoted names and
+ * comments are left alone.
  *
  * @throws {ServiceError} ValidationException for nanosecond intervals, which DuckDB cannot hold.
  */
 export function translate(sql: string): string {
   const tokens = sql.match(TOKEN) ?? []
   let out = ''
+  /** The last token that is no space or comment, and for each open parenthesis whether a cast opened it. */
+  let previous = ''
+  const inCast: boolean[] = []
   for (let i = 0; i < tokens.length; i++) {
     const token = tokens[i] ?? ''
     const word = token.toLowerCase()
@@ -51,11 +58,24 @@ export function translate(sql: string): string {
       i += 3
     } else if (Object.hasOwn(CLOCK_WORDS, word) && tokens[i - 1] !== '.') {
       out += CLOCK_WORDS[word]
+    } else if (word === 'timestamp' && isTimestampType(tokens, i, previous, inCast.at(-1) === true)) {
+      out += 'TIMESTAMP_NS'
     } else {
       out += token
     }
+    if (token === '(') inCast.push(CAST.test(previous))
+    if (token === ')') inCast.pop()
+    if (!SPACE.test(token)) previous = word
   }
   return out
+}
+
+/** The type of a literal, or what a cast leads to; not a column or an alias of that name, and not a type with a zone. */
+function isTimestampType(tokens: readonly string[], index: number, previous: string, inCast: boolean): boolean {
+  let at = index + 1
+  while (SPACE.test(tokens[at] ?? '')) at++
+  const next = tokens[at] ?? ''
+  return next.startsWith("'") || (inCast && previous === 'as' && next === ')')
 }
 
 function intervalLiteral(digits: string, unit: string): string {
@@ -74,11 +94,16 @@ export function firstWord(sql: string): 'select' | 'with' | 'show' | 'describe' 
   return ALLOWED_START.exec(sql)?.[1]?.toLowerCase() as 'select' | 'with' | 'show' | 'describe' | undefined
 }
 
+/** DuckDB's words for text that is neither a BIGINT nor a TIMESTAMP_NS. */
+const NO_INT64 = /(Could not convert string '[^]*' to )INT64/
 const MISSING_FUNCTION = /Function with name "?([A-Za-z_]\w*)"? does not exist/
 
 /** What a client is told when DuckDB refuses a query. */
 export function refusal(message: string): string {
   const missing = MISSING_FUNCTION.exec(message)?.[1]
   // DuckDB would go on with names of its own functions that sound alike.
-  return missing === undefined ? message : `timestream-local does not have the function ${missing}.`
+  if (missing === undefined) {
+    return message.replace(NO_INT64, '$1BIGINT, or to a TIMESTAMP from 1677-09-21 to 2262-04-11')
+  }
+  return `timestream-local does not have the function ${missing}.`
 }

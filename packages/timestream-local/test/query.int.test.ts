@@ -34,6 +34,9 @@ afterAll(async () => {
   await local[Symbol.asyncDispose]()
 })
 
+/** Of the record that has nanoseconds. */
+const stamp = `${new Date(time).toISOString().slice(0, 19).replace('T', ' ')}.000123456`
+
 const refusal = async (sql: string): Promise<ValidationException> => {
   const error: unknown = await local.query(sql).catch((failure: unknown) => failure)
   expect(error).toBeInstanceOf(ValidationException)
@@ -54,20 +57,9 @@ describe('typed rows', () => {
       ['seen', 'TIMESTAMP'],
       ['measure_value::double', 'DOUBLE'],
     ])
-    const day = new Date(time).toISOString().slice(0, 19).replace('T', ' ')
     expect(textRows(answer)).toEqual([
-      [
-        'a',
-        'metrics',
-        `${day}.000123456`,
-        '0.1',
-        '9223372036854775807',
-        'ü "q" \n',
-        'true',
-        '2023-11-14 22:13:20.123456789',
-        null,
-      ],
-      ['a', 'cpu', `${day}.000000000`, null, null, null, null, null, '2.0'],
+      ['a', 'metrics', stamp, '0.1', '9223372036854775807', 'ü "q" \n', 'true', '2023-11-14 22:13:20.123456789', null],
+      ['a', 'cpu', stamp.replace('123456', '000000'), null, null, null, null, null, '2.0'],
     ])
     expect(answer.Rows?.[1]?.Data?.[3]).toEqual({ NullValue: true })
     expect(answer.QueryId).toMatch(/^[0-9A-F]{40}$/)
@@ -134,6 +126,14 @@ describe("Timestream's SQL", () => {
     ["SELECT date_add('hour', 3, TIMESTAMP '2024-01-01 23:00:00')", [['2024-01-02 02:00:00.000000000']]],
     ["SELECT date_add('Month', 1, DATE '2024-01-31')", [['2024-02-29 00:00:00.000000000']]],
     ["SELECT date_add('nanosecond', -1, from_nanoseconds(1700000000000000001))", [['2023-11-14 22:13:20.000000000']]],
+    [
+      "SELECT date_add('year', 1, TIMESTAMP '2024-02-29 00:00:00.000000001'), date_add('quarter', -1, from_nanoseconds(999))",
+      [['2025-02-28 00:00:00.000000001', '1969-10-01 00:00:00.000000999']],
+    ],
+    [
+      "SELECT date_diff('millisecond', from_nanoseconds(999), from_nanoseconds(1000000)), date_diff('Week', DATE '1677-10-01', DATE '2262-01-01')",
+      [['0', '30484']],
+    ],
     ["SELECT date_diff('day', TIMESTAMP '2024-01-01 23:00:00', TIMESTAMP '2024-01-03 01:00:00')", [['1']]],
     [`SELECT count(*) FROM ${DB}.${TABLE} WHERE time BETWEEN now() - 3h AND now() + 15m`, [['2']]],
     [`SELECT count(*) FROM ${DB}.${TABLE} WHERE time > '2024-01-01 00:00:00.000000000'`, [['2']]],
@@ -181,6 +181,22 @@ describe("Timestream's SQL", () => {
     expect(await local.rows(sql)).toEqual(rows)
   })
 
+  it.each([
+    `time = '${stamp}'`,
+    `time = timestamp '${stamp}'`,
+    `time <= timestamp '${stamp}' AND time > TIMESTAMP '${stamp.replace('456', '455')}'`,
+    `time BETWEEN timestamp '${stamp}' AND timestamp '${stamp}'`,
+    `time = cast('${stamp}' AS timestamp)`,
+    `time IN (try_cast('${stamp}' AS TIMESTAMP))`,
+    `time = from_iso8601_timestamp('${stamp.replace(' ', 'T')}Z')`,
+    `time = from_iso8601_timestamp('${new Date(time + 19_800_000).toISOString().slice(0, 19)}.000123456+05:30')`,
+    `time = date_add('month', -1, date_add('month', 1, cast('${stamp}' AS timestamp)))`,
+  ])('finds a time by its nanoseconds: %s', async (condition) => {
+    expect(await local.rows(`SELECT to_iso8601(time) FROM ${DB}.${TABLE} WHERE host = 'a' AND ${condition}`)).toEqual([
+      [`${stamp.replace(' ', 'T')}Z`],
+    ])
+  })
+
   it('names columns without a name as the service does', async () => {
     const answer = await local.query(`SELECT count(*), 1 + 1 AS two, host, max(time) FROM ${DB}.${TABLE} GROUP BY host`)
     expect(answer.ColumnInfo?.map(({ Name }) => Name)).toEqual(['_col0', 'two', 'host', '_col3'])
@@ -216,6 +232,7 @@ describe("Timestream's SQL", () => {
     ['SELECT CREATE_TIME_SERIES(time, 1) FROM metrics.hosts', /does not have the function create_time_series/i],
     ['SELECT ago(5ns)', /5ns is finer/],
     ["SELECT date_add('fortnight', 1, now())", /unit fortnight is not known/],
+    ["SELECT TIMESTAMP '1600-01-01'", /'1600-01-01' to BIGINT, or to a TIMESTAMP from 1677-09-21 to 2262-04-11/],
     ['SHOW MEASURES', /SHOW MEASURES FROM database.table/],
     ['DESCRIBE hosts', /DESCRIBE database.table/],
     ["UNLOAD (SELECT 1) TO 's3://x'", /single SELECT/],

@@ -16,6 +16,17 @@ describe('translate', () => {
     ['/* 15m */ 1 -- 15m', '/* 15m */ 1 -- 15m'],
     ['current_timestamp > x.current_time', 'now() > x.current_time'],
     ['constructor + x.valueof', 'constructor + x.valueof'],
+    [
+      "x = timestamp'2024-01-01' OR x > TIMESTAMP /* a */ '2024'",
+      "x = TIMESTAMP_NS'2024-01-01' OR x > TIMESTAMP_NS /* a */ '2024'",
+    ],
+    [
+      "cast('a' as timestamp), TRY_CAST (f(x) AS Timestamp )",
+      "cast('a' as TIMESTAMP_NS), TRY_CAST (f(x) AS TIMESTAMP_NS )",
+    ],
+    ['(SELECT timestamp, cast((x) AS date) AS timestamp)', '(SELECT timestamp, cast((x) AS date) AS timestamp)'],
+    ['cast((SELECT max(y) AS timestamp) AS timestamp)', 'cast((SELECT max(y) AS timestamp) AS TIMESTAMP_NS)'],
+    ['cast(x AS timestamp with time zone)', 'cast(x AS timestamp with time zone)'],
     ['1e5 + 1.5 + a15m + x::double', '1e5 + 1.5 + a15m + x::double'],
   ])('%s', (sql, expected) => {
     expect(translate(sql)).toBe(expected)
@@ -31,6 +42,14 @@ it('functions that are missing are named without advice of DuckDB', () => {
     'Catalog Error: Scalar Function with name interpolate_linear does not exist!\nDid you mean "list_intersect"?'
   expect(refusal(message)).toBe('timestream-local does not have the function interpolate_linear.')
   expect(refusal('Binder Error: something else')).toBe('Binder Error: something else')
+})
+
+it('text that is no time is not said to be no INT64', () => {
+  const message =
+    "Conversion Error: Could not convert string '1600-01-01' to INT64\n\nLINE 1: SELECT TIMESTAMP_NS '1600-01-01'"
+  expect(refusal(message)).toBe(
+    "Conversion Error: Could not convert string '1600-01-01' to BIGINT, or to a TIMESTAMP from 1677-09-21 to 2262-04-11\n\nLINE 1: SELECT TIMESTAMP_NS '1600-01-01'",
+  )
 })
 
 describe('firstWord', () => {
