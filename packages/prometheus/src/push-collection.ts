@@ -19,6 +19,8 @@ export interface CollectedMetric {
 /** What is used of a registry of prom-client. */
 export interface MetricsRegistry {
   getMetricsAsJSON(): Promise<readonly CollectedMetric[]>
+  /** That of OpenMetrics means that counters end with `_total`, whatever their names. */
+  readonly contentType?: string
 }
 
 /** What a collection became. */
@@ -33,20 +35,29 @@ export const LABEL_NAME: RegExp = /^[A-Za-z_][A-Za-z0-9_]*$/
 
 const TYPES: readonly unknown[] = ['counter', 'gauge', 'histogram', 'summary'] satisfies MetricType[]
 
+/** Whether a scrape of the registry shows OpenMetrics. */
+export function isOpenMetrics({ contentType }: MetricsRegistry): boolean {
+  return contentType?.startsWith('application/openmetrics-text') === true
+}
+
 /**
  * The values of a registry as series, all with one timestamp.
  *
  * @param labels - added to each series that does not have them itself.
+ * @param openMetrics - names are those that a scrape of OpenMetrics shows.
  */
 export function toSeries(
   metrics: readonly CollectedMetric[],
   pushed: PushedSeries,
   labels: readonly LabelPair[],
   timestamp: number,
+  openMetrics: boolean,
 ): Collected {
   const series: PrometheusTimeSeries[] = []
   const invalid = new Set<string>()
-  for (const { name, help, type, values } of metrics) {
+  for (const { name: given, help, type, values } of metrics) {
+    // A scrape takes `_total` away from the name that prom-client keeps, and adds it when it prints.
+    const name = openMetrics && type === 'counter' ? `${given.replace(/_total$/, '')}_total` : given
     const metadata: MetricMetadata = { help, ...(TYPES.includes(type) ? { type: type as MetricType } : {}) }
     for (const each of values) {
       const pairs = labelPairs(each, labels)

@@ -1,6 +1,6 @@
 import { deadline, messageOf, SluiceError, type Timer } from '@sluice/core'
 import { held } from './push-client.ts'
-import { type CollectedMetric, type MetricsRegistry, toSeries } from './push-collection.ts'
+import { type CollectedMetric, isOpenMetrics, type MetricsRegistry, toSeries } from './push-collection.ts'
 import { type PushPlan, pushPlan, type PushRegistryOptions } from './push-options.ts'
 import { PushedSeries } from './push-series.ts'
 
@@ -124,7 +124,7 @@ export class RegistryPush implements AsyncDisposable {
       const { labels } = this.#plan
       const metrics = await this.#collect()
       this.#series.begin()
-      const { series, invalid } = toSeries(metrics, this.#series, labels, timestamp)
+      const { series, invalid } = toSeries(metrics, this.#series, labels, timestamp, isOpenMetrics(this.#registry))
       this.#reportInvalid(invalid)
       await this.#plan.target.write([...series, ...this.#series.endMissing(timestamp)])
       this.#series.forgetEnded()

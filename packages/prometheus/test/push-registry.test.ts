@@ -120,6 +120,23 @@ describe('what is collected', () => {
     expect(Number.isInteger(client.writes[0]?.[0]?.exemplars?.[0]?.timestamp)).toBe(true)
   })
 
+  test('counters of an OpenMetrics registry have the names that a scrape shows, before one and after', async () => {
+    const openMetrics = new Registry<OpenMetricsContentType>()
+    openMetrics.setContentType(Registry.OPENMETRICS_CONTENT_TYPE)
+    new Counter({ name: 'orders_total', help: 'x', registers: [openMetrics] }).inc(2)
+    new Counter({ name: 'plain', help: 'x', registers: [openMetrics] }).inc()
+    new Gauge({ name: 'size', help: 'x', registers: [openMetrics] }).set(3)
+    start({}, openMetrics)
+    await clock.flush()
+    const scraped = await openMetrics.metrics()
+    await clock.advance(INTERVAL)
+    for (const write of [0, 1]) {
+      const pushed = client.samples(write).map(([name, , value]) => `${name} ${String(value)}`)
+      expect(pushed).toStrictEqual(['orders_total 2', 'plain_total 1', 'size 3'])
+      expect(scraped.split('\n').filter((line) => !line.startsWith('#') && line !== '')).toStrictEqual(pushed)
+    }
+  })
+
   test('a value whose label no receiver takes, or whose series is there already, is left out and told once; all others are written', async () => {
     counter('good').inc()
     const histogram = new Histogram({ name: 'x', help: 'x', buckets: [1], registers: [registry] })
