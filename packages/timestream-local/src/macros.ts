@@ -82,7 +82,8 @@ export const MACROS: readonly string[] = [
   'CREATE MACRO from_iso8601_date(s) AS s::DATE',
   'CREATE MACRO to_milliseconds(t) AS epoch_ms(t)',
   'CREATE MACRO to_nanoseconds(t) AS epoch_ns(t)',
-  'CREATE MACRO to_unixtime(t) AS epoch_ns(t::TIMESTAMP_NS) / 1e9',
+  // All nanoseconds at once are more than a DOUBLE holds.
+  'CREATE MACRO to_unixtime(t) AS epoch_ns(t::TIMESTAMP_NS) // 1000000000 + (epoch_ns(t::TIMESTAMP_NS) % 1000000000) / 1e9',
   // Not %n of strftime: it puts the nanoseconds in the wrong place.
   "CREATE MACRO to_iso8601(t) AS strftime(t::TIMESTAMP, '%Y-%m-%dT%H:%M:%S.') || lpad((epoch_ns(t::TIMESTAMP_NS) % 1000000000)::VARCHAR, 9, '0') || 'Z'",
   `CREATE MACRO date_format(t, f) AS strftime(t, ${FORMAT})`,

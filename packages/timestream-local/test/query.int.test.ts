@@ -134,6 +134,10 @@ describe("Timestream's SQL", () => {
       "SELECT date_diff('millisecond', from_nanoseconds(999), from_nanoseconds(1000000)), date_diff('Week', DATE '1677-10-01', DATE '2262-01-01')",
       [['0', '30484']],
     ],
+    [
+      'SELECT to_unixtime(from_milliseconds(1795351742801)), to_unixtime(from_milliseconds(-1500))',
+      [['1.795351742801E9', '-1.5']],
+    ],
     ["SELECT date_diff('day', TIMESTAMP '2024-01-01 23:00:00', TIMESTAMP '2024-01-03 01:00:00')", [['1']]],
     [`SELECT count(*) FROM ${DB}.${TABLE} WHERE time BETWEEN now() - 3h AND now() + 15m`, [['2']]],
     [`SELECT count(*) FROM ${DB}.${TABLE} WHERE time > '2024-01-01 00:00:00.000000000'`, [['2']]],
