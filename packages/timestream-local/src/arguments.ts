@@ -24,8 +24,8 @@ Usage: timestream-local [options]
   --fault <kind>[,name=value]...
                               inject a fault; may be given more than once. Kinds: throttle, fail, delay,
                               cutBeforeApply, cutAfterApply, reject, expireCredentials. Names: operation
-                              (default WriteRecords), times, probability, seed, delayMs, errorType,
-                              message, records (indexes, as in records=0:7)
+                              (default WriteRecords), times, probability, seed, delayMs (delay
+                              needs it), errorType, message, records (indexes, as in records=0:7)
   --help                      print this help
   --version                   print the version
 

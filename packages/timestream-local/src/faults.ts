@@ -28,7 +28,7 @@ export interface FaultOptions {
   readonly times?: number
   /** Share of matching requests that it hits, above 0 and up to 1. @default 1 */
   readonly probability?: number
-  /** For `delay`: how long, in ms, 0 to 600 000. @default 0 */
+  /** For `delay`, which needs it: how long, in ms, 0 to 600 000. */
   readonly delayMs?: number
   /** For `fail`: the error that is answered. @default 'InternalServerException' */
   readonly errorType?: ServiceErrorType
@@ -174,6 +174,7 @@ export function faultProblems(options: FaultOptions): readonly string[] {
     problems.push(`probability must be above 0 and at most 1; got ${probability}.`)
   if (!(typeof delayMs === 'number' && delayMs >= 0 && delayMs <= 600_000))
     problems.push(`delayMs must be from 0 to 600000; got ${delayMs}.`)
+  if (kind === 'delay' && options.delayMs === undefined) problems.push('delayMs of delay must be given.')
   if (!SERVICE_ERROR_TYPES.includes(errorType)) problems.push(`errorType is not known: ${errorType}.`)
   if (typeof message !== 'string') problems.push(`message must be a string; got ${typeof message}.`)
   if (!Array.isArray(records) || records.length === 0 || !records.every(isRecordIndex)) {

@@ -41,6 +41,7 @@ describe('timestream-local on the command line', () => {
       '--constructor',
       '--fault=throttle,seed=',
       '--fault=reject,records=',
+      '--fault=delay,times=2',
       '--colour',
       'red',
       '--query-timeout-ms=soon',
@@ -62,7 +63,8 @@ describe('timestream-local on the command line', () => {
     expect(stderr).toMatch(/endpointTtlMinutes must be a whole number from 1 to 1440; got 0/)
     expect(stderr).toMatch(/--credentials: .nowhere.keys.json cannot be read/)
     expect(stderr).toMatch(/--fault: "times" must have the form name=value/)
-    expect(stderr).toMatch(/faults\[2\]: kind must be one of throttle/)
+    expect(stderr).toMatch(/faults\[2\]: delayMs of delay must be given/)
+    expect(stderr).toMatch(/faults\[3\]: kind must be one of throttle/)
     expect(stderr).toMatch(/port must be a whole number from 0 to 65535; got 99999/)
   })
 

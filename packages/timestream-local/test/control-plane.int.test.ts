@@ -220,7 +220,7 @@ describe('protocol', () => {
     vi.stubEnv('AWS_ENDPOINT_URL_TIMESTREAM_WRITE', local.server.endpoint)
     vi.stubEnv('AWS_ENDPOINT_URL_TIMESTREAM_QUERY', local.server.endpoint)
     // A delay of 0 ms changes nothing and counts the calls.
-    const asked = local.server.faults.add({ kind: 'delay', operation: 'DescribeEndpoints' })
+    const asked = local.server.faults.add({ kind: 'delay', operation: 'DescribeEndpoints', delayMs: 0 })
     const { endpoint: _, ...config } = clientConfig('')
     const writer = new TimestreamWriteClient(config)
     const reader = new TimestreamQueryClient(config)

@@ -211,6 +211,12 @@ describe('fault switches', () => {
     expect(await write('e1')).toMatchObject({ ingested: { Total: 1 } })
   })
 
+  it('delay only when told how long', () => {
+    const add = (): unknown => local.server.faults.add({ kind: 'delay', operation: '*' })
+    expect(add).toThrow('delayMs of delay must be given.')
+    expect(local.server.faults.active).toEqual([])
+  })
+
   it('refuse wrong options, all at once', () => {
     const wrong = {
       kind: 'explode',
