@@ -50,6 +50,8 @@ export interface WriteVerdict {
   readonly written?: WrittenCounts
   /** It may have been applied, so that a repeat may be refused for that alone. */
   readonly uncertain?: boolean
+  /** The receiver took the request, and longer than `socketTimeoutMs` to answer it. */
+  readonly timedOut?: boolean
 }
 
 /** What was sent, and where to. */
@@ -149,7 +151,8 @@ export function classifyError(
     return { kind: 'caller', outcome: { fail: untrusted(reason.message, shownUrl, hasProxy) }, reason }
   }
   if (codes.some((each) => UNREACHED.has(each))) return { kind: 'unreachable', outcome: { retryAll: reason }, reason }
-  return { kind: 'cut', outcome: { retryAll: reason, unknown: true }, reason, uncertain: true }
+  const timedOut = codes.some((each) => TIMED_OUT.has(each))
+  return { kind: 'cut', outcome: { retryAll: reason, unknown: true }, reason, uncertain: true, timedOut }
 }
 
 function classifySuccess(answer: Answer, sent: SentRequest): WriteVerdict {
@@ -236,6 +239,8 @@ const UNREACHED: ReadonlySet<string> = new Set([
   'UND_ERR_PRX_CONN',
   'UND_ERR_PRX_TLS',
 ])
+
+const TIMED_OUT: ReadonlySet<string> = new Set(['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT'])
 
 /** The receiver is not who it should be; no repeat changes that. */
 const UNTRUSTED: ReadonlySet<string> = new Set([

@@ -69,6 +69,12 @@ export function retriesExhausted(reason: Reason, url: string, tries: number, opt
   return new SluiceError('SLUICE_SINK_FAILED', message, { facts: { url, code: reason.code, tries }, restartable: true })
 }
 
+/** A request has no answer in time, and the user wants the attempt to end with that. */
+export function unanswered(url: string, socketTimeoutMs: number): SluiceError {
+  const message = `no answer from ${url} within ${socketTimeoutMs} ms (socketTimeoutMs); failOnTimeout is true`
+  return new SluiceError('SLUICE_DEADLINE_EXCEEDED', message, { facts: { url }, restartable: true })
+}
+
 /** Credentials could not be had. */
 export function unsigned(reason: Reason, url: string, tries: number): SluiceError {
   const message = `requests to ${url} could not be signed, ${tries} times: ${reason.message}`

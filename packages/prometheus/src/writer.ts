@@ -10,7 +10,7 @@ import {
 } from '@sluice/core'
 import type { WriteVerdict } from './classify.ts'
 import { FailureLog, type Held } from './errors-log.ts'
-import { retriesExhausted, unsigned } from './errors.ts'
+import { retriesExhausted, unanswered, unsigned } from './errors.ts'
 import { SinkMetrics } from './metrics.ts'
 import type { ResolvedSinkOptions } from './options-sink.ts'
 import { sliceEntry } from './entries.ts'
@@ -181,6 +181,10 @@ export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
     for (const entry of uncertainOf(batch.entries, verdict)) this.#states.of(entry).uncertain = true
     for (const entry of maybeStored(batch.entries, verdict)) this.#states.of(entry).mayBeStored = true
     if (isClosing(context)) return verdict.outcome
+    if (verdict.timedOut === true && this.limits.failOnTimeout) {
+      this.#metrics.counters.numWriteRequestsPermanentlyFailed.value++
+      return { fail: unanswered(this.#options.shownUrl, this.#options.transport.socketTimeoutMs) }
+    }
     switch (verdict.kind) {
       case 'serverError':
         return this.#serverError(failed)

@@ -159,6 +159,13 @@ describe('classifyError', () => {
     expect(verdict.reason.message).toContain('what happened')
   })
 
+  test('an answer that took too long is told from a connection that ended', () => {
+    const timedOut = ['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT', 'UND_ERR_SOCKET', 'ETIMEDOUT'].map(
+      (code) => classifyError(error(code), URL_SHOWN, same).timedOut,
+    )
+    expect(timedOut).toStrictEqual([true, true, false, false])
+  })
+
   test('a cause, and each of several addresses, is looked at', () => {
     const caused = error('UND_ERR_OTHER', { cause: error('ECONNREFUSED') })
     const gathered = Object.assign(new AggregateError([error('ECONNREFUSED'), error('ENETUNREACH')]), { code: 'X' })

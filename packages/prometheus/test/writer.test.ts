@@ -165,6 +165,31 @@ describe('retries', () => {
     expect(harness.metric('numSamplesRetryLimitDropped')).toBe(0)
   })
 
+  test.each(['1.0', 'auto'] as const)(
+    'failOnTimeout ends the attempt at the first without an answer in time, %s',
+    async (protocol) => {
+      receiver.decide = () => 'silent'
+      await stand.write(records('a'), {
+        protocol,
+        failOnTimeout: true,
+        socketTimeoutMs: 100,
+        errorHandlingBehaviorConfiguration: { onHttpClientIOFail: 'DISCARD_AND_CONTINUE' },
+      })
+      expect(harness.failures).toMatchObject([{ code: 'SLUICE_DEADLINE_EXCEEDED', restartable: true }])
+      expect(harness.failures[0]?.message).toContain('within 100 ms (socketTimeoutMs)')
+      expect(receiver.received).toHaveLength(1)
+      expect(stand.writer.status()).toMatchObject({ inHand: 1, dropped: 0 })
+      expect(harness.metric('numWriteRequestsPermanentlyFailed')).toBe(1)
+    },
+  )
+
+  test('failOnTimeout says nothing of a connection that is cut', async () => {
+    receiver.script('cut')
+    await stand.write(records('a'), { failOnTimeout: true })
+    expect(harness.failures).toStrictEqual([])
+    expect(stand.writer.status()).toMatchObject({ written: 1 })
+  })
+
   test('a try that ends with its whole time counts as one without an answer', async () => {
     let tries = 0
     await stand.write(records('a'), {
