@@ -13,7 +13,8 @@ Usage: timestream-local [options]
   --port <number>             TCP port; 0 takes a free one (default ${DEFAULT_PORT})
   --host <address>            address to listen on (default 127.0.0.1)
   --data <folder>             folder of the journal (default: a temporary one, removed at the end)
-  --discard                   accept WriteRecords requests, check and count them, keep nothing
+  --discard                   count the records of WriteRecords requests and keep nothing; checked is only what
+                              refuses a whole request: no record is rejected but by a reject fault
   --max-request-bytes <n>     largest request body in bytes (default 5242880)
   --query-timeout-ms <n>      time for a query to run in ms (default 60000)
   --credentials <file>        check signatures against the keys in a JSON file:

@@ -27,7 +27,10 @@ export interface TimestreamLocalOptions {
   readonly queryMemoryBytes?: number
   /** Receives starts, damage that was repaired, and failures; nothing is logged without it. */
   readonly logger?: Logger
-  /** Accepts WriteRecords requests, checks their form, counts their records, and keeps nothing of them. @default false */
+  /**
+   * Counts the records of WriteRecords requests and keeps nothing of them. Checked is only what refuses a whole request: no
+   * record is rejected but by a `reject` fault. @default false
+   */
   readonly discard?: boolean
   /** Keys that may sign requests; every request must then carry a valid Signature Version 4. @default no check */
   readonly credentials?: readonly LocalCredentials[]

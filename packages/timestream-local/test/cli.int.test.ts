@@ -28,6 +28,7 @@ describe('timestream-local on the command line', () => {
       '--version',
     ]
     for (const option of options) expect(help.stdout).toContain(option)
+    expect(help.stdout).toMatch(/--discard .*\n.*no record is rejected but by a reject fault/)
     expect(await runCli(['--version'])).toMatchObject({
       code: 0,
       stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) as string,
