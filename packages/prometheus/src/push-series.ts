@@ -21,8 +21,8 @@ interface Known {
   readonly hasHistogram: boolean
   lastTimestamp: number
   round: number
-  /** A marker was made of it, and nothing that was observed since. */
-  hasMarker: boolean
+  /** Of the marker that was made of it, where nothing was observed since. */
+  markerTimestamp: number | undefined
   exemplarTimestamp: number | undefined
 }
 
@@ -48,14 +48,19 @@ export class PushedSeries {
     this.#round++
   }
 
-  /** The series with this one value; undefined when the collection has a value of this series already. */
+  /**
+   * The series with this one value; undefined when the collection has a value of this series already. Its timestamp is later than the
+   * last one, also when the clock was set back: receivers refuse what is older than what they have.
+   */
   observe(observation: Observation): PrometheusTimeSeries | undefined {
-    const { value, histogram, exemplar, startTimestamp, metadata, timestamp } = observation
+    const { value, histogram, exemplar, startTimestamp, metadata } = observation
     const known = this.#find(observation)
     if (known.round === this.#round) return undefined
     known.round = this.#round
-    known.hasMarker = false
-    known.lastTimestamp = Math.max(known.lastTimestamp, timestamp)
+    const last = known.markerTimestamp ?? known.lastTimestamp
+    const timestamp = Math.max(observation.timestamp, last + 1)
+    known.markerTimestamp = undefined
+    known.lastTimestamp = timestamp
     // An exemplar is sent once, not until the next one comes.
     const isNew = exemplar !== undefined && exemplar.timestamp !== known.exemplarTimestamp
     if (isNew) known.exemplarTimestamp = exemplar.timestamp
@@ -65,7 +70,7 @@ export class PushedSeries {
       ...(value === undefined
         ? {}
         : { samples: [{ value, timestamp, ...(startTimestamp === undefined ? {} : { startTimestamp }) }] }),
-      ...(histogram === undefined ? {} : { histograms: [histogram] }),
+      ...(histogram === undefined ? {} : { histograms: [{ ...histogram, timestamp }] }),
       ...(isNew ? { exemplars: [exemplar] } : {}),
       ...(metadata === undefined ? {} : { metadata }),
     }
@@ -92,19 +97,19 @@ export class PushedSeries {
     const ending: string[] = []
     for (const [key, known] of this.#known) {
       if (!isOver(known)) continue
-      if (known.hasMarker && timestamp - known.lastTimestamp > LOOKBACK_MS) {
+      if (known.markerTimestamp !== undefined && timestamp - known.lastTimestamp > LOOKBACK_MS) {
         this.#known.delete(key)
         continue
       }
-      known.hasMarker = true
+      known.markerTimestamp = Math.max(timestamp, known.markerTimestamp ?? known.lastTimestamp + 1)
       ending.push(key)
-      markers.push(staleSeries(known, Math.max(timestamp, known.lastTimestamp + 1)))
+      markers.push(staleSeries(known, known.markerTimestamp))
     }
     this.#ending = ending
     return markers
   }
 
-  #find({ metricName, labels, histogram, timestamp }: Observation): Known {
+  #find({ metricName, labels, histogram }: Observation): Known {
     const sorted = labels.toSorted(([a], [b]) => (a < b ? -1 : 1))
     const key = JSON.stringify([metricName, sorted])
     let known = this.#known.get(key)
@@ -113,9 +118,9 @@ export class PushedSeries {
         metricName,
         labels: sorted.map(([name, value]) => ({ name, value })),
         hasHistogram: histogram !== undefined,
-        lastTimestamp: timestamp,
+        lastTimestamp: Number.NEGATIVE_INFINITY,
         round: this.#round - 1,
-        hasMarker: false,
+        markerTimestamp: undefined,
         exemplarTimestamp: undefined,
       }
       this.#known.set(key, known)

@@ -142,6 +142,9 @@ function collected(
   }
 }
 
+/** Each series of `c`, `g`, `hfine` and the resource, so many milliseconds after now. */
+const allAt = (ms: number): unknown => ['c_total', 'g', 'hfine', 'target_info'].map((name) => [name, [ms]])
+
 describe('names', () => {
   test.each<[string, MetricData]>([
     ['http_server_requests_total', sum('http.server.requests', 1)],
@@ -288,7 +291,7 @@ describe('what is left out', () => {
     ])
     expect(await exported(exporter, metrics)).toStrictEqual({ code: 0 })
     await exported(exporter, metrics)
-    expect(client.samples(1)).toStrictEqual([['a_b', {}, 1, NOW]])
+    expect(client.samples(1)).toStrictEqual([['a_b', {}, 1, NOW + 1]])
     expect(exporter.status()).toStrictEqual({ written: 2, failed: 0, leftOutPoints: 6 })
     expect(warnings).toStrictEqual([
       'Data points of "d" are left out: remote write needs cumulative temporality, and they have delta',
@@ -352,11 +355,46 @@ describe('results', () => {
     const ended = ['jobs', { id: 'a' }, 'stale', NOW + 1]
     expect(client.samples(1)).toContainEqual(ended)
     expect(client.samples(2)).toContainEqual(ended)
-    expect(client.samples(3)).toStrictEqual([['jobs', { id: 'b' }, 1, NOW]])
+    expect(client.samples(3)).toStrictEqual([['jobs', { id: 'b' }, 1, NOW + 3]])
     await exported(exporter, collected([]))
-    expect(client.samples(4)).toStrictEqual([['jobs', { id: 'b' }, 'stale', NOW + 1]])
+    expect(client.samples(4)).toStrictEqual([['jobs', { id: 'b' }, 'stale', NOW + 4]])
     await exporter.shutdown()
     expect(client.writes).toHaveLength(5)
+  })
+
+  test('timestamps of a series go on from the last, also when the clock is set back', async () => {
+    const exporter = exporterTo()
+    const resource = { 'service.name': 'shop', 'host.name': 'h' }
+    const at = (ms: number, ...metrics: MetricData[]): ResourceMetrics =>
+      collected(
+        metrics.map(
+          (metric) =>
+            ({
+              ...metric,
+              dataPoints: metric.dataPoints.map((point) => ({ ...point, endTime: time(ms) })),
+            }) as MetricData,
+        ),
+        resource,
+      )
+    const times = (write: number): unknown =>
+      client.writes[write]?.map(({ metricName, samples = [], histograms = [] }) => [
+        metricName,
+        [...samples, ...histograms].map(({ timestamp }) => timestamp - NOW),
+      ])
+    const all = [sum('c', 1), gauge('g', 1), exponential(2)]
+    await exported(exporter, at(NOW, ...all))
+    expect(times(0)).toStrictEqual(allAt(0))
+    await exported(exporter, at(NOW - 5000, ...all))
+    expect(times(1)).toStrictEqual(allAt(1))
+    client.decide = () => Promise.reject(new Error('no answer'))
+    await exported(exporter, at(NOW - 4000, gauge('g', 1)))
+    expect(times(2)).toContainEqual(['c_total', [2]])
+    client.decide = () => undefined
+    // Its end may have been stored.
+    await exported(exporter, at(NOW - 3000, ...all))
+    expect(times(3)).toStrictEqual(allAt(3))
+    await exported(exporter, at(NOW + 5000, ...all))
+    expect(times(4)).toStrictEqual(allAt(5000))
   })
 
   test('after shutdown every export fails; the client that was given stays open', async () => {
