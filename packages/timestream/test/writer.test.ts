@@ -420,7 +420,7 @@ describe.each(['sdk', 'direct'] as const)('over the transport %s', (transport) =
   test.for([
     ['keys that are not accepted', exception('UnrecognizedClientException', 403, 'invalid'), 'SLUICE_ACCESS_DENIED'],
     ['endpoints that are all refused', exception('InvalidEndpointException', 421, 'moved'), 'SLUICE_SINK_FAILED'],
-    ['an error before the request', { error: new Error('Region is missing') }, 'SLUICE_SINK_FAILED'],
+    ['an error before the request', { error: new Error('Region is missing') }, 'SLUICE_OPTIONS_INVALID'],
     ['a discovery that is denied', discoveryDenied, 'SLUICE_ACCESS_DENIED'],
     ['an error of our own', { error: new SluiceError('SLUICE_ACCESS_DENIED', 'no keys') }, 'SLUICE_ACCESS_DENIED'],
   ] as const satisfies readonly (readonly [string, Answer, string])[])(
