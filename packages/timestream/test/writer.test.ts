@@ -457,6 +457,27 @@ describe.each(['sdk', 'direct'] as const)('over the transport %s', (transport) =
     ['fewer', (records: readonly TimestreamRecord[]) => ({ Records: records.slice(1) }), 'it returned 1 records'],
     ['more', (records: readonly TimestreamRecord[]) => ({ Records: [...records, {}] }), 'it returned 3 records'],
     ['no', () => undefined, 'it returned no list of records'],
+    [
+      'the given list with fewer',
+      (records: TimestreamRecord[]) => {
+        records.splice(0, 1)
+        return { Records: records }
+      },
+      'for each of its 2 records, in their order; it returned 1 records',
+    ],
+    [
+      'the given list with more',
+      (records: TimestreamRecord[]) => {
+        records.push({ ...records[0] })
+        return { Records: records }
+      },
+      'it returned 3 records',
+    ],
+    [
+      'what it has moved out of the given list',
+      (records: TimestreamRecord[]) => ({ Records: records.splice(0, 1) }),
+      'it returned 1 records',
+    ],
   ] as const)(
     'a converter that returns %s records fails the job before anything is sent',
     async ([, converter, text]) => {
@@ -470,6 +491,30 @@ describe.each(['sdk', 'direct'] as const)('over the transport %s', (transport) =
       await started.writer.close(0)
     },
   )
+
+  test('a batch converter may use its request again: what is sent is what it said then', async () => {
+    const { promise: answered, resolve } = Promise.withResolvers<Answer>()
+    const request = { TableName: 'hosts', Records: [] as TimestreamRecord[] }
+    const started = start((_, index) => (index === 0 ? answered : STORED), {
+      maxBatchSize: 2,
+      batchConverter: (records) => {
+        request.Records.length = 0
+        request.Records.push(...(records as TimestreamRecord[]))
+        return request as never
+      },
+    })
+    const { credentials } = started.service.client.config
+    started.service.client.config.credentials = async () => {
+      await new Promise(setImmediate)
+      return credentials()
+    }
+    await started.harness.write(started.writer, points(6))
+    resolve(STORED)
+    await settled(started, 6)
+    const sent = started.service.requests.flatMap(({ records }) => records.map(({ MeasureValue }) => MeasureValue))
+    expect(new Set(sent)).toEqual(new Set(points(6).map(({ cpu }) => String(cpu))))
+    expect(sent).toHaveLength(6)
+  })
 
   test('a record on which the batch converter throws is found and refused', async () => {
     const started = start(() => STORED, {

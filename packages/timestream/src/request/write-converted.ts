@@ -1,5 +1,5 @@
 import type { _Record, WriteRecordsRequest } from '@aws-sdk/client-timestream-write'
-import { stringifyJson } from '@sluice/aws/json-client'
+import { parseJson, stringifyJson } from '@sluice/aws/json-client'
 import { messageOf, type Reason, SluiceError } from '@sluice/core'
 import type { BatchConverter } from '../options.ts'
 import { countMeasures, requestSizeInBytes } from '../size.ts'
@@ -13,11 +13,12 @@ export class ConvertedRequest implements WriteRequest {
   readonly measures: number
   readonly commonDimensions: number
   readonly bytes: number
-  readonly #request: WriteRecordsRequest
-  #body: Uint8Array | undefined
+  /** Written at once: the converter may use its request again. */
+  readonly body: Uint8Array
 
+  /** @throws TypeError for a request that JSON cannot express. */
   constructor(request: WriteRecordsRequest & { readonly Records: readonly _Record[] }) {
-    this.#request = request
+    this.body = Buffer.from(stringifyJson(request))
     this.databaseName = request.DatabaseName ?? ''
     this.tableName = request.TableName ?? ''
     this.count = request.Records.length
@@ -26,13 +27,8 @@ export class ConvertedRequest implements WriteRequest {
     this.bytes = requestSizeInBytes(request)
   }
 
-  get body(): Uint8Array {
-    this.#body ??= Buffer.from(stringifyJson(this.#request))
-    return this.#body
-  }
-
   toSdk(): WriteRecordsRequest {
-    return this.#request
+    return parseJson(Buffer.from(this.body).toString()) as WriteRecordsRequest
   }
 }
 
@@ -48,15 +44,17 @@ export function convertBatch(
   databaseName: string | undefined,
   tableName: string | undefined,
 ): ConvertedRequest {
+  // Before: the list is the converter's to change.
+  const expected = records.length
   const made: unknown = batchConverter(records)
   const list: unknown = typeof made === 'object' && made !== null ? Reflect.get(made, 'Records') : undefined
-  if (!Array.isArray(list) || list.length !== records.length) {
+  if (!Array.isArray(list) || list.length !== expected) {
     const got = Array.isArray(list) ? `${list.length}` : 'no list of'
     throw new SluiceError(
       'SLUICE_BATCH_CONVERTER_NOT_ALIGNED',
-      `batchConverter must return a request with one record for each of its ${records.length} records, in their order; ` +
+      `batchConverter must return a request with one record for each of its ${expected} records, in their order; ` +
         `it returned ${got} records. Filter and multiply in elementConverter.`,
-      { facts: { expected: records.length, returned: Array.isArray(list) ? list.length : undefined } },
+      { facts: { expected, returned: Array.isArray(list) ? list.length : undefined } },
     )
   }
   const request = made as WriteRecordsRequest & { readonly Records: _Record[] }
