@@ -1,7 +1,7 @@
 import { DuckDBInstance } from '@duckdb/node-api'
-import { mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { TimestreamLocalError } from './errors.ts'
 
 /** Folders held by this process: the lock of a file does not exclude its own process. */
@@ -52,7 +52,7 @@ export class DataDir {
 function made(dataDir: string): string {
   const path = resolve(dataDir)
   try {
-    mkdirSync(path, { recursive: true })
+    makeFolder(path)
     return realpathSync(path)
   } catch (error) {
     throw new TimestreamLocalError(
@@ -61,6 +61,23 @@ function made(dataDir: string): string {
       { cause: error },
     )
   }
+}
+
+/** With the folders above it. Node's own `recursive` never returns where the kernel answers ENOENT, as it does in /proc. */
+function makeFolder(path: string): void {
+  if (isFolder(path)) return
+  const parent = dirname(path)
+  if (parent !== path) makeFolder(parent)
+  try {
+    mkdirSync(path)
+  } catch (error) {
+    // Another process may have been faster.
+    if (!isFolder(path)) throw error
+  }
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
 }
 
 function inUse(path: string, holder: string, cause?: unknown): TimestreamLocalError {

@@ -2,7 +2,7 @@ import { spawn, type ChildProcessByStdio } from 'node:child_process'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 
-const CLI = join(import.meta.dirname, '../src/cli.ts')
+export const CLI: string = join(import.meta.dirname, '../src/cli.ts')
 
 export interface CliEnd {
   readonly code: number | null

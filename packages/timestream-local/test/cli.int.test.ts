@@ -1,9 +1,10 @@
 import { ListDatabasesCommand, TimestreamWriteClient } from '@aws-sdk/client-timestream-write'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, vi } from 'vitest'
-import { runCli, startCli } from './cli-process.ts'
+import { CLI, runCli, startCli } from './cli-process.ts'
 import { bench, clientConfig, post } from './support.ts'
 
 // Child processes start slowly on a busy machine.
@@ -76,6 +77,27 @@ describe('timestream-local on the command line', () => {
     expect(stderr).toBe(
       `timestream-local: Port ${other.server.port} on 127.0.0.1 is in use; choose another port, or 0 for a free one.\n`,
     )
+  })
+
+  it('makes the data folder with the folders above it', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'timestream-local-data-'))
+    const server = await startCli(['--port=0', '--data', join(folder, 'a', 'b')])
+    expect(existsSync(join(folder, 'a', 'b', 'lock.duckdb'))).toBe(true)
+    expect(await server.kill('SIGTERM')).toMatchObject({ code: 0, stderr: '' })
+    rmSync(folder, { recursive: true })
+  })
+
+  it.runIf(process.platform === 'linux').each([
+    // Linux says ENOENT there, although the folder above exists.
+    ['/proc/x', "ENOENT: no such file or directory, mkdir '/proc/x'"],
+    ['/dev/null/x', "EEXIST: file already exists, mkdir '/dev/null'"],
+  ])('says at once that the data folder %s cannot be made', (folder, reason) => {
+    const ended = spawnSync(process.execPath, [CLI, '--port=0', '--data', folder], {
+      timeout: 30_000,
+      encoding: 'utf8',
+    })
+    expect(ended.stderr).toBe(`timestream-local: The data folder ${folder} cannot be used: ${reason}\n`)
+    expect(ended.status).toBe(1)
   })
 
   it.each(['SIGINT', 'SIGTERM'] as const)('says where it listens, serves, and ends cleanly on %s', async (signal) => {
