@@ -252,21 +252,44 @@ describe.each(['sdk', 'direct'] as const)('over the transport %s', (transport) =
     expect(harness.lines('Option: rejectionPolicy.overwriteConflicts')).toHaveLength(1)
   })
 
+  /** A store of one key: it takes a higher version, or what it has. */
+  function storing(version: number): (request: FakeRequest) => Answer {
+    let stored: { readonly version: number; readonly value?: string | undefined } = { version }
+    return ({ records }) => {
+      const { Version = 1, MeasureValue: value } = records[0] ?? {}
+      if (Version === stored.version && value === stored.value) return STORED
+      if (Version <= stored.version) return rejection({ ...conflict, ExistingVersion: stored.version })
+      stored = { version: Version, value }
+      return STORED
+    }
+  }
+
   test('with overwriteConflicts the last of two values of one batch wins', async () => {
-    let stored = 1
-    const started = start(
-      ({ records }) => {
-        const version = records[0]?.Version ?? 1
-        if (version <= stored) return rejection({ ...conflict, ExistingVersion: stored })
-        stored = version
-        return STORED
-      },
-      { rejectionPolicy: { overwriteConflicts: true } },
-    )
+    const started = start(storing(1), { rejectionPolicy: { overwriteConflicts: true } })
     const harness = await write(started, [point, { ...point, cpu: 2 }])
     const last = started.service.requests.at(-1)?.records[0]
     expect(last).toMatchObject({ MeasureValue: '2', Version: 3 })
     expect(harness.metric('numRecordsOut')).toBe(2)
+  })
+
+  test.for([
+    [
+      'a higher version',
+      [
+        { ...point, version: 1 },
+        { ...point, cpu: 2, version: 1 },
+        { ...point, cpu: 3, version: 5 },
+      ],
+      { MeasureValue: '3', Version: 5 },
+    ],
+    ['the first value again', [point, { ...point, cpu: 2 }, point], { MeasureValue: '1', Version: 3 }],
+  ] as const)('with overwriteConflicts no value of a batch overwrites a later one: %s', async ([, points, stored]) => {
+    const started = start(storing(0), { rejectionPolicy: { overwriteConflicts: true } })
+    const harness = await write(started, points)
+    const taken = started.service.requests.at(-1)?.records[0]
+    expect(taken).toMatchObject(stored)
+    expect(harness.metric('numRecordsOut')).toBe(3)
+    expect(harness.settlement.refusals).toEqual([])
   })
 
   test('a conflict that goes on is final after three raises', async () => {

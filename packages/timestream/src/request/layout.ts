@@ -36,8 +36,9 @@ const NO_ITEMS: readonly Item[] = Object.freeze([])
  * See https://docs.aws.amazon.com/timestream/latest/developerguide/data-ingest.html
  *
  * @param keepsOrder - the records stay as they come: somebody asked for their order.
+ * @param overwrites - what conflicts is sent again with a higher version: the last value of a key is to win, whatever its version.
  */
-export function layOut(items: readonly Item[], keepsOrder: boolean): Layout {
+export function layOut(items: readonly Item[], keepsOrder: boolean, overwrites: boolean): Layout {
   if (areOfDifferentSeries(items)) return { send: items, followers: NO_FOLLOWERS, later: NO_ITEMS }
   const groups = groupsOf(items)
   if (groups.length === items.length) return { send: items, followers: NO_FOLLOWERS, later: NO_ITEMS }
@@ -50,7 +51,8 @@ export function layOut(items: readonly Item[], keepsOrder: boolean): Layout {
     while (start < group.length) {
       let end = start + 1
       while (end < group.length && byTime(group[start] as Item, group[end] as Item) === 0) end++
-      send.push(end === start + 1 ? (group[start] as Item) : resolve(group.slice(start, end), followers, later))
+      const same = end - start
+      send.push(same === 1 ? (group[start] as Item) : resolve(group.slice(start, end), overwrites, followers, later))
       start = end
     }
   }
@@ -109,17 +111,30 @@ function groupsOf(items: readonly Item[]): readonly Group[] {
 }
 
 /** One of the records with the same key, which are in the order of the batch; the others become followers, or wait. */
-function resolve(same: readonly Item[], followers: Follower[], later: Item[]): Item {
+function resolve(same: readonly Item[], overwrites: boolean, followers: Follower[], later: Item[]): Item {
   let leader = same[0] as Item
+  let waiting: Item[] = []
   const followed: { readonly item: Item; readonly as: Follower['as'] }[] = []
   for (const item of same.slice(1)) {
     const difference = compareVersions(item.entry, leader.entry)
     if (difference > 0) {
       followed.push({ item: leader, as: 'overwritten' })
+      if (overwrites) {
+        // Sent after it, they would be raised above it.
+        for (const before of waiting) followed.push({ item: before, as: 'overwritten' })
+        waiting = []
+      }
       leader = item
-    } else if (difference === 0 && hasSameValues(item.entry, leader.entry)) followed.push({ item, as: 'same' })
-    else later.push(item)
+    } else if (
+      difference === 0 &&
+      hasSameValues(item.entry, leader.entry) &&
+      // It is to win over those that wait, too.
+      !(overwrites && waiting.length > 0)
+    ) {
+      followed.push({ item, as: 'same' })
+    } else waiting.push(item)
   }
+  for (const item of waiting) later.push(item)
   for (const { item, as } of followed) {
     // What said the same as an earlier leader is overwritten with it.
     const isSame = as === 'same' && compareVersions(item.entry, leader.entry) === 0

@@ -25,7 +25,7 @@ export class RequestMaker<In> {
   /** What of the batch is sent together, and in which order. */
   layOut(items: readonly Item[]): Layout {
     if (this.#options.batchConverter !== undefined) return { send: items, followers: [], later: [] }
-    return layOut(items, this.#keepsOrder)
+    return layOut(items, this.#keepsOrder, this.#options.policy.overwriteConflicts)
   }
 
   /** @param items - at least one, all for one table. */
