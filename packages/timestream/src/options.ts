@@ -17,7 +17,7 @@ export type ElementConverter<In> = (value: In) => TimestreamRecord | readonly Ti
 /** A table of the sink's database, or of another. */
 export type TableName = string | { readonly databaseName?: string; readonly tableName: string }
 
-/** Chooses the table of a value. Synchronous and repeatable. A throw, or no table, refuses the value. */
+/** Chooses the table of a value. Synchronous and repeatable. A throw, or what is no name of a table, refuses the value. */
 export type TableRouter<In> = (value: In) => TableName
 
 /**
@@ -87,7 +87,7 @@ export interface TimestreamSinkOptions<In> extends Partial<
 > {
   /** Names the sink in metrics, errors and state; unique within a job. @default 'timestream' */
   readonly uid?: string
-  /** Database to write to. Required, unless a `batchConverter` or the router names it. */
+  /** Database to write to: 3 to 256 letters, digits, `_`, `.` or `-`, as for a table. Required, unless a `batchConverter` or the router names it. */
   readonly databaseName?: string
   /** Table to write to, or a function that chooses one for each value. Required, unless a `batchConverter` names it. */
   readonly tableName?: string | TableRouter<In>
