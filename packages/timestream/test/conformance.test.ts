@@ -9,8 +9,8 @@ import type { TimestreamRecord } from '../src/record/record.ts'
 import { TimestreamSink } from '../src/sink.ts'
 import { type Answer, exception, FakeService, STORED } from './fake-service.ts'
 
-/** Where records without a destination go. */
-const DEFAULT_TABLE = 'hosts'
+/** Before the name of a destination, which may be shorter than that of a table, or empty. */
+const TABLE_OF = 'table-'
 
 /** The time-out that a client of the caller gets: 11 tries of 20 s and their pauses, and a discovery before the first. */
 const SDK_TIMEOUT_MS = 440_000
@@ -83,7 +83,7 @@ function rejected(list: readonly Readonly<Record<string, unknown>>[]): Answer {
 
 function serviceOf({ store, defer }: SinkStage): FakeService {
   const service = new FakeService(async ({ body, records }) => {
-    const destination = body.TableName === DEFAULT_TABLE ? '' : (body.TableName ?? '')
+    const destination = body.TableName?.slice(TABLE_OF.length) ?? ''
     return toAnswer(await store.receive(records.map(decode), destination))
   })
   defer(() => service.client.destroy())
@@ -107,7 +107,7 @@ function sinkOver({ transport, routed }: Subject, stage: SinkStage): Sink<SinkRe
   const options: TimestreamSinkOptions<SinkRecord> = {
     ...limits,
     databaseName: 'metrics',
-    tableName: routed ? ({ destination }) => (destination === '' ? DEFAULT_TABLE : destination) : DEFAULT_TABLE,
+    tableName: routed ? ({ destination }) => TABLE_OF + destination : TABLE_OF,
     elementConverter: toRecords,
     orderBySeries: routed,
   }
