@@ -1,6 +1,6 @@
 import type { Label, Labels } from './model.ts'
 import type { Series } from './series.ts'
-import { isLabelList } from './time-series.ts'
+import { isLabelList, isOtherIterable } from './time-series.ts'
 
 const FIRST_SLOTS = 64
 
@@ -83,7 +83,8 @@ export function isSpelled(known: Spelling, metricName: string, labels: Labels | 
     if (name !== names[index] || labels[name] !== values[index]) return false
     index++
   }
-  return index === length
+  // A Map has no names either.
+  return index === length && (length > 0 || !isOtherIterable(labels))
 }
 
 function empty<T>(length: number): (T | undefined)[] {

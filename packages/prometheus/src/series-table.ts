@@ -7,6 +7,7 @@ import { METRIC_NAME, SeriesLayout, type SeriesRules } from './series-layout.ts'
 import { SeenHashes } from './series-seen.ts'
 import { LabelSweep } from './series-sweep.ts'
 import { Series } from './series.ts'
+import { isOtherIterable, notLabels } from './time-series.ts'
 import { isMetricName, labelProblems, labelTypeProblems, namesOf, takeValues } from './validate-labels.ts'
 
 /** Lists of label names; a stream with more makes them up, and is not worth remembering. */
@@ -106,7 +107,7 @@ export class SeriesTable {
       const keeps = isKept || this.#seen.has(hash)
       return layout === undefined || swept === NOT_LABELS
         ? this.#miss(hash, metricName, labels, keeps)
-        : this.#sweptMiss(hash, layout, metricName, keeps)
+        : this.#sweptMiss(hash, layout, metricName, labels, keeps)
     }
     if (this.#last !== undefined) this.#last.next = found
     this.#last = found
@@ -117,6 +118,7 @@ export class SeriesTable {
     const isWellFormed = this.#hash === hashLabels && unitsOf() < 0xd800
     const values: string[] = []
     const layout = this.#layoutOf(metricName !== '', labels, values)
+    checkNoneLost(metricName, labels, layout)
     if (!isKept) {
       this.#seen.add(hash)
       return this.#make(layout, metricName, values, hash, isWellFormed, false)
@@ -134,7 +136,14 @@ export class SeriesTable {
   }
 
   /** A new series of the usual kind: what is left is the metric name. */
-  #sweptMiss(hash: number, layout: SeriesLayout, metricName: string, isKept: boolean): Series {
+  #sweptMiss(
+    hash: number,
+    layout: SeriesLayout,
+    metricName: string,
+    labels: Labels | undefined,
+    isKept: boolean,
+  ): Series {
+    checkNoneLost(metricName, labels, layout)
     const { validation } = this.rules
     const values = this.#sweep.values(layout)
     if (validation !== 'off' && (layout.problems.length > 0 || !isMetricName(metricName, this.rules))) {
@@ -212,4 +221,10 @@ export class SeriesTable {
     this.#lastLayout = layout
     return layout
   }
+}
+
+/** Of what is known nothing was lost; what is new is looked at where it has no names. */
+function checkNoneLost(metricName: string, labels: Labels | undefined, { names }: SeriesLayout): void {
+  if (names.length > 0 || labels === undefined || !isOtherIterable(labels)) return
+  throw new InvalidSeriesError(metricName, [notLabels(labels)])
 }

@@ -96,13 +96,28 @@ export class PrometheusTimeSeriesBuilder {
   }
 }
 
-/** The labels as a list, in the order in which they were given. */
+/**
+ * The labels as a list, in the order in which they were given.
+ *
+ * @throws TypeError for what {@link isOtherIterable} tells.
+ */
 export function labelList(labels: Labels | undefined): Label[] {
   if (labels === undefined) return []
   if (isLabelList(labels)) return [...labels]
+  if (isOtherIterable(labels)) throw new TypeError(notLabels(labels))
   return Object.entries(labels).map(([name, value]) => ({ name, value }))
 }
 
 export function isLabelList(labels: Labels): labels is readonly Label[] {
   return Array.isArray(labels)
+}
+
+/** True for a Map and the like, which have their pairs somewhere else than in their properties: they would be lost. */
+export function isOtherIterable(labels: object): boolean {
+  return Symbol.iterator in labels && !Array.isArray(labels)
+}
+
+/** What is said of it. */
+export function notLabels(given: object): string {
+  return `labels must be an object or a list, got a ${Object.prototype.toString.call(given).slice('[object '.length, -1)}`
 }

@@ -1,7 +1,7 @@
 import type { Exemplar, Label } from './model.ts'
 import { describe, InvalidSeriesError, quote } from './problems.ts'
 import type { SeriesRules } from './series-layout.ts'
-import { labelList } from './time-series.ts'
+import { isOtherIterable, labelList, notLabels } from './time-series.ts'
 import { compareUtf8 } from './utf8.ts'
 import { numberProblem, timeProblems } from './validate-histogram.ts'
 
@@ -26,6 +26,10 @@ export function checkedExemplar(
   const { labels: all }: { readonly labels?: unknown } = exemplar
   if (all !== undefined && (typeof all !== 'object' || all === null)) {
     problems.push(`${place}: labels must be an object or a list, got ${describe(all)}`)
+    return exemplar
+  }
+  if (all !== undefined && isOtherIterable(all)) {
+    problems.push(`${place}: ${notLabels(all)}`)
     return exemplar
   }
   const given = labelList(exemplar.labels)

@@ -1,7 +1,7 @@
 import type { Label, Labels } from './model.ts'
 import { describe, quote } from './problems.ts'
 import { isLegacyMetricName, type SeriesLayout, type SeriesRules } from './series-layout.ts'
-import { isLabelList } from './time-series.ts'
+import { isLabelList, isOtherIterable, notLabels } from './time-series.ts'
 
 export function isMetricName(name: string, { protocol }: SeriesRules): boolean {
   return protocol === '1.0' ? isLegacyMetricName(name) : name !== '' && name.isWellFormed()
@@ -36,9 +36,10 @@ export function labelTypeProblems(metricName: unknown, labels: unknown): string[
   if (typeof labels !== 'object' || labels === null) {
     return [...problems, `labels must be an object or a list, got ${describe(labels)}`]
   }
+  if (isOtherIterable(labels)) return [...problems, notLabels(labels)]
   const pairs: readonly (readonly [unknown, unknown])[] = Array.isArray(labels)
     ? labels.map((label: Partial<Label> | null | undefined) => [label?.name, label?.value])
-    : Object.entries(labels)
+    : namesOf(labels as Labels).map((name) => [name, (labels as Readonly<Record<string, unknown>>)[name]])
   for (const [index, [name, value]] of pairs.entries()) {
     if (typeof name !== 'string') problems.push(`label ${index}: a name must be a string, got ${describe(name)}`)
     if (typeof value !== 'string') {

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { decodeRemoteWrite } from '../src/decode.ts'
 import { createEncoder } from '../src/encode.ts'
 import { emitTimeSeries, recordEntry } from '../src/entries.ts'
-import type { Label, PrometheusTimeSeries } from '../src/model.ts'
+import type { Label, Labels, PrometheusTimeSeries } from '../src/model.ts'
 import { InvalidSeriesError } from '../src/problems.ts'
 import type { LabelHash } from '../src/series-hash.ts'
 import { SeriesTable, type SeriesTableOptions } from '../src/series-table.ts'
@@ -30,6 +30,15 @@ function problemsOf(work: () => unknown): readonly string[] {
 function entryProblems(timeSeries: unknown, options: Partial<SeriesTableOptions> = {}): readonly string[] {
   return problemsOf(() => emitTimeSeries(newTable(options), timeSeries as PrometheusTimeSeries, 500, () => undefined))
 }
+
+/** What has its pairs somewhere else than in its properties, and what is said of it. */
+const NO_LABELS: readonly (readonly [object, string])[] = [
+  [new Map([['a', '1']]), 'labels must be an object or a list, got a Map'],
+  [new Map(), 'labels must be an object or a list, got a Map'],
+  [new Set([{ name: 'a', value: '1' }]), 'labels must be an object or a list, got a Set'],
+  [new Map([['a', '1']]).entries(), 'labels must be an object or a list, got a Map Iterator'],
+  [new URLSearchParams('a=1'), 'labels must be an object or a list, got a URLSearchParams'],
+]
 
 const hashes: readonly [string, LabelHash | undefined][] = [
   ['the usual hash', undefined],
@@ -140,6 +149,38 @@ describe('look-up', () => {
     }
   })
 
+  test.each(['normalise', 'strict', 'off'] as const)(
+    'what only looks like labels loses none: it is refused, %s',
+    (validation) => {
+      const table = newTable({ validation })
+      const refuse = (metricName: string): void => {
+        for (const [labels, what] of NO_LABELS) {
+          expect(problemsOf(() => table.series(metricName, labels as never))).toStrictEqual([what])
+          expect(problemsOf(() => table.passing(metricName, labels as never))).toStrictEqual([what])
+        }
+      }
+      refuse('up')
+      const bare = table.series('up', {})
+      for (let round = 0; round < 3; round++) {
+        // It is the series that comes next, and it is the one that is found.
+        refuse('up')
+        refuse('down')
+        expect(table.series('up', {})).toBe(bare)
+        expect(table.series('up', undefined)).toBe(bare)
+        refuse('up')
+        table.series('up', { a: '1' })
+      }
+    },
+  )
+
+  test('labels on a prototype are labels, and what is none of them is told', () => {
+    const table = newTable()
+    expect(table.series('up', Object.create({ a: '1' }) as Labels)).toBe(table.series('up', { a: '1' }))
+    expect(problemsOf(() => table.series('up', Object.create({ a: 1 }) as Labels))).toStrictEqual([
+      'label "a": a value must be a string, got 1',
+    ])
+  })
+
   test('is not filled by series that are refused', () => {
     const table = newTable({ maxSeries: 10 })
     const good = table.series('up', { a: 'x' })
@@ -244,6 +285,14 @@ describe('validation', () => {
         exemplars: [{ value: 1, timestamp: T, labels: null }],
       },
       'exemplar 0: labels must be an object or a list, got null',
+    ],
+    [
+      {
+        metricName: 'up',
+        samples: [{ value: 1, timestamp: T }],
+        exemplars: [{ value: 1, timestamp: T, labels: new Map([['a', '1']]) }],
+      },
+      'exemplar 0: labels must be an object or a list, got a Map',
     ],
     [{ metricName: 'up', histograms: [null] }, 'histogram 0 must be an object, got null'],
     [{ metricName: 'up', samples: [null] }, 'sample 0 must be an object, got null'],
@@ -363,6 +412,13 @@ describe('validation', () => {
 })
 
 describe('builder', () => {
+  test('does not begin with labels that would be lost', () => {
+    const labels = new Map([['a', '1']]) as unknown as Labels
+    expect(() => Builders.builderFrom({ metricName: 'up', labels })).toThrow(
+      'labels must be an object or a list, got a Map',
+    )
+  })
+
   test('builds what was added, and goes on from a copy', () => {
     const builder = Builders.builder().withMetricName('CPU').addLabel('InstanceID', 'i-1').addSample(0.5, T)
     const first = builder.build()
