@@ -1,4 +1,6 @@
 export { decodeNamed, encodeCheckpoint } from './checkpoint/format.ts'
 export { decodeHint, encodeHint, HINT_FILE } from './checkpoint/hint.ts'
 export { type CheckpointName, checkpointName, checkpointNames } from './checkpoint/names.ts'
+export { checkLoggerAndClock } from './job/options.ts'
 export { failpoint } from './runtime/failpoints.ts'
+export { checkOpenSinkOptions, OPEN_SINK_OPTIONS } from './standalone/open-sink.ts'

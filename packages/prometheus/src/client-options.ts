@@ -1,4 +1,5 @@
-import { type OpenSinkOptions, OptionsCheck } from '@sluice/core'
+import { type OpenSinkOptions, OptionsCheck, SluiceError } from '@sluice/core'
+import { checkOpenSinkOptions, OPEN_SINK_OPTIONS } from '@sluice/core/internal'
 import { REMOTE_WRITE_OPTIONS } from './options-resolve.ts'
 import {
   type PrometheusSinkOptions,
@@ -24,21 +25,6 @@ export interface RemoteWriteClientOptions
 
 const SINK_OPTIONS: readonly string[] = [...REMOTE_WRITE_OPTIONS, 'tenant', 'validation']
 
-const OPEN_OPTIONS: readonly (keyof OpenSinkOptions)[] = [
-  'name',
-  'maxUnsettled',
-  'closeDeadlineMs',
-  'restart',
-  'restartGraceMs',
-  'logger',
-  'metrics',
-  'clock',
-  'random',
-  'deadLetters',
-  'deadLetterRetry',
-  'maxDeadLetterRatio',
-]
-
 /** What a client is made of. */
 export interface ClientSinkOptions {
   readonly sink: ResolvedSinkOptions<SeriesLike | Entry>
@@ -50,17 +36,36 @@ export interface ClientSinkOptions {
 export function clientOptions(options: RemoteWriteClientOptions): ClientSinkOptions {
   const check = new OptionsCheck('RemoteWriteClient', options, [
     ...SINK_OPTIONS,
-    ...OPEN_OPTIONS,
+    ...OPEN_SINK_OPTIONS,
     'staleMarkersOnClose',
   ])
   if (typeof options !== 'object' || options === null) check.throwIfAny()
   check.boolean('staleMarkersOnClose')
+  checkOpenSinkOptions(check, options)
   if (typeof options.tenant === 'function') check.refuse('tenant', 'visible ASCII text')
   return {
     sink: resolveSinkOptions<SeriesLike | Entry>(options, check),
-    open: picked(options, OPEN_OPTIONS),
+    open: picked(options, OPEN_SINK_OPTIONS),
     staleMarkersOnClose: options.staleMarkersOnClose ?? false,
   }
+}
+
+/** Adds every problem of the option `remoteWrite`, options of a client that is to be made. */
+export function checkRemoteWrite(check: OptionsCheck, options: unknown): void {
+  if (options === undefined) return
+  if (typeof options !== 'object' || options === null) return check.refuse('remoteWrite', 'an object')
+  try {
+    clientOptions(options as RemoteWriteClientOptions)
+  } catch (error) {
+    if (!SluiceError.isInstance(error)) throw error
+    for (const problem of error.facts['problems'] as readonly string[]) check.problem(withPath(problem))
+  }
+}
+
+/** A problem begins with the option, unless it is that there is no such option. */
+function withPath(problem: string): string {
+  if (!problem.startsWith("unknown option '")) return `remoteWrite.${problem}`
+  return problem.replaceAll(/unknown option '|did you mean '/g, '$&remoteWrite.')
 }
 
 function picked(options: object, names: readonly string[]): Readonly<Record<string, unknown>> {

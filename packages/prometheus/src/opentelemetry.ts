@@ -1,6 +1,7 @@
 import type { AggregationTemporality, PushMetricExporter, ResourceMetrics } from '@opentelemetry/sdk-metrics'
 import { type Clock, deadline, type Logger, messageOf, OptionsCheck, silentLogger, SluiceError } from '@sluice/core'
-import type { RemoteWriteClientOptions } from './client-options.ts'
+import { checkLoggerAndClock } from '@sluice/core/internal'
+import { checkRemoteWrite, type RemoteWriteClientOptions } from './client-options.ts'
 import type { RemoteWriteClient } from './client.ts'
 import { CUMULATIVE } from './otel-numbers.ts'
 import { type LeftOut, type LeftOutReason, translate } from './otel-series.ts'
@@ -100,6 +101,8 @@ export class RemoteWriteMetricExporter implements PushMetricExporter {
     check.boolean('scopeLabels')
     check.boolean('staleMarkersOnShutdown')
     check.integer('shutdownDeadlineMs', { max: MAX_DELAY_MS })
+    checkLoggerAndClock(check, options)
+    checkRemoteWrite(check, remoteWrite)
     check.throwIfAny()
     this.#clock = clock
     this.#logger = logger

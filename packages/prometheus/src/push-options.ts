@@ -1,6 +1,7 @@
 import { type Clock, type Logger, OptionsCheck, silentLogger } from '@sluice/core'
+import { checkLoggerAndClock } from '@sluice/core/internal'
 import type { RemoteWriteClient } from './client.ts'
-import type { RemoteWriteClientOptions } from './client-options.ts'
+import { checkRemoteWrite, type RemoteWriteClientOptions } from './client-options.ts'
 import { backgroundClock, MAX_DELAY_MS, PushTarget } from './push-client.ts'
 import { LABEL_NAME, type MetricsRegistry } from './push-collection.ts'
 import type { LabelPair } from './push-series.ts'
@@ -71,6 +72,8 @@ export function pushPlan(registry: MetricsRegistry, options: PushRegistryOptions
   check.integer('closeDeadlineMs', { max: MAX_DELAY_MS })
   check.boolean('staleMarkersOnClose')
   const pairs = checkedLabels(check, labels)
+  checkLoggerAndClock(check, options)
+  checkRemoteWrite(check, remoteWrite)
   check.throwIfAny()
   return {
     target: new PushTarget(client, remoteWrite, { clock, logger }),

@@ -160,6 +160,22 @@ describe('RemoteWriteClient', () => {
     )
     expect(() => new RemoteWriteClient(undefined as never)).toThrow(SluiceError)
   })
+
+  test('those of openSink among them', () => {
+    const wrong = {
+      prometheusRemoteWriteUrl: receiver.url,
+      staleMarkersOnClose: 5,
+      maxUnsettled: 0,
+      closeDeadlineMs: -1,
+      name: 5,
+      metrics: 2,
+      restart: 1,
+      deadLetters: 3,
+    }
+    expect(() => new RemoteWriteClient(wrong as never)).toThrow(
+      /RemoteWriteClient: 7 invalid.*staleMarkersOnClose.*maxUnsettled.*closeDeadlineMs.*name.*metrics.*restart.*deadLetters/s,
+    )
+  })
 })
 
 describe('stale markers', () => {

@@ -426,6 +426,10 @@ describe('results', () => {
   })
 
   test('says everything that is wrong with the options', () => {
+    const remoteWrite = { restart: 1 }
+    expect(() => new RemoteWriteMetricExporter({ scopeLabels: 1, remoteWrite, logger: 2, clock: 3 } as never)).toThrow(
+      /5 invalid[^]*scopeLabels[^]*logger[^]*clock[^]*remoteWrite\.restart[^]*remoteWrite\.prometheusRemoteWriteUrl/,
+    )
     expect(() => new RemoteWriteMetricExporter({ scopeLabels: 1, shutdownDeadlineMs: 0, clint: 1 } as never)).toThrow(
       /4 invalid[^]*clint[^]*client or remoteWrite[^]*scopeLabels[^]*shutdownDeadlineMs/,
     )

@@ -431,3 +431,30 @@ test('says everything that is wrong with the options', () => {
     /8 invalid[^]*interval'[^]*Registry of prom-client[^]*client or remoteWrite[^]*intervalMs[^]*staleMarkers[^]*"a-b"[^]*"__name__"[^]*labels\.job/,
   )
 })
+
+test('says with them everything that is wrong with the options of the client that it is to make', () => {
+  const remoteWrite = { quite: 1, protocl: '2.0', maxBatchSizeInSamples: 0, closeDeadlineMs: -1, metrics: 2 }
+  let thrown: unknown
+  try {
+    pushRegistry(registry, { remoteWrite, intervalMs: 5, logger: 3, clock: {} } as never)
+  } catch (error) {
+    thrown = error
+  }
+  expect(thrown).toMatchObject({
+    code: 'SLUICE_OPTIONS_INVALID',
+    facts: {
+      problems: [
+        'intervalMs must be an integer from 100 to 2147483647, got 5 (number)',
+        expect.stringMatching(/^logger must/),
+        expect.stringMatching(/^clock must/),
+        "unknown option 'remoteWrite.quite'",
+        "unknown option 'remoteWrite.protocl'; did you mean 'remoteWrite.protocol'?",
+        'remoteWrite.closeDeadlineMs must be an integer from 0 up, got -1 (number)',
+        expect.stringMatching(/^remoteWrite\.metrics must/),
+        expect.stringMatching(/^remoteWrite\.maxBatchSizeInSamples must/),
+        expect.stringMatching(/^remoteWrite\.prometheusRemoteWriteUrl must/),
+      ],
+    },
+  })
+  expect(() => pushRegistry(registry, { remoteWrite: 5 } as never)).toThrow('remoteWrite must be an object, got 5')
+})

@@ -100,22 +100,11 @@ const KNOWN = [
 /** Checks and completes the options of `start()`. @throws SluiceError `SLUICE_OPTIONS_INVALID` with every problem. */
 export function resolveJobOptions(options: JobOptions): ResolvedJobOptions {
   const check = new OptionsCheck('start()', options, KNOWN)
-  check.string('name', {
-    required: true,
-    pattern: /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}$/,
-    says: 'letters, digits, ".", "_" and "-", 1 to 100 of them, and not start with "."',
-  })
+  checkRunOptions(check, options, true)
   check.integer('parallelism', { max: 1024 })
   check.integer('maxRetainedBytes')
-  check.integer('restartGraceMs', { min: 0 })
   check.integer('drainDeadlineMs', { min: 0 })
   check.integer('startTimeoutMs')
-  checkShape(check, 'logger', options?.logger, ['debug', 'info', 'warn', 'error'])
-  checkShape(check, 'clock', options?.clock, ['now', 'wallNow', 'after', 'afterPoll'])
-  checkShape(check, 'metrics', options?.metrics, ['counter', 'gauge', 'collect'])
-  checkShape(check, 'restart', options?.restart, ['onFailure'])
-  check.function('random')
-  checkDeadLetterOptions(check, options)
   checkNested(check, 'checkpoints', options?.checkpoints, ['intervalMs', 'minPauseMs', 'timeoutMs', 'storage'])
   checkNested(check, 'admin', options?.admin, ['port', 'host'])
   check.throwIfAny()
@@ -142,6 +131,34 @@ export function resolveJobOptions(options: JobOptions): ResolvedJobOptions {
       storage: checkpoints.storage ?? memoryCheckpoints(),
     },
   }
+}
+
+/** Adds every problem of the options that a sink has, too, which is used without a job of its own. */
+export function checkRunOptions(
+  check: OptionsCheck,
+  options: Partial<JobOptions> | undefined,
+  isNameRequired: boolean,
+): void {
+  check.string('name', {
+    required: isNameRequired,
+    pattern: /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}$/,
+    says: 'letters, digits, ".", "_" and "-", 1 to 100 of them, and not start with "."',
+  })
+  check.integer('restartGraceMs', { min: 0 })
+  checkLoggerAndClock(check, options)
+  checkShape(check, 'metrics', options?.metrics, ['counter', 'gauge', 'collect'])
+  checkShape(check, 'restart', options?.restart, ['onFailure'])
+  check.function('random')
+  checkDeadLetterOptions(check, options)
+}
+
+/** Adds what is wrong with a logger and a clock. */
+export function checkLoggerAndClock(
+  check: OptionsCheck,
+  options: Pick<Partial<JobOptions>, 'logger' | 'clock'> | undefined,
+): void {
+  checkShape(check, 'logger', options?.logger, ['debug', 'info', 'warn', 'error'])
+  checkShape(check, 'clock', options?.clock, ['now', 'wallNow', 'after', 'afterPoll'])
 }
 
 function checkShape(check: OptionsCheck, name: string, value: unknown, methods: readonly string[]): void {

@@ -1,7 +1,7 @@
 import { DEAD_LETTER_OPTIONS, type DeadLetterOptions } from '../dead-letters/options.ts'
 import { SluiceError } from '../errors.ts'
 import type { Job } from '../job/job.ts'
-import type { JobOptions } from '../job/options.ts'
+import { checkRunOptions, type JobOptions } from '../job/options.ts'
 import type { JobStatus } from '../job/status.ts'
 import { stream } from '../job/stream.ts'
 import { OptionsCheck } from '../options.ts'
@@ -25,6 +25,21 @@ export interface OpenSinkOptions
 
 const PASSED = ['restart', 'restartGraceMs', 'logger', 'metrics', 'clock', 'random', ...DEAD_LETTER_OPTIONS] as const
 
+/** The name of every option of {@link openSink}. */
+export const OPEN_SINK_OPTIONS: readonly (keyof OpenSinkOptions)[] = [
+  'name',
+  'maxUnsettled',
+  'closeDeadlineMs',
+  ...PASSED,
+]
+
+/** Adds every problem of the options of {@link openSink} to a check that was made of them: for clients that have them beside their own. */
+export function checkOpenSinkOptions(check: OptionsCheck, options: OpenSinkOptions): void {
+  check.integer('maxUnsettled')
+  check.integer('closeDeadlineMs', { min: 0 })
+  checkRunOptions(check, options, false)
+}
+
 interface Flush {
   readonly upTo: number
   readonly resolve: () => void
@@ -47,9 +62,8 @@ export class OpenSink<T> implements AsyncDisposable {
 
   /** @internal use {@link openSink} */
   constructor(sink: Sink<T>, options: OpenSinkOptions) {
-    const check = new OptionsCheck('openSink', options, ['name', 'maxUnsettled', 'closeDeadlineMs', ...PASSED])
-    check.integer('maxUnsettled')
-    check.integer('closeDeadlineMs', { min: 0 })
+    const check = new OptionsCheck('openSink', options, OPEN_SINK_OPTIONS)
+    checkOpenSinkOptions(check, options)
     check.throwIfAny()
     this.#clock = options.clock ?? systemClock
     this.#maxUnsettled = options.maxUnsettled ?? 10_000

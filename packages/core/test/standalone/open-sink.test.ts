@@ -28,6 +28,16 @@ function refusingOdd(batch: { readonly entries: readonly number[] }): SubmitOutc
   }
 }
 
+/** What the options are told to be wrong. */
+function problemsOf(made: () => unknown): readonly string[] {
+  try {
+    made()
+  } catch (error) {
+    if (SluiceError.isInstance(error)) return error.facts['problems'] as readonly string[]
+  }
+  throw new Error('the options are taken')
+}
+
 describe('openSink', () => {
   test('flush sends partial batches at once and resolves when the store has confirmed', async () => {
     const clock = new VirtualClock()
@@ -176,9 +186,25 @@ describe('openSink', () => {
 
   test('the options are checked all at once', () => {
     const store = new InMemorySink<number>()
-    expect(() => openSink(store, { maxUnsettled: 0, closeDeadlineMs: -1 })).toThrow(
-      /2 invalid[^]*maxUnsettled[^]*closeDeadlineMs/,
-    )
+    const bad = {
+      maxUnsettled: 0,
+      closeDeadlineMs: -1,
+      name: 5,
+      restartGraceMs: -1,
+      logger: 4,
+      clock: {},
+      metrics: 2,
+      restart: 1,
+      random: 7,
+      deadLetters: 3,
+      deadLetterRetry: { maxAttempts: 0 },
+      maxDeadLetterRatio: 2,
+      retry: 6,
+    }
+    const [unknown, ...problems] = problemsOf(() => openSink(store, bad as never))
+    expect(unknown).toMatch(/^unknown option 'retry'/)
+    const named = problems.map((problem) => /^\w+/.exec(problem)?.[0])
+    expect(new Set(named)).toStrictEqual(new Set(Object.keys(bad).slice(0, -1)))
   })
 })
 
