@@ -29,16 +29,18 @@ export function versionReader<In>(from: VersionFrom<In> | undefined): VersionRea
   if (typeof from === 'string') return (value) => fieldOf(value, from) ?? undefined
   if (typeof from === 'function') return from
   if ('kafkaOffset' in from) return (value) => offsetVersion(from.kafkaOffset(value))
-  return (value) => {
-    const arrived = from.kinesisArrival(value)
-    return arrived instanceof Date ? arrived.getTime() : Math.floor(arrived)
-  }
+  return (value) => arrivalVersion(from.kinesisArrival(value))
 }
 
-/** What is no offset stays as it is, and is refused as a version. */
+/** What is no position is refused as a version; where there is none, `null` is: undefined would mean that none was asked for. */
+function arrivalVersion(arrived: unknown): unknown {
+  if (arrived instanceof Date) return arrived.getTime()
+  return typeof arrived === 'number' ? Math.floor(arrived) : (arrived ?? null)
+}
+
 function offsetVersion(offset: unknown): unknown {
   const isWhole = typeof offset === 'string' ? /^\d+$/.test(offset) : Number.isSafeInteger(offset)
-  return isWhole || typeof offset === 'bigint' ? BigInt(offset as string | number | bigint) + 1n : offset
+  return isWhole || typeof offset === 'bigint' ? BigInt(offset as string | number | bigint) + 1n : (offset ?? null)
 }
 
 export function checkVersion(check: OptionsCheck, name: string, from: unknown): void {

@@ -158,9 +158,15 @@ test('the version of a record itself wins', () => {
   expect(entry?.entry).toMatchObject({ Version: 5 })
 })
 
-test('what is no offset is refused as a version', () => {
-  const [entry] = new TimestreamSink({ ...options, version: { kafkaOffset: () => 'x' } }).explain(value).entries
+test.for<readonly [VersionFrom<Value>, string]>([
+  [{ kafkaOffset: () => 'x' }, "got 'x'"],
+  [{ kafkaOffset: () => undefined as never }, 'got null'],
+  [{ kinesisArrival: () => undefined as never }, 'got null'],
+  [{ kinesisArrival: () => new Date(Number.NaN) }, 'got NaN'],
+])('what is no position is refused as a version: %j', ([version, got]) => {
+  const [entry] = new TimestreamSink({ ...options, version }).explain(value).entries
   expect(entry?.refusals[0]?.message).toContain('Version must be a whole number')
+  expect(entry?.refusals[0]?.message).toContain(got)
 })
 
 async function sentBy(
