@@ -4,6 +4,7 @@ import { Preparer } from './record/prepare.ts'
 import type { TimestreamRecord } from './record/record.ts'
 import { shown } from './record/shown.ts'
 import { RESOURCE_NAME } from './tables/names.ts'
+import { ignoreRejection, isThenable } from './unread.ts'
 
 /** Turns values into checked records. */
 export class Converter<In> {
@@ -27,11 +28,13 @@ export class Converter<In> {
     if (converted === undefined || converted === null) return
     if (Array.isArray(converted)) {
       // All are looked at before the first is taken: a value is refused whole or not at all.
-      for (const record of converted) checked(record)
+      for (const record of converted) if (!isRecord(record)) throw refused(record, converted)
       if (converted.length === 0) return
-    } else checked(converted)
+    } else if (!isRecord(converted)) throw refused(converted, [converted])
     const table = router === undefined ? ONLY_TABLE : this.#route(router, value)
     const sourceVersion = version(value)
+    // What is no number is refused with the record, or not asked for by one with a version of its own.
+    if (typeof sourceVersion === 'object') ignoreRejection(sourceVersion)
     if (!Array.isArray(converted)) {
       emit(this.#preparer.prepare(converted as TimestreamRecord, table, sourceVersion))
       return
@@ -47,6 +50,7 @@ export class Converter<In> {
     const database = typeof chosen === 'string' ? undefined : Reflect.get(Object(chosen), 'databaseName')
     const databaseName: unknown = database ?? this.#options.databaseName
     if (isName(databaseName) && isName(tableName)) return `${databaseName}/${tableName}`
+    for (const given of [chosen, tableName, databaseName]) ignoreRejection(given)
     throw new TypeError(
       'tableName must return the name of a table, or { databaseName, tableName }, ' +
         `each ${RESOURCE_NAME.says}; got database ${shown(databaseName)} and table ${shown(tableName)}`,
@@ -58,10 +62,14 @@ function isName(name: unknown): name is string {
   return typeof name === 'string' && RESOURCE_NAME.pattern.test(name)
 }
 
-function checked(record: unknown): void {
-  if (typeof record !== 'object' || record === null || Array.isArray(record) || 'then' in record) {
-    const got = record === null ? 'null' : Array.isArray(record) ? 'an array' : typeof record
-    const what = got === 'object' ? 'a promise' : got
-    throw new TypeError(`elementConverter must return a record, a list of records or undefined, got ${what}`)
-  }
+function isRecord(given: unknown): boolean {
+  return typeof given === 'object' && given !== null && !Array.isArray(given) && !isThenable(given)
+}
+
+/** @param all - that were given with it. */
+function refused(given: unknown, all: readonly unknown[]): TypeError {
+  for (const one of all) ignoreRejection(one)
+  const got = given === null ? 'null' : Array.isArray(given) ? 'an array' : typeof given
+  const what = got === 'object' ? 'a promise' : got
+  return new TypeError(`elementConverter must return a record, a list of records or undefined, got ${what}`)
 }

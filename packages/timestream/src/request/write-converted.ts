@@ -3,6 +3,7 @@ import { parseJson, stringifyJson } from '@sluice/aws/json-client'
 import { messageOf, type Reason, SluiceError } from '@sluice/core'
 import type { BatchConverter } from '../options.ts'
 import { countMeasures, requestSizeInBytes } from '../size.ts'
+import { ignoreRejection, isThenable } from '../unread.ts'
 import type { WriteRequest } from './request.ts'
 
 /** A request that a `batchConverter` made. */
@@ -48,8 +49,10 @@ export function convertBatch(
   const expected = records.length
   const made: unknown = batchConverter(records)
   const list: unknown = typeof made === 'object' && made !== null ? Reflect.get(made, 'Records') : undefined
-  if (!Array.isArray(list) || list.length !== expected) {
-    const got = Array.isArray(list) ? `${list.length}` : 'no list of'
+  if (!Array.isArray(list) || list.length !== expected || list.some(isThenable)) {
+    for (const given of [made, list, ...(Array.isArray(list) ? list : [])]) ignoreRejection(given)
+    const isList = Array.isArray(list)
+    const got = !isList ? 'no list of' : list.length === expected ? 'promises instead of' : `${list.length}`
     throw new SluiceError(
       'SLUICE_BATCH_CONVERTER_NOT_ALIGNED',
       `batchConverter must return a request with one record for each of its ${expected} records, in their order; ` +

@@ -1,0 +1,101 @@
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { ask } from '../src/handler.ts'
+import type { TimestreamSinkOptions } from '../src/options.ts'
+import type { FailedWrite } from '../src/policy.ts'
+import type { TimestreamRecord } from '../src/record/record.ts'
+import { convertBatch } from '../src/request/write-converted.ts'
+import { TimestreamSink } from '../src/sink.ts'
+
+let unhandled: unknown[]
+const note = (reason: unknown): void => {
+  unhandled.push(reason)
+}
+
+beforeEach(() => {
+  unhandled = []
+  process.on('unhandledRejection', note)
+})
+
+afterEach(() => {
+  process.off('unhandledRejection', note)
+})
+
+/** What is not read by then, Node tells. */
+async function afterMicrotasks(): Promise<readonly unknown[]> {
+  for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate)
+  return unhandled
+}
+
+const rejecting = (): never => Promise.reject(new Error('asynchronous')) as never
+
+const record: TimestreamRecord = {
+  Dimensions: [{ Name: 'host', Value: 'a' }],
+  MeasureName: 'm',
+  MeasureValue: 1,
+  Time: 5,
+}
+const mapping = {
+  time: () => 5,
+  dimensions: { host: () => 'a' },
+  measures: { cpu: () => 1 },
+  measureName: { literal: 'm' },
+}
+const multi = (value: unknown): TimestreamRecord => ({
+  ...record,
+  MeasureValue: undefined,
+  MeasureValueType: 'MULTI',
+  MeasureValues: [{ Name: 'cpu', Value: value as number }],
+})
+
+type Options = Partial<TimestreamSinkOptions<number>>
+
+test.for<readonly [string, Options]>([
+  ['elementConverter', { elementConverter: rejecting }],
+  ['elementConverter, within a list', { elementConverter: () => [record, rejecting(), rejecting()] }],
+  ['elementConverter, of a measure', { elementConverter: () => multi(rejecting()) }],
+  [
+    'elementConverter, of a measure that is one',
+    { elementConverter: () => ({ ...multi(1), MeasureValues: [rejecting()] }) },
+  ],
+  ['elementConverter, of a version', { elementConverter: () => ({ ...record, Version: rejecting() }) }],
+  ['tableName', { elementConverter: () => record, tableName: rejecting }],
+  ['tableName, of a name', { elementConverter: () => record, tableName: () => ({ tableName: rejecting() }) }],
+  [
+    'tableName, of a database',
+    { elementConverter: () => record, tableName: () => ({ databaseName: rejecting(), tableName: 'hosts' }) },
+  ],
+  ['version', { elementConverter: () => record, version: rejecting }],
+  ['version, beside that of the record', { elementConverter: () => ({ ...record, Version: 1 }), version: rejecting }],
+  ['version.kafkaOffset', { elementConverter: () => record, version: { kafkaOffset: rejecting } }],
+  ['version.kinesisArrival', { elementConverter: () => record, version: { kinesisArrival: rejecting } }],
+  ['mapping.time', { mapping: { ...mapping, time: rejecting } }],
+  ['mapping.dimensions', { mapping: { ...mapping, dimensions: { host: rejecting } } }],
+  ['mapping.measures', { mapping: { ...mapping, measures: { cpu: rejecting } } }],
+  ['mapping.measureName', { mapping: { ...mapping, measureName: rejecting } }],
+  ['mapping.version', { mapping: { ...mapping, version: rejecting } }],
+  ['batchConverter', { elementConverter: () => record, batchConverter: rejecting }],
+  [
+    'batchConverter, of a record',
+    {
+      elementConverter: () => record,
+      batchConverter: (records) => ({ DatabaseName: 'metrics', TableName: 'hosts', Records: records.map(rejecting) }),
+    },
+  ],
+])('a promise that rejects is refused, and does not end the process: %s', async ([place, options]) => {
+  const sink = new TimestreamSink<number>({ databaseName: 'metrics', tableName: 'hosts', ...options })
+  const explained = JSON.stringify(sink.explain(1))
+  expect(explained.includes('"message"')).toBe(place !== 'version, beside that of the record')
+  expect(await afterMicrotasks()).toEqual([])
+})
+
+test('records that are promises are not sent', () => {
+  expect(() =>
+    convertBatch([record as never], () => ({ Records: [Promise.resolve(record)] }) as never, 'metrics', 'hosts'),
+  ).toThrow(expect.objectContaining({ code: 'SLUICE_BATCH_CONVERTER_NOT_ALIGNED' }))
+})
+
+test('a handler that is asynchronous fails the job, and does not end the process', async () => {
+  const decision = ask({ onWriteError: rejecting }, {} as FailedWrite)
+  expect(decision).toMatchObject({ fail: { code: 'SLUICE_SINK_FAILED' } })
+  expect(await afterMicrotasks()).toEqual([])
+})
