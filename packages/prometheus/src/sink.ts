@@ -56,7 +56,9 @@ export class PrometheusSink<In = SeriesLike> implements Sink<In> {
    * Each entry is one series as it would be sent, with its samples, `sizeInBytes` before compression, and the number of samples as its
    * weight. `destination` is the tenant, where there is one. A series of more than `maxRecordSizeInSamples` is several entries.
    *
-   * Refusals: `convertThrew` (the value as a whole: `elementConverter` threw, or what it gave breaks a rule of remote write). What only the
+   * Refusals: of an entry `invalidSeries` (it breaks a rule of remote write, is dropped, and those beside it are sent); of the value as a
+   * whole `convertThrew` (`elementConverter` threw, or gave something that is no series; where `onPrometheusNonRetriableError` is `FAIL`,
+   * also a series that breaks a rule). What the sink does by default in a job with dead letters is what it does with `FAIL`. What only the
    * receiver can judge, such as samples that are too old, is not among them.
    *
    * @example

@@ -1,3 +1,4 @@
+import type { Explanation } from '@sluice/core'
 import { describe, expect, test } from 'vitest'
 import type { PrometheusSinkOptions, SeriesLike } from '../src/options-sink.ts'
 import { PrometheusSink } from '../src/sink.ts'
@@ -48,9 +49,41 @@ describe('explain', () => {
       labels: [...labels, { name: 'a', value: '3' }],
       samples: [{ value: 1, timestamp: T }],
     })
-    expect(twice.entries).toStrictEqual([])
-    expect(twice.refusal).toMatchObject({ code: 'convertThrew' })
-    expect(twice.refusal?.message).toContain('label names must not repeat')
+    expect(twice.refusal).toBeUndefined()
+    expect(twice.entries).toMatchObject([
+      { entry: { metricName: 'up' }, sizeInBytes: 0, weight: 0, refusals: [{ code: 'invalidSeries' }] },
+    ])
+    expect(twice.entries[0]?.refusals[0]?.message).toContain('label names must not repeat, got "a"')
+  })
+
+  describe('of a list with a series that breaks the rules', () => {
+    const given: readonly SeriesLike[] = [
+      { name: 'good', value: 1, timestamp: T },
+      { name: 'bad name', value: 1, timestamp: T },
+      { name: 'better', value: 1, timestamp: T },
+    ]
+
+    function explained(onPrometheusNonRetriableError?: 'FAIL' | 'DISCARD_AND_CONTINUE'): Explanation {
+      return new PrometheusSink<readonly SeriesLike[]>({
+        prometheusRemoteWriteUrl: 'http://localhost/',
+        elementConverter: (list) => list,
+        ...(onPrometheusNonRetriableError === undefined
+          ? {}
+          : { errorHandlingBehaviorConfiguration: { onPrometheusNonRetriableError } }),
+      }).explain(given)
+    }
+
+    test.each([undefined, 'DISCARD_AND_CONTINUE'] as const)('tells what is sent and what is dropped, %s', (policy) => {
+      const { entries, refusal } = explained(policy)
+      expect(refusal).toBeUndefined()
+      expect(entries.map(({ refusals }) => refusals.map(({ code }) => code))).toStrictEqual([[], ['invalidSeries'], []])
+      expect(JSON.stringify(entries[2]?.entry)).toContain('"__name__":"better"')
+      expect(entries[1]?.refusals[0]?.message).toContain('got "bad name"')
+    })
+
+    test('tells that FAIL refuses the value as a whole', () => {
+      expect(explained('FAIL')).toMatchObject({ entries: [], refusal: { code: 'convertThrew' } })
+    })
   })
 
   test.each<[string, unknown]>([
@@ -58,9 +91,13 @@ describe('explain', () => {
     ['a number', 5],
     ['a promise', Promise.resolve()],
     ['a list with a hole', [undefined]],
-    ['an empty object', {}],
   ])('%s is refused, and nothing is thrown', (_, given) => {
     expect(sink().explain(given as SeriesLike).refusal?.code).toBe('convertThrew')
+  })
+
+  test('an empty object is a series that breaks the rules', () => {
+    const { entries } = sink().explain({} as SeriesLike)
+    expect(entries).toMatchObject([{ refusals: [{ code: 'invalidSeries' }] }])
   })
 
   test('a value that becomes nothing has no entries and no refusal', () => {
