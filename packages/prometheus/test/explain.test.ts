@@ -96,7 +96,7 @@ describe('explain', () => {
   })
 
   test('an empty object is a series that breaks the rules', () => {
-    const { entries } = sink().explain({} as SeriesLike)
+    const { entries } = sink().explain({})
     expect(entries).toMatchObject([{ refusals: [{ code: 'invalidSeries' }] }])
   })
 
