@@ -181,7 +181,7 @@ export class RemoteWriteMetricExporter implements PushMetricExporter {
     for (const each of leftOut) this.#tell(each)
     const endedAt = newest > 0 ? newest : Math.floor(this.#clock.wallNow())
     await this.#target.write([...series, ...this.#series.endMissing(endedAt)])
-    this.#series.forgetEnded()
+    this.#series.confirm()
   }
 
   async #end(): Promise<void> {

@@ -48,6 +48,7 @@ export class PushTarget {
   #made: RemoteWriteClient | undefined
   /** Series that were dropped or dead-lettered, as far as it was seen. */
   #lost = 0
+  #isAborted = false
 
   /** @throws SluiceError `SLUICE_OPTIONS_INVALID` when a client cannot be made. */
   constructor(
@@ -68,9 +69,10 @@ export class PushTarget {
    * A flush also ends when what was taken is dropped or dead-lettered, so the counts of both are compared. What another user of the same
    * client loses meanwhile is told too: better one failure too many than one too few.
    *
-   * @throws SluiceError `SLUICE_SINK_FAILED` when not all of it was written, and what ended the client.
+   * @throws SluiceError `SLUICE_SINK_FAILED` when not all of it was written, `SLUICE_CLOSED` after an abort, and what ended the client.
    */
   async write(series: readonly PrometheusTimeSeries[]): Promise<void> {
+    this.#throwIfAborted()
     if (series.length === 0) return
     const client: SeriesClient = this.#given ?? (this.#made ??= this.#make())
     // The counts of a client go on over its attempts; while one begins, it tells none.
@@ -85,6 +87,7 @@ export class PushTarget {
     } finally {
       this.#lost = Math.max(before, lostIn(client.status()))
     }
+    this.#throwIfAborted()
     const lost = this.#lost - before
     if (lost === 0) return
     throw new SluiceError(
@@ -103,8 +106,13 @@ export class PushTarget {
     await this.#made?.close()
   }
 
-  /** Ends what was made at once. Never rejects. */
+  /** Ends what was made at once; nothing more is written, nor told to be. Never rejects. */
   async abort(): Promise<void> {
+    this.#isAborted = true
     await this.#made?.abort()
+  }
+
+  #throwIfAborted(): void {
+    if (this.#isAborted) throw new SluiceError('SLUICE_CLOSED', 'what was to be written has been given up')
   }
 }

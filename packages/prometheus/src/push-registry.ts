@@ -62,6 +62,8 @@ export class RegistryPush implements AsyncDisposable {
   #lastWrittenAtMs: number | undefined
   #lastError: string | undefined
   #reportedInvalid = ''
+  /** `close` has ended at its deadline: what ends later changes nothing. */
+  #gaveUp = false
 
   /** @internal use {@link pushRegistry} */
   constructor(registry: MetricsRegistry, plan: PushPlan) {
@@ -123,11 +125,12 @@ export class RegistryPush implements AsyncDisposable {
     try {
       const { labels } = this.#plan
       const metrics = await this.#collect()
+      if (this.#gaveUp) return
       this.#series.begin()
       const { series, invalid } = toSeries(metrics, this.#series, labels, timestamp, isOpenMetrics(this.#registry))
       this.#reportInvalid(invalid)
       await this.#plan.target.write([...series, ...this.#series.endMissing(timestamp)])
-      this.#series.forgetEnded()
+      this.#series.confirm()
       this.#succeeded(timestamp)
     } catch (error) {
       this.#fail(error, 'A collection was not written')
@@ -165,17 +168,19 @@ export class RegistryPush implements AsyncDisposable {
       `not closed within ${closeDeadlineMs} ms (closeDeadlineMs)`,
     )
     this.#fail(error, 'The last collection was given up')
+    this.#gaveUp = true
     await this.#plan.target.abort()
   }
 
   /** Never rejects. */
   async #finish(): Promise<void> {
     await this.#running
+    if (this.#gaveUp) return
     await this.#collectAndWrite()
     try {
       if (this.#plan.staleMarkersOnClose) {
         await this.#plan.target.write(this.#series.endAll(this.#nextTimestamp()))
-        this.#series.forgetEnded()
+        this.#series.confirm()
       }
       await this.#plan.target.close()
     } catch (error) {
@@ -199,6 +204,7 @@ export class RegistryPush implements AsyncDisposable {
 
   /** Logged at the first failure, and ever more seldom at those that follow it. */
   #fail(error: unknown, what: string): void {
+    if (this.#gaveUp) return
     this.#failed++
     this.#failedInARow++
     this.#lastError = messageOf(error)

@@ -23,6 +23,7 @@ interface Known {
   round: number
   /** Of the marker that was made of it, where nothing was observed since. */
   markerTimestamp: number | undefined
+  /** Of the last one that was confirmed. */
   exemplarTimestamp: number | undefined
 }
 
@@ -38,6 +39,8 @@ export class PushedSeries {
   #round = 0
   /** Those whose markers were made last. */
   #ending: readonly string[] = []
+  /** The time of the exemplar of each that has one in this collection. */
+  readonly #exemplars = new Map<Known, number>()
 
   get size(): number {
     return this.#known.size
@@ -46,6 +49,7 @@ export class PushedSeries {
   /** A new collection: {@link PushedSeries.endMissing} ends what is not observed from here on. */
   begin(): void {
     this.#round++
+    this.#exemplars.clear()
   }
 
   /**
@@ -61,9 +65,9 @@ export class PushedSeries {
     const timestamp = Math.max(observation.timestamp, last + 1)
     known.markerTimestamp = undefined
     known.lastTimestamp = timestamp
-    // An exemplar is sent once, not until the next one comes.
+    // An exemplar is sent until it is confirmed, not until the next one comes.
     const isNew = exemplar !== undefined && exemplar.timestamp !== known.exemplarTimestamp
-    if (isNew) known.exemplarTimestamp = exemplar.timestamp
+    if (isNew) this.#exemplars.set(known, exemplar.timestamp)
     return {
       metricName: known.metricName,
       labels: known.labels,
@@ -76,10 +80,12 @@ export class PushedSeries {
     }
   }
 
-  /** The receiver has confirmed the markers that were made last: before that they are made again. */
-  forgetEnded(): void {
+  /** The receiver has confirmed the markers that were made last, and the exemplars: before that they are made again. */
+  confirm(): void {
     for (const key of this.#ending) this.#known.delete(key)
     this.#ending = []
+    for (const [known, timestamp] of this.#exemplars) known.exemplarTimestamp = timestamp
+    this.#exemplars.clear()
   }
 
   /** A stale marker for each series that this collection did not have. */

@@ -414,15 +414,20 @@ describe('results', () => {
   })
 
   test('shutdown ends at its deadline', async () => {
-    client.decide = () => new Promise(() => undefined)
-    const exporter = exporterTo({ shutdownDeadlineMs: 2000 })
-    exporter.export(collected([gauge('g', 1)]), () => undefined)
+    const answer = Promise.withResolvers<void>()
+    client.decide = () => answer.promise
+    const exporter = exporterTo({ shutdownDeadlineMs: 2000, staleMarkersOnShutdown: true })
+    const told = exported(exporter, collected([gauge('g', 1)]))
     const ended = exporter.shutdown().then(
       () => 'ended',
       (error: unknown) => error,
     )
     await clock.advance(2000)
     expect(await ended).toMatchObject({ code: 'SLUICE_DEADLINE_EXCEEDED' })
+    answer.resolve()
+    expect(await told).toMatchObject({ code: 1, error: { code: 'SLUICE_CLOSED' } })
+    await clock.flush()
+    expect(client.writes).toHaveLength(1)
   })
 
   test('says everything that is wrong with the options', () => {

@@ -120,6 +120,17 @@ describe('what is collected', () => {
     expect(Number.isInteger(client.writes[0]?.[0]?.exemplars?.[0]?.timestamp)).toBe(true)
   })
 
+  test('an exemplar of a collection that failed is sent with the next', async () => {
+    const openMetrics = new Registry<OpenMetricsContentType>()
+    openMetrics.setContentType(Registry.OPENMETRICS_CONTENT_TYPE)
+    const traced = new Counter({ name: 'traced', help: 'x', enableExemplars: true, registers: [openMetrics] })
+    traced.inc({ value: 2, exemplarLabels: { trace_id: 'abc' } })
+    client.decide = (number) => (number === 0 ? Promise.reject(new Error('denied')) : undefined)
+    start({}, openMetrics)
+    await clock.advance(2 * INTERVAL)
+    expect(client.writes.map(([series]) => series?.exemplars?.length)).toStrictEqual([1, 1, undefined])
+  })
+
   test('counters of an OpenMetrics registry have the names that a scrape shows, before one and after', async () => {
     const openMetrics = new Registry<OpenMetricsContentType>()
     openMetrics.setContentType(Registry.OPENMETRICS_CONTENT_TYPE)
@@ -422,6 +433,28 @@ describe('what ends', () => {
       failed: 1,
       lastError: expect.stringContaining('closeDeadlineMs') as string,
     })
+  })
+
+  test.each([
+    ['fails', () => Promise.reject(new Error('too late'))],
+    ['succeeds', () => Promise.resolve()],
+  ])('what %s after close gave up changes nothing, and nothing more is written', async (_, late) => {
+    counter('c').inc()
+    const answer = Promise.withResolvers<void>()
+    client.decide = () => answer.promise
+    start({ closeDeadlineMs: 3000, staleMarkersOnClose: true })
+    await clock.flush()
+    const closing = push?.close()
+    await clock.advance(3000)
+    await closing
+    const ended = push?.status()
+    const told = logged.length
+    client.decide = () => undefined
+    answer.resolve(late())
+    await clock.advance(INTERVAL)
+    expect(push?.status()).toStrictEqual(ended)
+    expect(client.writes).toHaveLength(1)
+    expect(logged).toHaveLength(told)
   })
 })
 
