@@ -1,44 +1,77 @@
 import type { _Record } from '@aws-sdk/client-timestream-write'
+import { stringifyJson } from '@sluice/aws/json-client'
 import { SluiceError } from '@sluice/core'
 import type { BatchConverter } from './options.ts'
 
 const FIELDS = ['Time', 'MeasureName', 'MeasureValue', 'MeasureValues', 'Dimensions', 'Version'] as const
 
 /**
- * The converter, whose records are looked at: one that sorts them would have a rejection charged to another record than the one that was
- * rejected, which then counts as stored.
+ * The converter, whose records are looked at: one that sorts them, or gives one of them twice, would have a rejection charged to
+ * another record than the one that was rejected, which then counts as stored.
  *
  * Records that stand at other places are found by their fields: what one of them was given must not be what another one has. A
  * converter may change and leave out fields.
  */
 export function keepingOrder(batchConverter: BatchConverter): BatchConverter {
   return (records) => {
-    // Before: it may sort the list that it is given.
+    // Before: it may sort the list that it is given, and change its records.
+    const before = [...records]
     const given = columnsOf(records)
+    const contents = records.map((record) => stringifyJson(record))
     const made = batchConverter(records)
     const list: unknown = Reflect.get(Object(made), 'Records')
     // Another length is told by whoever makes the request.
-    if (!Array.isArray(list) || list.length !== given[0]?.length) return made
+    if (!Array.isArray(list) || list.length !== contents.length) return made
+    const misplaced = firstMisplaced(before, list, contents)
+    if (misplaced !== undefined) throw notAligned(contents.length, misplaced, 'identity')
+    if (list.every((record, at) => record === before[at])) return made
     const found = columnsOf(list as readonly _Record[])
     // One field that tells the records apart, and is where it was, is enough: others may have changed.
     if (found.some((column, at) => staysApart(given[at] as readonly unknown[], column))) return made
-    for (const [at, column] of found.entries()) {
-      const moved = firstMoved(given[at] as readonly unknown[], column)
-      if (moved === undefined) continue
-      throw new SluiceError(
-        'SLUICE_BATCH_CONVERTER_NOT_ALIGNED',
-        `batchConverter must return its ${column.length} records in their order; Records[${moved}] is not made of records[${moved}], ` +
-          `as its ${FIELDS[at - 1] ?? 'identity'} shows. Sort in the pipeline, or leave batchConverter out: the sink then sorts by itself.`,
-        { facts: { expected: column.length, moved } },
-      )
+    for (const [at, field] of FIELDS.entries()) {
+      const moved = firstMoved(given[at] as readonly unknown[], found[at] as readonly unknown[])
+      if (moved !== undefined) throw notAligned(contents.length, moved, field)
     }
     return made
   }
 }
 
-/** The records, then each of the fields. */
+function notAligned(expected: number, moved: number, shownBy: string): SluiceError {
+  return new SluiceError(
+    'SLUICE_BATCH_CONVERTER_NOT_ALIGNED',
+    `batchConverter must return its ${expected} records in their order; Records[${moved}] is not made of records[${moved}], ` +
+      `as its ${shownBy} shows. Sort in the pipeline, or leave batchConverter out: the sink then sorts by itself.`,
+    { facts: { expected, moved } },
+  )
+}
+
+/** Each of the fields of all records. Dimensions are compared by what they say: a converter may build them anew. */
 function columnsOf(records: readonly _Record[]): readonly (readonly unknown[])[] {
-  return [[...records], ...FIELDS.map((field) => records.map((record): unknown => Reflect.get(Object(record), field)))]
+  return FIELDS.map((field) => records.map((record) => comparable(field, record)))
+}
+
+function comparable(field: (typeof FIELDS)[number], record: unknown): unknown {
+  const value: unknown = Reflect.get(Object(record), field)
+  return field === 'Dimensions' && typeof value === 'object' && value !== null ? stringifyJson(value) : value
+}
+
+/**
+ * Where the first object is that stands for another record, too, or is another of the given ones. Of records that say the same one may
+ * stand for the other.
+ */
+function firstMisplaced(
+  given: readonly unknown[],
+  list: readonly unknown[],
+  contents: readonly string[],
+): number | undefined {
+  const places = new Map(given.map((record, at) => [record, at]))
+  for (const [at, record] of list.entries()) {
+    if (typeof record !== 'object' || record === null) continue
+    const place = places.get(record) ?? at
+    if (contents[place] !== contents[at]) return at
+    places.set(record, place)
+  }
+  return undefined
 }
 
 function staysApart(before: readonly unknown[], after: readonly unknown[]): boolean {

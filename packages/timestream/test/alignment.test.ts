@@ -45,6 +45,34 @@ test.for<readonly [string, readonly _Record[], (records: readonly _Record[]) => 
     (records) => records.toReversed().map(({ MeasureValue }) => ({ MeasureValue })),
     /MeasureValue shows/,
   ],
+  [
+    'one object for all',
+    RECORDS,
+    (records) => {
+      const scratch = {}
+      return records.map((record) => Object.assign(scratch, record))
+    },
+    /Records\[1\] is not made of records\[1\].* identity/,
+  ],
+  [
+    'the first of the given records, written over for each',
+    RECORDS.slice(0, 2),
+    (records) => records.map((record) => Object.assign(records[0] ?? {}, record)),
+    /Records\[1\].* identity/,
+  ],
+  ['one of the given records for all', RECORDS, (records) => records.map(() => records[0]), /Records\[1\].* identity/],
+  [
+    'another one of the given records, beside new ones',
+    RECORDS,
+    (records) => [records[1], { ...records[1] }, { ...records[2] }],
+    /Records\[0\].* identity/,
+  ],
+  [
+    'sorted, with dimensions that are built anew',
+    SAME,
+    (records) => records.toSorted(byHost).map(({ Dimensions = [] }) => ({ Dimensions: [...Dimensions] })),
+    /Dimensions shows/,
+  ],
 ])('a converter that moves records is told: %s', ([, records, convert, text]) => {
   const act = (): unknown => to(convert)(records.map((record) => ({ ...record })))
   expect(act).toThrow(expect.objectContaining({ code: 'SLUICE_BATCH_CONVERTER_NOT_ALIGNED' }))
@@ -71,4 +99,34 @@ test.for<readonly [string, (records: readonly _Record[]) => unknown]>([
 
 test.for([[undefined], [null], ['text']])('what is no request is told elsewhere: %s', ([made]) => {
   expect(keepingOrder(() => made as never)(RECORDS)).toBe(made)
+})
+
+const down = ({ Dimensions, MeasureValue, Time }: _Record): _Record => ({
+  Dimensions: structuredClone(Dimensions),
+  MeasureName: 'down',
+  MeasureValue: `${MeasureValue !== 'true'}`,
+  Time,
+})
+
+test('a converter may turn values into those of another record, and build dimensions anew', () => {
+  const flags = [true, false].map((isUp, at): _Record => ({
+    Dimensions: dimensions(`h${at}`),
+    MeasureName: 'up',
+    MeasureValue: `${isUp}`,
+    Time: '5',
+  }))
+  expect(() => to((records) => records.map(down))(flags)).not.toThrow()
+})
+
+test('of records that say the same one may stand for the other', () => {
+  const twice = [...RECORDS.slice(0, 2), ...RECORDS.slice(0, 1)].map((record) => ({ ...record }))
+  const known = new Map<string, _Record>()
+  const once = (record: _Record): _Record | undefined => {
+    const key = JSON.stringify(record)
+    if (!known.has(key)) known.set(key, { ...record })
+    return known.get(key)
+  }
+  expect(() => to((records) => records.map(once))(twice)).not.toThrow()
+  expect(() => to(([first, second]) => [first, second, first])(twice)).not.toThrow()
+  expect(() => to(([first, second, third]) => [third, second, first])(twice)).not.toThrow()
 })
