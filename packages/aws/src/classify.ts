@@ -161,8 +161,9 @@ const MAX_DEPTH = 5
 /**
  * Says what an error of an AWS SDK client (version 3) means for the request. Pure and total: whatever was thrown has a kind.
  *
- * The name that the service gives decides first, then the HTTP status, then the code of the network error; an error that says
- * nothing (such as that of a failed endpoint discovery) is judged by its cause.
+ * The name that the service gives decides first, then the code of a connection that was cut (the status of an answer that was cut
+ * says nothing), then the HTTP status, then any other code of the network error; an error that says nothing (such as that of a
+ * failed endpoint discovery) is judged by its cause.
  *
  * @example
  * ```ts
@@ -176,7 +177,9 @@ export function classifyAwsError(error: unknown): AwsFailure {
 function classify(error: unknown, depth: number): AwsFailure {
   const name = textOf(error, 'name') ?? 'Error'
   const networkCode = textOf(error, 'code')
-  const httpStatus = statusOf(error)
+  // An answer that was cut is none, whatever its status.
+  const isCut = networkCode !== undefined && NO_ANSWER.has(networkCode) && !KIND_BY_NAME.has(name)
+  const httpStatus = isCut ? undefined : statusOf(error)
   const requestId = textOf(get(error, '$metadata'), 'requestId')
   const kind = kindOf(error, name, networkCode, httpStatus)
   const cause = get(error, 'reason') ?? get(error, 'cause')

@@ -100,6 +100,21 @@ const rows: readonly (readonly [label: string, error: unknown, kind: AwsErrorKin
     'other',
     'ValidationException',
   ],
+  ...[200, 400, 403, 404, 419, 421, 429, 500].map(
+    (status) =>
+      [
+        `an answer with ${status} that was cut`,
+        network('ECONNRESET', { $metadata: { httpStatusCode: status }, $response: { statusCode: status } }),
+        'unknown',
+        'ECONNRESET',
+      ] as const,
+  ),
+  [
+    'an exception with the code of a cut connection',
+    Object.assign(service('ThrottlingException', 400), { code: 'ECONNRESET' }),
+    'throttled',
+    'ThrottlingException',
+  ],
   ['a raw response', { name: 'SyntaxError', $response: { statusCode: 502 } }, 'transient', 'SyntaxError'],
   ['an Error', new Error('Region is missing'), 'other', 'Error'],
   ['a text', 'boom', 'other', 'Error'],
@@ -183,4 +198,10 @@ test('a chain of causes that is circular ends', () => {
   const error = new Error('round')
   error.cause = error
   expect(classifyAwsError(error).kind).toBe('other')
+})
+
+test('the status of an answer that was cut is not told: it decides nothing', () => {
+  expect(classifyAwsError(network('ECONNRESET', { $metadata: { httpStatusCode: 419 } }))).not.toHaveProperty(
+    'httpStatus',
+  )
 })
