@@ -15,7 +15,6 @@ import { Entry, type Series } from './series.ts'
 import { LiveSeries, staleMarker } from './stale.ts'
 import { EntryFactory } from './writer-entries.ts'
 import { ConfirmedSamples } from './writer-confirmed.ts'
-import { ServerErrorRule } from './writer-server-errors.ts'
 import { PrometheusSinkWriter } from './writer.ts'
 
 /** The labels of one series. */
@@ -96,15 +95,12 @@ export class RemoteWriteClient implements AsyncDisposable {
     const { sink: resolved, open, staleMarkersOnClose } = clientOptions(options)
     const live = staleMarkersOnClose ? new LiveSeries() : undefined
     const factory = new EntryFactory<SeriesLike | Entry>(resolved, live && ((entry) => live.saw(entry)))
-    const kept = {
-      confirmed: new ConfirmedSamples(),
-      serverErrors: new ServerErrorRule(resolved.isolateAfterServerErrors),
-    }
+    const confirmed = new ConfirmedSamples()
     const sink: Sink<SeriesLike | Entry> = {
       spiVersion: SPI_VERSION,
       uid: resolved.uid,
       repeats: 'idempotent',
-      createWriter: (context) => new PrometheusSinkWriter(context, resolved, factory, kept),
+      createWriter: (context) => new PrometheusSinkWriter(context, resolved, factory, confirmed),
     }
     this.#live = live
     this.#factory = factory

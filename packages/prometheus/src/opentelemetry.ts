@@ -4,7 +4,7 @@ import { checkLoggerAndClock } from '@sluice/core/internal'
 import { checkRemoteWrite, type RemoteWriteClientOptions } from './client-options.ts'
 import type { RemoteWriteClient } from './client.ts'
 import { CUMULATIVE } from './otel-numbers.ts'
-import { type LeftOut, type LeftOutReason, translate } from './otel-series.ts'
+import { type LeftOut, type LeftOutReason, newestOf, translate } from './otel-series.ts'
 import { backgroundClock, held, MAX_DELAY_MS, PushTarget } from './push-client.ts'
 import { PushedSeries } from './push-series.ts'
 
@@ -57,8 +57,9 @@ const FAILED = 1 as ExportResult['code']
  * at once. Left out, counted and logged once for each metric are data points with delta temporality, exponential histograms of a scale
  * below -4, and those whose series another metric has already; an export without them can succeed.
  *
- * A series that an export no longer has, such as that of an attribute that an observable instrument does not report any more, ends with
- * a stale marker.
+ * A series that a whole collection did not have ends with a stale marker at the next. `MeterProvider` exports what it has seen once each
+ * time, also for attributes that an observable instrument does not report any more: such a series goes on with its last value until
+ * `shutdown`.
  *
  * See https://opentelemetry.io/docs/specs/otel/compatibility/prometheus_and_openmetrics/
  *
@@ -177,10 +178,13 @@ export class RemoteWriteMetricExporter implements PushMetricExporter {
   }
 
   async #export(metrics: ResourceMetrics): Promise<void> {
-    const { series, leftOut, newest } = translate(metrics, this.#series, this.#scopeLabels)
+    const newest = newestOf(metrics)
+    const collectedAt = newest ?? Math.floor(this.#clock.wallNow())
+    this.#series.begin(collectedAt)
+    const { series, leftOut } = translate(metrics, this.#series, this.#scopeLabels, newest)
     for (const each of leftOut) this.#tell(each)
-    const endedAt = newest > 0 ? newest : Math.floor(this.#clock.wallNow())
-    await this.#target.write([...series, ...this.#series.endMissing(endedAt)])
+    // A reader may spread a collection over several exports: only of the one before it is known what it did not have.
+    await this.#target.write([...series, ...this.#series.endMissing(collectedAt, 2)])
     this.#series.confirm()
   }
 

@@ -20,20 +20,33 @@ export interface LeftOut {
 export interface Translated {
   readonly series: PrometheusTimeSeries[]
   readonly leftOut: readonly LeftOut[]
-  /** The time of the newest data point, in milliseconds since 1970; 0 where there is none. */
-  readonly newest: number
 }
 
 const IDENTITY: ReadonlySet<string> = new Set(['service.name', 'service.namespace', 'service.instance.id'])
 
-/** Translates what a reader collected, each data point at its own time. */
+/** The time of the newest data point, in milliseconds since 1970; undefined where there is none. */
+export function newestOf({ scopeMetrics }: ResourceMetrics): number | undefined {
+  let newest = 0
+  for (const { metrics } of scopeMetrics) {
+    for (const { dataPoints } of metrics) {
+      for (const { endTime } of dataPoints) newest = Math.max(newest, millisecondsOf(endTime))
+    }
+  }
+  return newest === 0 ? undefined : newest
+}
+
+/**
+ * Translates what a reader collected, each data point at its own time.
+ *
+ * @param collectedAt - of its newest data point.
+ */
 export function translate(
   { resource, scopeMetrics }: ResourceMetrics,
   pushed: PushedSeries,
   scopeLabels: boolean,
+  collectedAt: number | undefined,
 ): Translated {
   const translation = new Translation(pushed)
-  pushed.begin()
   const identity = identityOf(resource.attributes)
   for (const { scope, metrics } of scopeMetrics) {
     const fixed: LabelPair[] = [...identity]
@@ -41,13 +54,18 @@ export function translate(
     for (const metric of metrics) translation.add(metric, fixed)
   }
   const rest = Object.entries(resource.attributes).filter(([key]) => !IDENTITY.has(key))
-  const { newest } = translation
-  if (identity.length > 0 && rest.length > 0 && newest > 0) {
+  if (identity.length > 0 && rest.length > 0 && collectedAt !== undefined) {
     const metadata: MetricMetadata = { type: 'gauge', help: 'Attributes of the resource.' }
     const labels = labelsOf(Object.fromEntries(rest), identity)
-    translation.observe('target_info', { metricName: 'target_info', labels, timestamp: newest, value: 1, metadata })
+    translation.observe('target_info', {
+      metricName: 'target_info',
+      labels,
+      timestamp: collectedAt,
+      value: 1,
+      metadata,
+    })
   }
-  return { series: translation.series, leftOut: [...translation.leftOut.values()], newest }
+  return { series: translation.series, leftOut: [...translation.leftOut.values()] }
 }
 
 /** `job` and `instance`, as far as the resource has them. */
@@ -69,8 +87,6 @@ function identityOf(attributes: ResourceMetrics['resource']['attributes']): Labe
 class Translation {
   readonly series: PrometheusTimeSeries[] = []
   readonly leftOut = new Map<string, LeftOut>()
-  /** The time of the newest data point, in milliseconds since 1970. */
-  newest = 0
   readonly #pushed: PushedSeries
 
   constructor(pushed: PushedSeries) {
@@ -126,7 +142,6 @@ class Translation {
   #times({ startTime, endTime }: DataPoint<unknown>): { timestamp: number; startTimestamp?: number } {
     const timestamp = millisecondsOf(endTime)
     const startTimestamp = millisecondsOf(startTime)
-    this.newest = Math.max(this.newest, timestamp)
     return startTimestamp > 0 && startTimestamp <= timestamp ? { timestamp, startTimestamp } : { timestamp }
   }
 

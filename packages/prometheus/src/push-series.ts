@@ -20,7 +20,9 @@ interface Known {
   readonly labels: readonly Label[]
   readonly hasHistogram: boolean
   lastTimestamp: number
+  /** Those in which it was observed last. */
   round: number
+  collection: number
   /** Of the marker that was made of it, where nothing was observed since. */
   markerTimestamp: number | undefined
   /** Of the last one that was confirmed. */
@@ -37,6 +39,8 @@ const LOOKBACK_MS = 300_000
 export class PushedSeries {
   readonly #known = new Map<string, Known>()
   #round = 0
+  #collection = 0
+  #collectedAt: number | undefined
   /** Those whose markers were made last. */
   #ending: readonly string[] = []
   /** The time of the exemplar of each that has one in this collection. */
@@ -46,8 +50,14 @@ export class PushedSeries {
     return this.#known.size
   }
 
-  /** A new collection: {@link PushedSeries.endMissing} ends what is not observed from here on. */
-  begin(): void {
+  /**
+   * What is observed from here on is of one collection. {@link PushedSeries.endMissing} ends what is not.
+   *
+   * @param collectedAt - the same as before where it is another part of the same collection. @default it is a new one
+   */
+  begin(collectedAt?: number): void {
+    if (collectedAt === undefined || collectedAt !== this.#collectedAt) this.#collection++
+    this.#collectedAt = collectedAt
     this.#round++
     this.#exemplars.clear()
   }
@@ -61,6 +71,7 @@ export class PushedSeries {
     const known = this.#find(observation)
     if (known.round === this.#round) return undefined
     known.round = this.#round
+    known.collection = this.#collection
     const last = known.markerTimestamp ?? known.lastTimestamp
     const timestamp = Math.max(observation.timestamp, last + 1)
     known.markerTimestamp = undefined
@@ -88,9 +99,9 @@ export class PushedSeries {
     this.#exemplars.clear()
   }
 
-  /** A stale marker for each series that this collection did not have. */
-  endMissing(timestamp: number): PrometheusTimeSeries[] {
-    return this.#end(timestamp, (known) => known.round !== this.#round)
+  /** A stale marker for each series that so many collections did not have, this one among them. */
+  endMissing(timestamp: number, collections: number): PrometheusTimeSeries[] {
+    return this.#end(timestamp, ({ collection }) => this.#collection - collection >= collections)
   }
 
   /** A stale marker for every series. */
@@ -126,6 +137,7 @@ export class PushedSeries {
         hasHistogram: histogram !== undefined,
         lastTimestamp: Number.NEGATIVE_INFINITY,
         round: this.#round - 1,
+        collection: this.#collection,
         markerTimestamp: undefined,
         exemplarTimestamp: undefined,
       }

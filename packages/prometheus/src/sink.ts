@@ -8,7 +8,6 @@ import {
 } from './options-sink.ts'
 import { EntryFactory } from './writer-entries.ts'
 import { ConfirmedSamples } from './writer-confirmed.ts'
-import { ServerErrorRule } from './writer-server-errors.ts'
 import { PrometheusSinkWriter } from './writer.ts'
 
 /**
@@ -34,20 +33,15 @@ export class PrometheusSink<In = SeriesLike> implements Sink<In> {
   readonly #options: ResolvedSinkOptions<In>
   readonly #factory: EntryFactory<In>
   readonly #confirmed = new ConfirmedSamples()
-  readonly #serverErrors: ServerErrorRule
 
   constructor(options: PrometheusSinkOptions<In>) {
     this.#options = resolveSinkOptions(options)
     this.#factory = new EntryFactory(this.#options)
-    this.#serverErrors = new ServerErrorRule(this.#options.isolateAfterServerErrors)
     this.uid = this.#options.uid
   }
 
   createWriter(context: SinkContext): SinkWriter<In> {
-    return new PrometheusSinkWriter(context, this.#options, this.#factory, {
-      confirmed: this.#confirmed,
-      serverErrors: this.#serverErrors,
-    })
+    return new PrometheusSinkWriter(context, this.#options, this.#factory, this.#confirmed)
   }
 
   /**

@@ -42,28 +42,25 @@ export function setApart(
  * The outcome of a batch whose rest was sent by itself. What is to be looked for or halved is sent once more instead: then nothing is
  * set apart any more.
  *
- * @param outcome - of the rest, which is not `fail`.
+ * @param outcome - of the rest, which is neither `fail` nor `retryAll`.
  */
 export function joined(
   entries: readonly Entry[],
-  outcome: SubmitOutcome,
+  outcome: Joinable,
   decided: ReadonlyMap<Entry, EntryOutcome>,
 ): SubmitOutcome {
   let sent = 0
   return { entries: entries.map((entry) => decided.get(entry) ?? outcomeOf(outcome, sent++)) }
 }
 
-function outcomeOf(outcome: SubmitOutcome, index: number): EntryOutcome {
+function outcomeOf(outcome: Joinable, index: number): EntryOutcome {
   if ('allWritten' in outcome) return { kind: 'written' }
   if ('entries' in outcome) return outcome.entries[index] as EntryOutcome
-  if ('retryAll' in outcome) {
-    const { retryAll: reason, afterMs } = outcome
-    return { kind: 'retry', reason, ...(afterMs === undefined ? {} : { afterMs }) }
-  }
   if ('isolate' in outcome) return { kind: 'retry', reason: outcome.isolate, afterMs: 0 }
-  if ('tooLarge' in outcome) return { kind: 'retry', reason: outcome.tooLarge, afterMs: 0 }
-  throw outcome.fail
+  return { kind: 'retry', reason: outcome.tooLarge, afterMs: 0 }
 }
+
+type Joinable = Exclude<SubmitOutcome, { readonly fail: unknown } | { readonly retryAll: unknown }>
 
 function isInvalid(entry: Entry): entry is InvalidEntry {
   return entry instanceof InvalidEntry

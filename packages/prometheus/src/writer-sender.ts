@@ -149,13 +149,6 @@ export class RequestSender {
     return await this.#once(entries, '2.0', destination, signal)
   }
 
-  /** Sends a request with these entries, or an empty one; true when it was taken. What was taken of samples has to be certain. */
-  async probe(entries: readonly Entry[], destination: string, signal: AbortSignal): Promise<boolean> {
-    const { protocol } = this.#negotiation.of(destination)
-    const { kind } = await this.#once(entries, protocol, destination, signal)
-    return kind === 'written' || (kind === 'unconfirmed' && entries.length === 0)
-  }
-
   async #once(
     entries: readonly Entry[],
     protocol: WireProtocol,

@@ -35,7 +35,7 @@ export class EntryStates {
       last: undefined,
       uncertain: false,
       mayBeStored: false,
-      serverErrors: { count: 0, lastAt: Number.NEGATIVE_INFINITY },
+      serverErrors: { count: 0, lastAt: Number.NEGATIVE_INFINITY, isSuspected: false },
       isolation: undefined,
       parts: undefined,
     }

@@ -20,23 +20,20 @@ import { type EntryFactory, sizeOf } from './writer-entries.ts'
 import { joined, setApart } from './writer-apart.ts'
 import { type ConfirmedSamples, Repeats } from './writer-confirmed.ts'
 import { heldBy, isClosing, maybeStored, optionFor, uncertainOf, withDoubt } from './writer-facts.ts'
-import { halvedEntry, type PartsProgress, sendParts } from './writer-parts.ts'
+import { halvedEntry, type Part, type PartsProgress, sendParts } from './writer-parts.ts'
 import { Refusals } from './writer-refusals.ts'
 import { RequestSender } from './writer-sender.ts'
-import type { ServerErrorRule } from './writer-server-errors.ts'
+import { PROBE_METRIC, SampleProbe } from './writer-probe.ts'
+import { ServerErrorRule, type ServerErrorVerdict } from './writer-server-errors.ts'
 import { EntryStates } from './writer-states.ts'
-
-/** What a sink knows of its receiver, which outlives the attempt. */
-interface Kept {
-  readonly confirmed: ConfirmedSamples
-  readonly serverErrors: ServerErrorRule
-}
 
 /** A request that was not written. */
 interface Failed {
   readonly batch: Batch<Entry>
   readonly context: SubmitContext
   readonly verdict: WriteVerdict
+  /** When it was sent, as the rule of server errors counts. */
+  readonly sentAt: number
 }
 
 const POLICY = 'errorHandlingBehaviorConfiguration'
@@ -53,6 +50,7 @@ export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
   readonly #metrics: SinkMetrics
   readonly #log: FailureLog
   readonly #rule: ServerErrorRule
+  readonly #probe: SampleProbe
   readonly #states = new EntryStates()
   readonly #confirmed: ConfirmedSamples
   /** Of what an attempt before this one, in this process, saw confirmed. */
@@ -63,7 +61,7 @@ export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
     context: SinkContext,
     options: ResolvedSinkOptions<In>,
     factory: EntryFactory<In>,
-    { confirmed, serverErrors }: Kept,
+    confirmed: ConfirmedSamples,
   ) {
     super(context, options.engine)
     if (typeof options.tenant !== 'string') this.destination = ({ tenant }) => tenant
@@ -80,7 +78,7 @@ export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
       metrics: this.#metrics,
       log: this.#log,
     })
-    this.#rule = serverErrors
+    this.#rule = new ServerErrorRule(options.isolateAfterServerErrors)
     this.#sender = new RequestSender({
       options,
       tenant: typeof options.tenant === 'string' ? options.tenant : '',
@@ -91,6 +89,7 @@ export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
       requestTimeoutMs: this.limits.requestTimeoutMs,
       hasMetadata: () => factory.hasMetadata,
     })
+    this.#probe = new SampleProbe(() => factory.series(PROBE_METRIC, { sink: context.sinkUid }), context.clock)
   }
 
   override async close(deadlineMs: number): Promise<void> {
@@ -131,7 +130,9 @@ export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
     if (apart === undefined) return await this.#request(batch, context)
     const { rest } = apart
     const outcome = rest.length === 0 ? ALL_WRITTEN : await this.submit({ ...batch, entries: rest }, context)
-    return 'fail' in outcome ? outcome : joined(entries, outcome, this.#refusals.decide(apart, destination))
+    // What is asked for again is so as a whole, with what that says of the destination; what is set apart is again, too.
+    if ('fail' in outcome || 'retryAll' in outcome) return outcome
+    return joined(entries, outcome, this.#refusals.decide(apart, destination))
   }
 
   async #request(batch: Batch<Entry>, context: SubmitContext): Promise<SubmitOutcome> {
@@ -140,9 +141,10 @@ export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
       const before = this.#resume(batch, context)
       if (before !== undefined) return await before
     }
+    const sentAt = this.#rule.now()
     const verdict = await this.#send(entries, destination, context.signal, batch.trigger === 'isolate')
     if (verdict.kind === 'written') return ALL_WRITTEN
-    return await this.#failed({ batch, context, verdict })
+    return await this.#failed({ batch, context, verdict, sentAt })
   }
 
   async #send(
@@ -153,7 +155,7 @@ export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
   ): Promise<WriteVerdict> {
     const verdict = await this.#sender.send(entries, destination, signal, isIsolating)
     if (verdict.kind === 'written') {
-      this.#rule.written(destination, entries.at(-1))
+      this.#rule.written(destination)
       this.#confirmed.remember(entries)
     }
     return verdict
@@ -167,7 +169,7 @@ export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
       if (state === undefined) continue
       if (state.last !== undefined && state.tries > this.#options.maxRetryCount) {
         // The engine gave up the request before its last failure could be told.
-        return this.#exhausted({ batch, context, verdict: state.last })
+        return this.#exhausted({ batch, verdict: state.last })
       }
       if (state.parts === undefined) continue
       if (entries.length > 1) return { isolate: state.parts.reason }
@@ -210,21 +212,28 @@ export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
   }
 
   async #serverError(failed: Failed): Promise<SubmitOutcome> {
-    const { batch, context, verdict } = failed
+    const { batch, verdict } = failed
+    const { entries } = batch
+    const isAlone = entries.length === 1 && !this.#divides(failed)
+    const judged = await this.#judge(failed, isAlone)
+    if (judged === 'unclear') return this.#again(failed)
+    if (judged === 'askAgain') return await this.#request(batch, failed.context)
+    const refused: Failed = { ...failed, verdict: charged(verdict) }
+    return entries.length > 1 ? this.#isolate(refused) : this.#alone(refused)
+  }
+
+  #judge({ batch, context, sentAt }: Omit<Failed, 'verdict'>, isAlone: boolean): Promise<ServerErrorVerdict> {
     const { entries, destination } = batch
-    const [oldest] = entries
-    if (oldest === undefined) return verdict.outcome
-    const { serverErrors } = this.#states.of(oldest)
-    const probe = (sent: readonly Entry[]): Promise<boolean> => this.#sender.probe(sent, destination, context.signal)
-    if (!(await this.#rule.isAtFault(destination, serverErrors, entries.length === 1, probe))) {
-      return this.#again(failed)
-    }
-    const message = `${verdict.reason.message} (${serverErrors.count} times, while the receiver takes other requests: isolateAfterServerErrors)`
-    const refused: Failed = { ...failed, verdict: { ...verdict, reason: { ...verdict.reason, message } } }
-    if (entries.length === 1) return this.#alone(refused)
-    // A half is another request, which has its own repeats: it may need them before it is charged.
-    for (const entry of entries) this.#states.of(entry).tries = 0
-    return this.#isolate(refused)
+    return this.#rule.judge({
+      destination,
+      errors: entries.map((entry) => this.#states.of(entry).serverErrors),
+      isAlone,
+      sentAt,
+      probe: async () => {
+        const marker = this.#probe.next(destination)
+        return (await this.#sender.send([marker], destination, context.signal, false)).kind === 'written'
+      },
+    })
   }
 
   /** The same again, as far as there are tries. */
@@ -235,8 +244,6 @@ export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
       const state = this.#states.of(entry)
       state.tries++
       state.last = verdict
-      // An outage says nothing of what the entry holds.
-      if (verdict.kind !== 'serverError') state.serverErrors.count = 0
       tries = Math.max(tries, state.tries)
     }
     if (tries > this.#options.maxRetryCount) return this.#exhausted(failed)
@@ -246,7 +253,7 @@ export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
   }
 
   /** At least one entry of the request has no try left. */
-  #exhausted({ batch, verdict }: Failed): SubmitOutcome {
+  #exhausted({ batch, verdict }: Pick<Failed, 'batch' | 'verdict'>): SubmitOutcome {
     const { maxRetryCount, policy, shownUrl } = this.#options
     const { entries, destination } = batch
     const { reason } = verdict
@@ -301,13 +308,16 @@ export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
     const { batch, context, verdict } = failed
     const [entry] = batch.entries
     if (entry === undefined) return verdict.outcome
-    const samples = entry.size
-    // Of samples that may be repeats the receiver refuses those up to the newest that it has, and would take the rest.
-    const divides = verdict.kind === 'tooLarge' || (verdict.kind === 'refused' && this.#isSuspect(failed))
-    if (!divides || samples < 2) return this.#giveUp(failed, verdict.reason, heldBy(batch.entries))
-    const parts = halvedEntry(samples, verdict.reason)
+    if (!this.#divides(failed)) return this.#giveUp(failed, verdict.reason, heldBy(batch.entries))
+    const parts = halvedEntry(entry.size, verdict.reason)
     this.#states.of(entry).parts = parts
     return this.#sendParts(entry, parts, batch, context)
+  }
+
+  /** Whether an entry is sent in parts: of samples that may be repeats a receiver refuses those up to the newest that it has. */
+  #divides(failed: Failed): boolean {
+    const { batch, verdict } = failed
+    return (batch.entries[0]?.size ?? 0) > 1 && (verdict.kind === 'tooLarge' || this.#isSuspect(failed))
   }
 
   async #sendParts(
@@ -319,19 +329,31 @@ export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
     const { clock } = this.context
     // The request as a whole has a deadline; what is left at half of it is sent by the next.
     const until = clock.now() + this.limits.requestTimeoutMs / 2
-    const ended = await sendParts(
-      parts,
-      ({ from, to }) => this.#send([sliceEntry(entry, from, to)], batch.destination, context.signal, true),
-      () => clock.now() < until,
-    )
+    const sendPart = async (part: Part): Promise<WriteVerdict> => {
+      const { from, to } = part
+      const sentAt = this.#rule.now()
+      const verdict = await this.#send([sliceEntry(entry, from, to)], batch.destination, context.signal, true)
+      // What was suspected is stored, and the next part is another one.
+      if (verdict.kind === 'written') this.#states.of(entry).serverErrors.isSuspected = false
+      if (verdict.kind !== 'serverError') return verdict
+      const judged = await this.#judge({ batch, context, sentAt }, to - from === 1)
+      if (judged === 'askAgain') return await sendPart(part)
+      return judged === 'atFault' ? charged(verdict) : verdict
+    }
+    const ended = await sendParts(parts, sendPart, () => clock.now() < until)
     if (ended === 'later') {
       const message = `${parts.written} samples of a series were written one part after the other; the rest follows`
       return { retryAll: { code: 'inParts', message }, slowDown: false }
     }
-    if (ended !== undefined) return await this.#failed({ batch, context, verdict: ended })
+    if (ended !== undefined) {
+      const failed: Failed = { batch, context, verdict: ended, sentAt: this.#rule.now() }
+      // Of a part's 500 the rule was asked.
+      return ended.kind === 'serverError' && !isClosing(context) ? this.#again(failed) : await this.#failed(failed)
+    }
     if (parts.refused === 0) return ALL_WRITTEN
     const message = `${parts.refused} of ${parts.refused + parts.written} samples of a series: ${parts.reason.message}`
-    const failed: Failed = { batch, context, verdict: { kind: 'refused', reason: parts.reason, outcome: ALL_WRITTEN } }
+    const verdict: WriteVerdict = { kind: 'refused', reason: parts.reason, outcome: ALL_WRITTEN }
+    const failed: Failed = { batch, context, verdict, sentAt: this.#rule.now() }
     return this.#giveUp(failed, { ...parts.reason, message }, heldBy(batch.entries, parts.refused))
   }
 
@@ -356,4 +378,11 @@ export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
   #isSuspect({ batch, context }: Failed): boolean {
     return context.replaySuspect || batch.entries.some((entry) => this.#states.known(entry)?.uncertain === true)
   }
+}
+
+/** A 500 that is no server error. */
+function charged(verdict: WriteVerdict): WriteVerdict {
+  const message = `${verdict.reason.message} (again and again, while the receiver takes other samples: isolateAfterServerErrors)`
+  const reason = { ...verdict.reason, message }
+  return { ...verdict, kind: 'refused', outcome: { isolate: reason }, reason }
 }

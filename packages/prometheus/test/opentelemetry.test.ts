@@ -21,7 +21,7 @@ import { linesOf } from './writer-stand.ts'
 const START = Date.UTC(2026, 0, 1)
 const NOW = START + 60_000
 
-let clock: VirtualClock
+let clock = new VirtualClock(NOW)
 let client: ScriptedClient
 let warnings: string[]
 
@@ -72,7 +72,8 @@ function descriptor(name: string, unit = '') {
 function points<T>(
   ...values: readonly (readonly [attributes: Record<string, string | number | boolean | string[]>, value: T])[]
 ) {
-  return values.map(([attributes, value]) => ({ attributes, value, startTime: time(START), endTime: time(NOW) }))
+  const endTime = time(clock.wallNow())
+  return values.map(([attributes, value]) => ({ attributes, value, startTime: time(START), endTime }))
 }
 
 function sum(
@@ -344,22 +345,42 @@ describe('results', () => {
     expect(exporter.status()).toMatchObject({ written: 1, failed: 3 })
   })
 
-  test('a series that an export does not have ends with a stale marker, once it is confirmed', async () => {
+  test('a series that a whole collection did not have ends with a stale marker, once it is confirmed', async () => {
     const exporter = exporterTo({ staleMarkersOnShutdown: true })
-    await exported(exporter, collected([jobs('a', 'b')]))
+    const next = async (...ids: string[]): Promise<void> => {
+      await exported(exporter, collected(ids.length === 0 ? [] : [jobs(...ids)]))
+      await clock.advance(1000)
+    }
+    await next('a', 'b')
+    await next('b')
+    expect(client.samples(1)).toStrictEqual([['jobs', { id: 'b' }, 1, NOW + 1000]])
     client.decide = () => Promise.reject(new Error('no answer'))
-    await exported(exporter, collected([jobs('b')]))
+    await next('b')
     client.decide = () => undefined
-    await exported(exporter, collected([jobs('b')]))
-    await exported(exporter, collected([jobs('b')]))
-    const ended = ['jobs', { id: 'a' }, 'stale', NOW + 1]
-    expect(client.samples(1)).toContainEqual(ended)
-    expect(client.samples(2)).toContainEqual(ended)
-    expect(client.samples(3)).toStrictEqual([['jobs', { id: 'b' }, 1, NOW + 3]])
-    await exported(exporter, collected([]))
-    expect(client.samples(4)).toStrictEqual([['jobs', { id: 'b' }, 'stale', NOW + 4]])
+    await next('b')
+    await next('b')
+    expect(client.samples(2)).toContainEqual(['jobs', { id: 'a' }, 'stale', NOW + 2000])
+    expect(client.samples(3)).toContainEqual(['jobs', { id: 'a' }, 'stale', NOW + 3000])
+    expect(client.samples(4)).toStrictEqual([['jobs', { id: 'b' }, 1, NOW + 4000]])
+    await next()
+    await next()
+    expect(client.samples(5)).toStrictEqual([['jobs', { id: 'b' }, 'stale', NOW + 6000]])
     await exporter.shutdown()
-    expect(client.writes).toHaveLength(5)
+    expect(client.writes).toHaveLength(6)
+  })
+
+  test('exports of one collection do not end the series of one another', async () => {
+    const exporter = exporterTo()
+    const provider = new MeterProvider({
+      readers: [new PeriodicExportingMetricReader({ exporter, maxExportBatchSize: 1 })],
+    })
+    const meter = provider.getMeter('m')
+    for (const name of ['a', 'b', 'c']) meter.createCounter(name).add(1)
+    for (let collections = 0; collections < 3; collections++) await provider.forceFlush()
+    expect(client.writes).toHaveLength(9)
+    const written = client.writes.flatMap((_, write) => client.samples(write))
+    expect(written.filter(([, , value]) => value === 'stale')).toStrictEqual([])
+    await provider.shutdown()
   })
 
   test('timestamps of a series go on from the last, also when the clock is set back', async () => {
@@ -386,15 +407,16 @@ describe('results', () => {
     expect(times(0)).toStrictEqual(allAt(0))
     await exported(exporter, at(NOW - 5000, ...all))
     expect(times(1)).toStrictEqual(allAt(1))
+    await exported(exporter, at(NOW - 4000, gauge('other', 1)))
     client.decide = () => Promise.reject(new Error('no answer'))
-    await exported(exporter, at(NOW - 4000, gauge('g', 1)))
-    expect(times(2)).toContainEqual(['c_total', [2]])
+    await exported(exporter, at(NOW - 3500, gauge('other', 1)))
+    expect(times(3)).toContainEqual(['c_total', [2]])
     client.decide = () => undefined
     // Its end may have been stored.
     await exported(exporter, at(NOW - 3000, ...all))
-    expect(times(3)).toStrictEqual(allAt(3))
+    expect(times(4)).toContainEqual(['c_total', [3]])
     await exported(exporter, at(NOW + 5000, ...all))
-    expect(times(4)).toStrictEqual(allAt(5000))
+    expect(times(5)).toStrictEqual(allAt(5000))
   })
 
   test('after shutdown every export fails; the client that was given stays open', async () => {

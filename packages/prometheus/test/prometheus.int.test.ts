@@ -99,6 +99,26 @@ describe.skipIf(skipped)('a real Prometheus', () => {
     await client.close()
   })
 
+  test('a backlog that is older than its out-of-order window does not stop what is not', async () => {
+    await using prometheus = await startPrometheus({ outOfOrderTimeWindow: '10m' })
+    const first = open(prometheus)
+    await first.write({ name: 'live', value: 1, timestamp: NOW })
+    await first.close()
+    const metrics = new MetricRegistry()
+    const client = open(prometheus, { metrics, maxBatchSizeInSamples: 2 })
+    for (let minutes = 100; minutes >= 0; minutes -= 5) {
+      const samples = [1, 0].map((more) => ({ value: minutes, timestamp: NOW - minutes * 60_000 - more }))
+      await client.write({ metricName: 'paused', labels: { host: `h${minutes % 4}` }, samples })
+    }
+    await client.close()
+    const stored = await prometheus.samples('paused')
+    // Only of a receiver that has nothing of the last two hours more is taken: the window begins with what is newest.
+    expect(stored.flatMap(({ samples }) => samples.map(({ value }) => value)).sort()).toEqual(
+      expect.arrayContaining([0, 0, 5, 5]),
+    )
+    expect(metric(metrics, 'numSamplesNonRetriableDropped')).toBeGreaterThan(0)
+  })
+
   test('falls back from 2.0, which this server does not know, and loses nothing', async () => {
     await using prometheus = await startPrometheus()
     const client = open(prometheus, { protocol: 'auto' })

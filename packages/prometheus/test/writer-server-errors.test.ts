@@ -1,130 +1,139 @@
 import { beforeEach, describe, expect, test } from 'vitest'
-import type { Entry } from '../src/series.ts'
-import { ServerErrorRule, type ServerErrors } from '../src/writer-server-errors.ts'
+import { ServerErrorRule, type ServerErrors, type ServerErrorVerdict } from '../src/writer-server-errors.ts'
 
 let rule: ServerErrorRule
 let probes: number
 let isWell: boolean
-/** A receiver whose disk is full takes empty requests only. */
-let takesSamples: boolean
-let probed: (readonly Entry[])[]
 
 beforeEach(() => {
   rule = new ServerErrorRule(3)
   probes = 0
   isWell = true
-  takesSamples = true
-  probed = []
 })
 
 function errors(): ServerErrors {
-  return { count: 0, lastAt: Number.NEGATIVE_INFINITY }
+  return { count: 0, lastAt: Number.NEGATIVE_INFINITY, isSuspected: false }
 }
 
-/** One more 500. */
-async function failed(of: ServerErrors, isAlone = true, destination = ''): Promise<boolean> {
-  return await rule.isAtFault(destination, of, isAlone, (entries) => {
+interface Circumstances {
+  readonly isAlone?: boolean
+  readonly destination?: string
+  readonly sentAt?: number
+}
+
+/** One more 500, to a request with these entries that was sent just before. */
+async function failed(of: readonly ServerErrors[], circumstances: Circumstances = {}): Promise<ServerErrorVerdict> {
+  const { isAlone = of.length === 1, destination = '', sentAt = rule.now() } = circumstances
+  const probe = (): Promise<boolean> => {
     probes++
-    probed.push(entries)
-    return Promise.resolve(isWell && (takesSamples || entries.length === 0))
-  })
+    return Promise.resolve(isWell)
+  }
+  return await rule.judge({ destination, errors: of, isAlone, sentAt, probe })
 }
 
-describe('ServerErrorRule', () => {
-  test('the third 500 is charged where the receiver takes an empty request', async () => {
-    const poison = errors()
-    expect([await failed(poison), await failed(poison)]).toStrictEqual([false, false])
-    expect(probes).toBe(0)
-    expect(await failed(poison)).toBe(true)
+describe('a request of one record', () => {
+  test('is at fault when it is answered so once more after the third time, each between two proofs of health', async () => {
+    const poison = [errors()]
+    expect([await failed(poison), await failed(poison)]).toStrictEqual(['unclear', 'unclear'])
+    expect(probes).toBe(1)
+    expect([await failed(poison), await failed(poison)]).toStrictEqual(['askAgain', 'atFault'])
+    expect(probes).toBe(3)
+  })
+
+  test('is not while the receiver takes nothing, however long that is', async () => {
+    const record = [errors()]
+    isWell = false
+    for (let count = 0; count < 50; count++) expect(await failed(record)).toBe('unclear')
+  })
+
+  test('is not when the trouble ends after its last answer', async () => {
+    const record = [errors()]
+    isWell = false
+    for (let count = 0; count < 10; count++) await failed(record)
+    isWell = true
+    // The probe tells that the receiver is well now: whether it was when it answered, nobody knows.
+    expect(await failed(record)).toBe('unclear')
+    expect(await failed(record)).toBe('askAgain')
+  })
+
+  test('is not when it was sent before the other samples that were written', async () => {
+    const record = [errors()]
+    isWell = false
+    for (let count = 0; count < 3; count++) await failed(record)
+    const sentAt = rule.now()
+    rule.written('')
+    isWell = true
+    expect(await failed(record, { sentAt })).toBe('unclear')
+  })
+
+  test('is not when trouble begins after it was suspected', async () => {
+    const record = [errors()]
+    for (let count = 0; count < 3; count++) await failed(record)
+    isWell = false
+    for (let count = 0; count < 10; count++) expect(await failed(record)).toBe('unclear')
+  })
+
+  test('needs no probe before its last request where other samples were written', async () => {
+    const poison = [errors()]
+    isWell = false
+    await failed(poison)
+    await failed(poison)
+    rule.written('')
+    isWell = true
+    expect(await failed(poison)).toBe('askAgain')
+  })
+
+  test.each([1, 2])('is asked about more than once also where %i is enough', async (after) => {
+    rule = new ServerErrorRule(after)
+    rule.written('')
+    const poison = [errors()]
+    expect([await failed(poison), await failed(poison), await failed(poison)]).toStrictEqual([
+      'unclear',
+      'askAgain',
+      'atFault',
+    ])
+  })
+
+  test('is judged by what its own destination writes', async () => {
+    const record = [errors()]
+    isWell = false
+    for (let count = 0; count < 3; count++) await failed(record, { destination: 'one' })
+    rule.written('two')
+    isWell = true
+    expect(await failed(record, { destination: 'one' })).toBe('unclear')
+  })
+})
+
+describe('a request that can be divided', () => {
+  test('is after the third time, if the receiver writes samples then', async () => {
+    const entries = [errors(), errors()]
+    expect([await failed(entries), await failed(entries), await failed(entries)]).toStrictEqual([
+      'unclear',
+      'unclear',
+      'atFault',
+    ])
     expect(probes).toBe(1)
   })
 
-  test('nothing is charged while the receiver takes nothing', async () => {
-    const poison = errors()
+  test('is not while the receiver takes nothing', async () => {
+    const entries = [errors(), errors()]
     isWell = false
-    for (let count = 0; count < 20; count++) expect(await failed(poison)).toBe(false)
-    isWell = true
-    expect(await failed(poison)).toBe(true)
+    for (let count = 0; count < 50; count++) expect(await failed(entries)).toBe('unclear')
   })
 
-  test('a request written since the error before makes the probe needless', async () => {
-    const poison = errors()
-    await failed(poison)
-    await failed(poison)
-    rule.written('', undefined)
-    expect(await failed(poison)).toBe(true)
-    expect(probes).toBe(0)
+  test('passes on to its halves what was counted', async () => {
+    const entries = [errors(), errors(), errors(), errors()]
+    for (let count = 0; count < 3; count++) await failed(entries)
+    const half = entries.slice(2)
+    expect(await failed(half)).toBe('atFault')
+    expect([await failed(half.slice(1)), await failed(half.slice(1))]).toStrictEqual(['askAgain', 'atFault'])
   })
+})
 
-  test('where the first 500 is charged, what was written before it makes no probe needless', async () => {
-    rule = new ServerErrorRule(1)
-    rule.written('', undefined)
-    isWell = false
-    for (let count = 0; count < 5; count++) expect(await failed(errors())).toBe(false)
-    expect(probes).toBe(5)
-    isWell = true
-    expect(await failed(errors())).toBe(true)
-    expect(await failed(errors())).toBe(false)
-  })
-
-  test('a request written before that says nothing of now', async () => {
-    const poison = errors()
-    isWell = false
-    await failed(poison)
-    rule.written('', undefined)
-    await failed(poison)
-    expect(await failed(poison)).toBe(false)
-    expect(probes).toBe(1)
-  })
-
-  test('where all else waits behind a second record, what was written last is written once more', async () => {
-    const last = {} as Entry
-    rule.written('', last)
-    for (let record = 0; record < 3; record++) {
-      const poison = errors()
-      expect([await failed(poison), await failed(poison), await failed(poison)]).toStrictEqual([false, false, true])
-    }
-    expect(probed).toStrictEqual([[], [last], [last]])
-  })
-
-  test('a receiver that does not take again what it has written costs one record', async () => {
-    takesSamples = false
-    rule.written('', {} as Entry)
-    const [first, second] = [errors(), errors()]
-    for (let count = 0; count < 3; count++) await failed(first)
-    for (let count = 0; count < 20; count++) expect(await failed(second)).toBe(false)
-    takesSamples = true
-    expect(await failed(second)).toBe(true)
-  })
-
-  test('a receiver that takes only empty requests costs one record, and no more until it writes samples again', async () => {
-    const [first, second] = [errors(), errors()]
-    for (let count = 0; count < 3; count++) await failed(first)
-    for (let count = 0; count < 20; count++) expect(await failed(second)).toBe(false)
-    rule.written('', undefined)
-    expect(await failed(second)).toBe(true)
-  })
-
-  test('a request of several records is halved without that', async () => {
-    const [first, second] = [errors(), errors()]
-    for (let count = 0; count < 3; count++) await failed(first)
-    await failed(second, false)
-    await failed(second, false)
-    expect(await failed(second, false)).toBe(true)
-  })
-
-  test('destinations have nothing to do with one another', async () => {
-    const [first, second] = [errors(), errors()]
-    for (let count = 0; count < 3; count++) await failed(first, true, 'one')
-    await failed(second, true, 'two')
-    await failed(second, true, 'two')
-    expect(await failed(second, true, 'two')).toBe(true)
-  })
-
-  test('Infinity switches it off', async () => {
-    rule = new ServerErrorRule(Number.POSITIVE_INFINITY)
-    const poison = errors()
-    for (let count = 0; count < 50; count++) expect(await failed(poison)).toBe(false)
-    expect(probes).toBe(0)
-  })
+test('Infinity switches it off', async () => {
+  rule = new ServerErrorRule(Number.POSITIVE_INFINITY)
+  for (const entries of [[errors()], [errors(), errors()]]) {
+    for (let count = 0; count < 50; count++) expect(await failed(entries)).toBe('unclear')
+  }
+  expect(probes).toBe(0)
 })
