@@ -1,9 +1,11 @@
+import { isDeepStrictEqual } from 'node:util'
 import {
   CreateDatabaseCommand,
   CreateTableCommand,
   type CreateTableRequest,
   DescribeTableCommand,
   type MagneticStoreWriteProperties,
+  type PartitionKey,
   type RetentionProperties,
   type Table,
   type TimestreamWriteClient,
@@ -74,30 +76,32 @@ async function createOrFind(
 }
 
 function createRequest({ databaseName, tableName }: TableId, settings: EnsureTable): CreateTableRequest {
-  const { partitionKey, partitionKeyRequired = false } = settings
   const retention = retentionOf(settings)
   const magnetic = magneticOf(settings)
+  const key = partitionKeyOf(settings)
   return {
     DatabaseName: databaseName,
     TableName: tableName,
     ...(retention === undefined ? {} : { RetentionProperties: retention }),
     ...(magnetic === undefined ? {} : { MagneticStoreWriteProperties: magnetic }),
-    ...(partitionKey === undefined
-      ? {}
-      : {
-          Schema: {
-            CompositePartitionKey: [
-              partitionKey === 'measure_name'
-                ? { Type: 'MEASURE' }
-                : {
-                    Type: 'DIMENSION',
-                    Name: partitionKey,
-                    EnforcementInRecord: partitionKeyRequired ? 'REQUIRED' : 'OPTIONAL',
-                  },
-            ],
-          },
-        }),
+    ...(key === undefined ? {} : { Schema: { CompositePartitionKey: [key] } }),
   }
+}
+
+function partitionKeyOf({
+  partitionKey: name,
+  partitionKeyRequired: isRequired = false,
+}: EnsureTable): PartitionKey | undefined {
+  if (name === undefined) return undefined
+  if (name === 'measure_name') return { Type: 'MEASURE' }
+  return { Type: 'DIMENSION', Name: name, EnforcementInRecord: isRequired ? 'REQUIRED' : 'OPTIONAL' }
+}
+
+/** Whether records need the dimension of the table's partition key; undefined if that is not the one of the settings. */
+function requiresKey({ Schema: schema }: Table, { partitionKey }: EnsureTable): boolean | undefined {
+  const key = schema?.CompositePartitionKey?.[0]
+  if (key?.Type !== 'DIMENSION' || key.Name !== partitionKey) return undefined
+  return key.EnforcementInRecord === 'REQUIRED'
 }
 
 /** The service takes both or none; `of` is what a table has. */
@@ -110,18 +114,21 @@ function retentionOf(settings: EnsureTable, of?: RetentionProperties): Retention
   }
 }
 
-function magneticOf({
-  magneticStoreWrites: writes,
-  rejectedDataLocation: location,
-}: EnsureTable): MagneticStoreWriteProperties | undefined {
+/** The service takes all or none; `of` is what a table has. */
+function magneticOf(
+  { magneticStoreWrites: writes, rejectedDataLocation: location }: EnsureTable,
+  of?: MagneticStoreWriteProperties,
+): MagneticStoreWriteProperties | undefined {
   if (writes === undefined) return undefined
-  if (location === undefined) return { EnableMagneticStoreWrites: writes }
+  const magnetic = { ...of, EnableMagneticStoreWrites: writes }
+  if (location === undefined) return magnetic
   const { bucketName, prefix } = location
-  const s3 = { BucketName: bucketName, ...(prefix === undefined ? {} : { ObjectKeyPrefix: prefix }) }
-  return {
-    EnableMagneticStoreWrites: writes,
-    MagneticStoreRejectedDataLocation: { S3Configuration: s3 },
+  const s3 = {
+    ...of?.MagneticStoreRejectedDataLocation?.S3Configuration,
+    BucketName: bucketName,
+    ...(prefix === undefined ? {} : { ObjectKeyPrefix: prefix }),
   }
+  return { ...magnetic, MagneticStoreRejectedDataLocation: { S3Configuration: s3 } }
 }
 
 /** Changes what differs, or warns of it. */
@@ -146,13 +153,18 @@ async function adjust(
     return table
   }
   const retention = retentionOf(settings, table.RetentionProperties)
-  const magnetic = magneticOf(settings)
+  const magnetic = magneticOf(settings, table.MagneticStoreWriteProperties)
+  const isMagneticNew = magnetic !== undefined && !isDeepStrictEqual(magnetic, table.MagneticStoreWriteProperties)
+  const required = requiresKey(table, settings)
+  const isKeyNew = required !== undefined && required !== (settings.partitionKeyRequired ?? required)
+  const wantedKey = isKeyNew ? partitionKeyOf(settings) : undefined
   const changed = await client.send(
     new UpdateTableCommand({
       DatabaseName: id.databaseName,
       TableName: id.tableName,
       ...(retention === undefined ? {} : { RetentionProperties: retention }),
-      ...(magnetic === undefined ? {} : { MagneticStoreWriteProperties: magnetic }),
+      ...(isMagneticNew ? { MagneticStoreWriteProperties: magnetic } : {}),
+      ...(wantedKey === undefined ? {} : { Schema: { CompositePartitionKey: [wantedKey] } }),
     }),
   )
   logger.info({ ...id }, `${text} It was changed.`)
@@ -163,6 +175,7 @@ function differencesOf(table: Table, settings: EnsureTable): readonly string[] {
   const { RetentionProperties: retention, MagneticStoreWriteProperties: magnetic } = table
   const s3 = magnetic?.MagneticStoreRejectedDataLocation?.S3Configuration
   const { rejectedDataLocation: location } = settings
+  const required = requiresKey(table, settings)
   const pairs: readonly (readonly [string, unknown, unknown])[] = [
     [
       'memoryStoreRetentionHours',
@@ -177,6 +190,7 @@ function differencesOf(table: Table, settings: EnsureTable): readonly string[] {
     ['magneticStoreWrites', settings.magneticStoreWrites, magnetic?.EnableMagneticStoreWrites ?? false],
     ['rejectedDataLocation.bucketName', location?.bucketName, s3?.BucketName],
     ['rejectedDataLocation.prefix', location?.prefix, s3?.ObjectKeyPrefix],
+    ['partitionKeyRequired', required === undefined ? undefined : settings.partitionKeyRequired, required],
   ]
   return pairs.flatMap(([name, wanted, found]) =>
     wanted === undefined || wanted === found ? [] : [`${name} is ${shown(found)}, wanted is ${shown(wanted)}`],

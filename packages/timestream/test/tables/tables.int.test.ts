@@ -9,6 +9,7 @@ import { type JournalRecord, readJournal, startTimestreamLocal, type TimestreamL
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { TimestreamSinkOptions } from '../../src/options.ts'
 import { TimestreamSink } from '../../src/sink.ts'
+import type { EnsureTable } from '../../src/tables/settings.ts'
 import { Harness, until } from '../harness.ts'
 
 interface Point {
@@ -118,6 +119,65 @@ describe.each(['sdk', 'direct'] as const)('over the transport %s', (transport) =
     expect(await hours()).toBe(6)
     await write(sinkFor({ tableName, ensureTable: { ...wanted, reconcile: true } }), [{ host: 'b' }])
     expect(await hours()).toBe(24)
+  })
+
+  test('what the options do not name stays as it is in a table that is changed', async () => {
+    const tableName = named('kept')
+    const location = {
+      S3Configuration: { BucketName: 'rejected', ObjectKeyPrefix: 'team-a/', EncryptionOption: 'SSE_S3' as const },
+    }
+    await admin.send(
+      new CreateTableCommand({
+        DatabaseName: 'metrics',
+        TableName: tableName,
+        MagneticStoreWriteProperties: { EnableMagneticStoreWrites: true, MagneticStoreRejectedDataLocation: location },
+      }),
+    )
+    const settings = { memoryStoreRetentionHours: 12, magneticStoreWrites: true, reconcile: true }
+    const reconcile = async (more: object): Promise<Table | undefined> => {
+      const sink = sinkFor({ tableName, ensureTable: { ...settings, ...more } })
+      expect((await write(sink, [{ host: 'a' }])).failures).toEqual([])
+      return tableOf('metrics', tableName)
+    }
+    expect(await reconcile({})).toMatchObject({
+      RetentionProperties: { MemoryStoreRetentionPeriodInHours: 12 },
+      MagneticStoreWriteProperties: { EnableMagneticStoreWrites: true, MagneticStoreRejectedDataLocation: location },
+    })
+    expect(await reconcile({ rejectedDataLocation: { bucketName: 'other' } })).toMatchObject({
+      MagneticStoreWriteProperties: {
+        MagneticStoreRejectedDataLocation: { S3Configuration: { ...location.S3Configuration, BucketName: 'other' } },
+      },
+    })
+  })
+
+  test('whether records need the dimension of the partition key is compared, and changed if the option says so', async () => {
+    const tableName = named('key')
+    const key = { Type: 'DIMENSION' as const, Name: 'host', EnforcementInRecord: 'OPTIONAL' as const }
+    await admin.send(
+      new CreateTableCommand({
+        DatabaseName: 'metrics',
+        TableName: tableName,
+        Schema: { CompositePartitionKey: [key] },
+      }),
+    )
+    const enforcement = async (): Promise<string | undefined> =>
+      (await tableOf('metrics', tableName))?.Schema?.CompositePartitionKey?.[0]?.EnforcementInRecord
+    const wanted = { partitionKey: 'host', partitionKeyRequired: true }
+    const ensured = (ensureTable: EnsureTable): Promise<Harness> =>
+      write(sinkFor({ tableName, ensureTable }), [{ host: 'a' }])
+    const warned = await ensured(wanted)
+    expect(warned.lines('partitionKeyRequired is false, wanted is true. Option: ensureTable.reconcile.')).toHaveLength(
+      1,
+    )
+    expect(await enforcement()).toBe('OPTIONAL')
+    expect((await ensured({ ...wanted, reconcile: true })).lines('It was changed.')).toHaveLength(1)
+    expect(await enforcement()).toBe('REQUIRED')
+    expect((await ensured({ partitionKey: 'host' })).lines('ensureTable')).toEqual([])
+    const other = await ensured({ partitionKey: 'rack', partitionKeyRequired: false, reconcile: true })
+    expect(other.lines('cannot be changed')).toHaveLength(1)
+    expect(other.lines('ensureTable says')).toEqual([])
+    await ensured({ partitionKey: 'host', partitionKeyRequired: false, reconcile: true })
+    expect(await enforcement()).toBe('OPTIONAL')
   })
 
   test('every table of a router is created', async () => {
