@@ -191,7 +191,7 @@ function dateText(date: Date, unit: TimeUnit): string | undefined {
   if (!(ms >= 0)) return undefined
   if (unit === 'MILLISECONDS') return timeText(ms, unit)
   // Exact: a date that is no whole second is no time in seconds.
-  if (unit === 'SECONDS') return ms % 1000 === 0 ? `${ms / 1000}` : undefined
+  if (unit === 'SECONDS') return timeText(ms / 1000, unit)
   return timeText(BigInt(ms) * (unit === 'MICROSECONDS' ? 1000n : 1_000_000n), unit)
 }
 
