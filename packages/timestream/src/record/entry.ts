@@ -1,6 +1,6 @@
 import type { _Record } from '@aws-sdk/client-timestream-write'
 import type { Form } from './form.ts'
-import type { TimestreamRecord } from './record.ts'
+import { copyOf, type TimestreamRecord } from './record.ts'
 import type { Series } from './series.ts'
 import type { ValueBytes } from './value-bytes.ts'
 import { versionOf } from './values.ts'
@@ -65,9 +65,9 @@ export class Entry implements EntryParts {
     return end - start === this.end - this.start && this.chunk.compare(chunk, start, end, this.start, this.end) === 0
   }
 
-  /** The record in the form that the AWS SDK takes: values and times as text. An unsound record stays as it was given. */
+  /** The record in the form that the AWS SDK takes: values and times as text. An unsound record stays as it was given. A copy. */
   toRecord(): _Record {
-    if (this.given !== undefined) return this.given as _Record
+    if (this.given !== undefined) return copyOf(this.given) as _Record
     const { series, values, time, version } = this
     const { measureName, type, unit, hasUnit } = this.form
     return {

@@ -102,7 +102,7 @@ export class Preparer {
       time,
       version: checked,
       sizeInBytes: read.bytes,
-      problems: isSound ? NONE : problems,
+      problems: isSound ? NONE : shortened(problems),
     }
     return new Entry(parts)
   }
@@ -213,6 +213,14 @@ export class Preparer {
       problems.push(`the measure values have ${valueBytes} bytes; allowed are ${MAX_VALUE_BYTES}`)
     }
   }
+}
+
+/** More are not told: a record may have any number of measures, and its problems become one line of a log. */
+const MAX_PROBLEMS = 20
+
+function shortened(problems: readonly string[]): readonly string[] {
+  if (problems.length <= MAX_PROBLEMS) return problems
+  return [...problems.slice(0, MAX_PROBLEMS), `and ${problems.length - MAX_PROBLEMS} more problems`]
 }
 
 /** Tables that have a writer of their own. */

@@ -29,13 +29,13 @@ export interface TimestreamRecord extends Omit<
   readonly Version?: number | bigint | undefined
 }
 
-/** A copy of what is refused: a converter may use its objects again. */
+/** A copy of what is refused: a converter may use its objects again, a Date among them. */
 export function copyOf(given: TimestreamRecord): TimestreamRecord {
   const copy: Record<string, unknown> = { ...given }
   for (const name of FIELDS) {
     const value: unknown = given[name]
     // What a class gives is not the object's own.
-    if (value !== undefined) copy[name] = Array.isArray(value) ? Array.from(value, copyOfItem) : value
+    if (value !== undefined) copy[name] = Array.isArray(value) ? Array.from(value, copyOfItem) : copyOfDate(value)
   }
   return copy
 }
@@ -52,5 +52,10 @@ const FIELDS = [
 ] as const satisfies readonly (keyof TimestreamRecord)[]
 
 function copyOfItem(item: unknown): unknown {
-  return typeof item === 'object' && item !== null ? { ...item } : item
+  if (typeof item !== 'object' || item === null) return item
+  return Object.fromEntries(Object.entries(item).map(([name, value]) => [name, copyOfDate(value)]))
+}
+
+function copyOfDate(value: unknown): unknown {
+  return value instanceof Date ? new Date(value) : value
 }

@@ -242,6 +242,33 @@ test('so may one that was refused: what becomes a dead letter is what was given'
   expect(entry.toRecord()).toMatchObject(expected)
 })
 
+test('a Date that is used again is not that of a refused record', () => {
+  const at = new Date(5)
+  const entry = prepare({ ...multi([{ Name: 'at', Value: at }]), Time: at, MeasureValue: Number.NaN })
+  at.setTime(6)
+  expect(entry.problems).toHaveLength(1)
+  expect(entry.toRecord()).toMatchObject({ Time: new Date(5), MeasureValues: [{ Name: 'at', Value: new Date(5) }] })
+})
+
+test('whoever is shown a refused record may change what was shown, and not the record', () => {
+  const entry = prepare({ ...good, MeasureValue: Number.NaN })
+  const shown = entry.toRecord()
+  shown.MeasureValue = '[redacted]'
+  Object.assign(shown.Dimensions?.[0] ?? {}, { Value: '[redacted]' })
+  expect(entry.toRecord()).toEqual({ ...good, MeasureValue: Number.NaN })
+})
+
+test('of many problems of a record the first twenty are told, and how many there are', () => {
+  const measures = Array.from({ length: 1000 }, (_, at) => ({ Name: `m${at}`, Value: 'x', Type: 'DOUBLE' as const }))
+  const many = prepare(multi(measures)).problems
+  expect(many).toHaveLength(21)
+  expect(many[0]).toBe("the value of measure 'm0' must be the text of a number")
+  expect(many[20]).toBe('and 980 more problems')
+  const dimensions = Array.from({ length: 100 }, (_, at) => ({ Name: `d${at}`, Value: '' }))
+  expect(prepare({ ...good, Dimensions: dimensions }).problems.at(-1)).toBe('and 80 more problems')
+  expect(prepare(multi(measures.slice(0, 20))).problems).toHaveLength(20)
+})
+
 test('records of more tables and forms than are remembered are written alike', () => {
   const preparer = new Preparer({ numbers, mayLack: false })
   const entries = Array.from({ length: 1200 }, (_, at) =>
