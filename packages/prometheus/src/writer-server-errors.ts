@@ -20,7 +20,7 @@ export interface ServerErrorAnswer {
   /** When it was sent, see {@link ServerErrorRule.now}. */
   readonly sentAt: number
   /** Has the destination write a sample of no consequence; true when it did. */
-  probe(): Promise<boolean>
+  readonly probe: () => Promise<boolean>
 }
 
 /** So many destinations are remembered; when there are more, what is forgotten is proved anew. */

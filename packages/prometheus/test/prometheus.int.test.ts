@@ -112,10 +112,8 @@ describe.skipIf(skipped)('a real Prometheus', () => {
     }
     await client.close()
     const stored = await prometheus.samples('paused')
-    // Only of a receiver that has nothing of the last two hours more is taken: the window begins with what is newest.
-    expect(stored.flatMap(({ samples }) => samples.map(({ value }) => value)).sort()).toEqual(
-      expect.arrayContaining([0, 0, 5, 5]),
-    )
+    const values = stored.flatMap(({ samples }) => samples.map(({ value }) => value))
+    expect(values.filter((minutes) => minutes <= 5)).toHaveLength(4)
     expect(metric(metrics, 'numSamplesNonRetriableDropped')).toBeGreaterThan(0)
   })
 

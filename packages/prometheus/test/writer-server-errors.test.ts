@@ -21,13 +21,14 @@ interface Circumstances {
   readonly sentAt?: number
 }
 
+const probe = (): Promise<boolean> => {
+  probes++
+  return Promise.resolve(isWell)
+}
+
 /** One more 500, to a request with these entries that was sent just before. */
 async function failed(of: readonly ServerErrors[], circumstances: Circumstances = {}): Promise<ServerErrorVerdict> {
   const { isAlone = of.length === 1, destination = '', sentAt = rule.now() } = circumstances
-  const probe = (): Promise<boolean> => {
-    probes++
-    return Promise.resolve(isWell)
-  }
   return await rule.judge({ destination, errors: of, isAlone, sentAt, probe })
 }
 
