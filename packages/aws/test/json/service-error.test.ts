@@ -187,6 +187,24 @@ test('the service repeats the signed headers of a request that it refuses: no se
   expect(shown).not.toContain(KEYS.secretAccessKey)
 })
 
+test('what is too short to be a key of AWS does not change what the service says', async () => {
+  const credentials = { accessKeyId: 'e', secretAccessKey: 'e', sessionToken: 'record' }
+  const peerOfShort = sdkClient({ endpoint: server.endpoint, credentials })
+  await using short = jsonClient(server, { client: peerOfShort })
+  const reason = 'A record already exists with the same time, dimensions, measure name, and record version.'
+  answer({
+    status: 419,
+    body: JSON.stringify({
+      __type: 'RejectedRecordsException',
+      message: reason,
+      RejectedRecords: [{ RecordIndex: 0, Reason: reason }],
+    }),
+  })
+  const error = await thrownBy(short.call('WriteRecords', '{}'))
+  expect(error).toMatchObject({ message: reason, RejectedRecords: [{ RecordIndex: 0, Reason: reason }] })
+  peerOfShort.destroy()
+})
+
 test('long messages are cut, and a service without classes gives plain errors', async () => {
   const { baseException: _, ...service } = TIMESTREAM
   await using plain = jsonClient(server, { service: { ...service, exceptions: () => undefined } })

@@ -58,7 +58,7 @@ export class LocalServer implements AsyncDisposable {
 
 export const KEYS = {
   accessKeyId: 'AKIDEXAMPLE',
-  secretAccessKey: 'this-is-secret',
+  secretAccessKey: 'this-is-secret-and-as-long-as-a-real-key',
   sessionToken: 'token/of+session==',
 }
 
