@@ -5,23 +5,54 @@ import { staleMarker } from './stale.ts'
 /** The metric of the series that is written where nothing else is, see `ServerErrorRule`. */
 export const PROBE_METRIC = 'sluice_remote_write_probe'
 
-/** Makes samples of no consequence: stale markers of a series of the sink's own, which queries do not show. */
+export interface SampleProbePlan {
+  readonly clock: Clock
+  /** The object that stands for the sink's own series now. */
+  readonly series: () => Series
+}
+
+interface Asked {
+  /** The probe under way. */
+  readonly running: Promise<boolean>
+  /** The one after it, for all who ask meanwhile. */
+  next: Promise<boolean> | undefined
+}
+
+/**
+ * Asks destinations whether they write samples, with one of no consequence: a stale marker of a series of the sink's own, which queries
+ * do not show. One at a time for each destination: of two markers the later one might come first, and the other be refused.
+ */
 export class SampleProbe {
-  readonly #seriesOf: () => Series
-  readonly #clock: Clock
+  readonly #plan: SampleProbePlan
+  readonly #asked = new Map<string, Asked>()
+  /** No marker is older than the one before it, even if the clock was set back. */
   #lastAt = 0
 
-  /** @param seriesOf - the object that stands for the series now. */
-  constructor(seriesOf: () => Series, clock: Clock) {
-    this.#seriesOf = seriesOf
-    this.#clock = clock
+  constructor(plan: SampleProbePlan) {
+    this.#plan = plan
   }
 
-  /** A marker that is never older than the one before it, even if the clock was set back. */
-  next(destination: string): Entry {
-    this.#lastAt = Math.max(this.#lastAt, this.#clock.wallNow())
-    const marker = staleMarker(this.#seriesOf(), this.#lastAt)
+  /**
+   * @param send - true when the entries were written; must not reject.
+   * @returns true when a marker was written that was sent after the call.
+   */
+  ask(destination: string, send: (entries: readonly Entry[]) => Promise<boolean>): Promise<boolean> {
+    const asked = this.#asked.get(destination)
+    if (asked === undefined) return this.#start(destination, send)
+    asked.next ??= asked.running.then(() => this.#start(destination, send))
+    return asked.next
+  }
+
+  #start(destination: string, send: (entries: readonly Entry[]) => Promise<boolean>): Promise<boolean> {
+    this.#lastAt = Math.max(this.#lastAt, this.#plan.clock.wallNow())
+    const marker = staleMarker(this.#plan.series(), this.#lastAt)
     marker.tenant = destination
-    return marker
+    const running = send([marker]).then((isWritten) => {
+      const next = this.#asked.get(destination)?.next
+      if (next === undefined) this.#asked.delete(destination)
+      return isWritten
+    })
+    this.#asked.set(destination, { running, next: undefined })
+    return running
   }
 }

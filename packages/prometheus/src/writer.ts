@@ -89,7 +89,10 @@ export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
       requestTimeoutMs: this.limits.requestTimeoutMs,
       hasMetadata: () => factory.hasMetadata,
     })
-    this.#probe = new SampleProbe(() => factory.series(PROBE_METRIC, { sink: context.sinkUid }), context.clock)
+    this.#probe = new SampleProbe({
+      clock: context.clock,
+      series: () => factory.series(PROBE_METRIC, { sink: context.sinkUid }),
+    })
   }
 
   override async close(deadlineMs: number): Promise<void> {
@@ -229,10 +232,11 @@ export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
       errors: entries.map((entry) => this.#states.of(entry).serverErrors),
       isAlone,
       sentAt,
-      probe: async () => {
-        const marker = this.#probe.next(destination)
-        return (await this.#sender.send([marker], destination, context.signal, false)).kind === 'written'
-      },
+      probe: () =>
+        this.#probe.ask(destination, async (marker) => {
+          const { kind } = await this.#sender.send(marker, destination, context.signal, false)
+          return kind === 'written'
+        }),
     })
   }
 
