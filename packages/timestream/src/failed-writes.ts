@@ -84,7 +84,9 @@ export class Failures {
       case 'invalid':
         return this.#invalid(failed)
       case 'retry':
-        return this.#again(failed)
+        return this.#plan.options.engine.failOnTimeout === true && isTimeout(failure)
+          ? this.#overdue(failed)
+          : this.#again(failed)
       case 'rediscover':
         if (this.#hasTries(failed) && this.#plan.transport.rediscover(failed.discovery)) return this.#again(failed)
         break
@@ -107,12 +109,7 @@ export class Failures {
     if (!hasTries || !this.#mayAskAgain(failure, discovery)) {
       return { fail: SluiceError.isInstance(error) ? error : fatalError(failure, database, table, 'table') }
     }
-    if (!isClosing(signal)) {
-      this.#plan.context.logger.warn(
-        { database, table, code: failure.code, attempt },
-        `Retryable '${failure.code}' occurred while asking Timestream for the table. Options: ensureTable, checkRetention.`,
-      )
-    }
+    if (!isClosing(signal)) this.#log.tableRetried(failure, database, table, attempt)
     return { retryAll: reasonOf(failure), slowDown: false, unknown: false }
   }
 
@@ -165,12 +162,11 @@ export class Failures {
     if (typeof decision === 'object') return decision
     if (decision === 'default') return undefined
     if (decision === 'retry') return this.#again(failed)
+    this.#log.decided(failure, sent, rejections)
     if (decision === 'fail') {
-      this.#log.refused(failure, sent)
       return { fail: SluiceError.isInstance(error) ? error : fatalError(failure, databaseName, tableName) }
     }
     if (rejections?.includes(undefined) === true) this.#plan.metrics.writesSuccess.value++
-    this.#log.refused(failure, sent)
     for (const [index, item] of sent.items.entries()) {
       const rejection = rejections?.[index]
       if (rejections !== undefined && rejection === undefined) book.written([item])
@@ -195,13 +191,24 @@ export class Failures {
     return renewable === true && now - this.#credentialsFailedAt < MAX_CREDENTIALS_WAIT_MS
   }
 
-  #again({ failure, sent, attempt, signal }: FailedRequest): Whole {
+  #again(failed: FailedRequest): Whole {
+    const { failure, sent, attempt, signal } = failed
     // A writer that closes repeats nothing: the next attempt of the job does.
     if (!isClosing(signal)) {
-      this.#plan.metrics.retries.value++
-      this.#log.retried(failure, sent, attempt)
+      if (this.#hasTries(failed)) {
+        this.#plan.metrics.retries.value++
+        this.#log.retried(failure, sent, attempt)
+      } else this.#log.refused(failure, sent)
     }
     return { retryAll: reasonOf(failure), slowDown: failure.slowDown, unknown: failure.unknown }
+  }
+
+  #overdue({ failure, sent }: FailedRequest): Whole {
+    this.#log.refused(failure, sent)
+    const { databaseName: database, tableName: table } = sent.request
+    const message = `Timestream did not answer a request in time (failOnTimeout). ${failure.code}: ${failure.message}`
+    const facts = { database, table, code: failure.code }
+    return { fail: new SluiceError('SLUICE_DEADLINE_EXCEEDED', message, { restartable: true, facts }) }
   }
 
   #listed(error: unknown, sent: Sent, failure: WriteFailure): readonly (Rejection | undefined)[] | undefined {
@@ -280,6 +287,13 @@ function convertedVersions({ request }: Sent): readonly (number | bigint | undef
 function isClosing(signal: AbortSignal): boolean {
   const reason: unknown = signal.reason
   return SluiceError.isInstance(reason) && reason.code === 'SLUICE_CLOSED'
+}
+
+/** As the transports tell that time is up; what was not sent by then is no request without an answer. */
+const TIMEOUTS: ReadonlySet<string> = new Set(['ESOCKETTIMEDOUT', 'ETIMEDOUT', 'TimeoutError'])
+
+function isTimeout({ kind, code }: WriteFailure): boolean {
+  return kind === 'unknown' && TIMEOUTS.has(code)
 }
 
 function isVersion({ kind }: Rejection): boolean {

@@ -35,14 +35,8 @@ export class FailureLog {
 
   rejected(failure: WriteFailure, sent: Sent, rejections: readonly (Rejection | undefined)[]): void {
     const items = sent.items.filter((_, index) => rejections[index] !== undefined)
-    const reasons = [...new Set(rejections.flatMap((rejection) => rejection?.reason.message ?? []))]
     this.#logger.warn(
-      {
-        ...fieldsOf(failure, sent),
-        rejected: items.length,
-        reasons: reasons.slice(0, 5),
-        ...this.#content(items),
-      },
+      { ...fieldsOf(failure, sent), ...rejectedOf(rejections), ...this.#content(items) },
       `Timestream rejected ${items.length} of ${sent.request.count} records; the others are stored. Option: ${this.#policy.options.rejected}.`,
     )
   }
@@ -63,6 +57,24 @@ export class FailureLog {
 
   refused(failure: WriteFailure, sent: Sent): void {
     this.#refused(failure, sent, this.#optionFor(failure))
+  }
+
+  /** What a handler of the user has decided, about the rejected records if the service named them. */
+  decided(failure: WriteFailure, sent: Sent, rejections: readonly (Rejection | undefined)[] | undefined): void {
+    const items = sent.items.filter((_, index) => rejections === undefined || rejections[index] !== undefined)
+    this.#logger.error(
+      { ...fieldsOf(failure, sent), ...rejectedOf(rejections), ...this.#content(items) },
+      `'${failure.code}' occurred while inserting to Timestream. ${said(failure)} Option: failureHandlerConfig.failureHandlerClass.`,
+    )
+  }
+
+  /** What is asked before a write: nothing was sent. */
+  tableRetried(failure: WriteFailure, database: string, table: string, attempt: number): void {
+    this.#logger.warn(
+      { database, table, ...factsOf(failure), attempt },
+      `Retryable '${failure.code}' occurred while asking Timestream for the table. It will be asked again. Details: ` +
+        `${said(failure)} Options: ensureTable, checkRetention.`,
+    )
   }
 
   /** Records that were found to break a rule before they were sent: one line for a batch. */
@@ -89,6 +101,8 @@ export class FailureLog {
   #optionFor(failure: WriteFailure): string {
     const { action, kind, slowDown } = failure
     if (action === 'credentials') return 'credentialsProviderType'
+    if (action === 'rejected') return this.#policy.options.rejected
+    if (action === 'invalid') return this.#policy.options.invalid
     if (action === 'rediscover') return 'writeClientConfig.endpointOverride'
     if (action !== 'retry') return mayBeDropped(failure) ? this.#policy.options.error : 'writeClientConfig'
     if (kind === 'unknown') return 'writeClientConfig.requestTimeout'
@@ -102,10 +116,23 @@ function fieldsOf(failure: WriteFailure, { request }: Sent): object {
     database: request.databaseName,
     table: request.tableName,
     requestRecords: request.count,
-    code: failure.code,
-    ...(failure.httpStatus === undefined ? {} : { httpStatus: failure.httpStatus }),
-    ...(failure.requestId === undefined ? {} : { requestId: failure.requestId }),
+    ...factsOf(failure),
   }
+}
+
+function factsOf({ code, httpStatus, requestId }: WriteFailure): object {
+  return {
+    code,
+    ...(httpStatus === undefined ? {} : { httpStatus }),
+    ...(requestId === undefined ? {} : { requestId }),
+  }
+}
+
+/** How many records the service rejected, and why; nothing if it did not name them. */
+function rejectedOf(rejections: readonly (Rejection | undefined)[] | undefined): object {
+  if (rejections === undefined) return {}
+  const messages = rejections.flatMap((rejection) => rejection?.reason.message ?? [])
+  return { rejected: messages.length, reasons: [...new Set(messages)].slice(0, 5) }
 }
 
 function said({ message, httpStatus, requestId }: WriteFailure): string {

@@ -26,6 +26,10 @@ const older = { RecordIndex: 0, Reason: 'The record version is lower than the ex
 const outside = { RecordIndex: 0, Reason: 'The record timestamp is outside the time range of the memory store.' }
 const other = { RecordIndex: 0, Reason: 'Too many measures.' }
 
+const late = (name: string, more: object = {}): Answer => ({
+  error: Object.assign(new Error('late'), { name, ...more }),
+})
+
 describe.each(['sdk', 'direct'] as const)('over the transport %s', (transport) => {
   function start(
     answer: (request: FakeRequest, index: number) => Answer,
@@ -349,6 +353,76 @@ describe.each(['sdk', 'direct'] as const)('over the transport %s', (transport) =
     expect(harness.metric('numWritesSuccess')).toBe(1)
   })
 
+  test.for(['ignore', 'deadLetter', 'fail'] as const)(
+    'what a handler of the user has decided is logged with the reasons of the service: %s',
+    async (decision) => {
+      const failureHandlerConfig = { failureHandlerClass: { onWriteError: () => decision }, printFailedRequests: true }
+      const started = start(() => rejection({ ...other, RecordIndex: 1 }), { failureHandlerConfig }, true)
+      const harness = await write(started, [point, { host: 'b', cpu: 2 }], 1)
+      const [line] = harness.lines('Option: failureHandlerConfig.failureHandlerClass.')
+      expect(line?.fields).toMatchObject({ rejected: 1, reasons: ['Too many measures.'], requestRecords: 2 })
+      expect(line?.fields['content']).toEqual([expect.stringContaining('"Value":"b"')])
+      expect(harness.lines('writeClientConfig')).toEqual([])
+    },
+  )
+
+  test.for([
+    [rejection(other), 'failProcessingOnRejectedRecordsException'],
+    [exception('ValidationException', 400, 'no'), 'failProcessingOnValidationException'],
+  ] as const)('what a handler has repeated names the option that decides without it: %j', async ([answer, option]) => {
+    const failureHandlerConfig = { failureHandlerClass: { onWriteError: () => 'retry' as const } }
+    const started = start((_, index) => (index === 0 ? answer : STORED), { failureHandlerConfig })
+    const harness = await write(started, [point])
+    expect(harness.lines('will be retried. Details:')).toHaveLength(1)
+    expect(harness.lines(`Option: failureHandlerConfig.${option}.`)).toHaveLength(1)
+  })
+
+  test('the last try of a record is no repeat', async () => {
+    const started = start(
+      () => exception('ThrottlingException', 429, 'Rate exceeded.'),
+      { retry: { initialDelayMs: 1, maxDelayMs: 1, maxAttempts: 3 } },
+      true,
+    )
+    const harness = await write(started, [point])
+    expect(started.service.sizes).toEqual([1, 1, 1])
+    expect(harness.settlement.refusals.map(({ reason }) => reason.code)).toEqual(['retriesExhausted'])
+    expect(harness.metric('numWritesNonSDKRetries')).toBe(2)
+    expect(harness.lines('Records insertion will be retried.')).toHaveLength(2)
+    expect(
+      harness.lines("'ThrottlingException' occurred while inserting to Timestream. Status Code: 429"),
+    ).toHaveLength(1)
+  })
+
+  test.for([
+    ['TimeoutError', late('TimeoutError')],
+    ['ETIMEDOUT', late('Error', { code: 'ETIMEDOUT' })],
+    ['ESOCKETTIMEDOUT', late('Error', { code: 'ESOCKETTIMEDOUT' })],
+  ] as const)('with failOnTimeout a request without an answer in time ends the attempt: %s', async ([code, answer]) => {
+    const started = start((_, index) => (index === 0 ? answer : STORED), { failOnTimeout: true }, true)
+    const harness = await write(started, [point])
+    expect(harness.failures).toEqual([expect.objectContaining({ code: 'SLUICE_DEADLINE_EXCEEDED', restartable: true })])
+    expect(harness.failures[0]?.message).toContain(code)
+    expect(harness.failures[0]?.message).toContain('failOnTimeout')
+    expect(harness.settlement).toMatchObject({ settled: [], refusals: [] })
+    expect(started.service.sizes).toEqual([1])
+    const repeated = await write(
+      start((_, index) => (index === 0 ? answer : STORED), {}, true),
+      [point],
+    )
+    expect(repeated.metric('numRecordsOut')).toBe(1)
+  })
+
+  test.for([
+    ['a reset', late('Error', { code: 'ECONNRESET' })],
+    ['no connection', late('Error', { code: 'ECONNREFUSED' })],
+    ['throttling', exception('ThrottlingException', 429, 'Rate exceeded.')],
+  ] as const)('with failOnTimeout a request is repeated after %s', async ([, answer]) => {
+    const started = start((_, index) => (index === 0 ? answer : STORED), { failOnTimeout: true })
+    const harness = await write(started, [point])
+    expect(harness.failures).toEqual([])
+    expect(harness.metric('numRecordsOut')).toBe(1)
+  })
+
   test.for<readonly [string, () => string]>([
     ['fail', () => 'fail'],
     ['an unknown decision', () => 'perhaps'],
@@ -375,5 +449,38 @@ describe.each(['sdk', 'direct'] as const)('over the transport %s', (transport) =
     expect(harness.metric('numApiCalls')).toBe(2)
     // 1504 + 5 for the hosts, the value 8 each; name 3 and time 8 in common.
     expect(harness.metric('numBilledUnits')).toBe(4)
+  })
+})
+
+test('a table that is asked for again is told with what the service said', async () => {
+  const harness = new Harness()
+  const service = new FakeService(({ operation }, index) => {
+    if (operation === 'WriteRecords') return STORED
+    if (index === 0) return exception('ThrottlingException', 429, 'Rate exceeded.')
+    return { status: 200, body: { Table: { TableStatus: 'ACTIVE' } } }
+  })
+  const options: TimestreamSinkOptions<Point> = {
+    databaseName: 'metrics',
+    tableName: 'hosts',
+    elementConverter: () => ({
+      Dimensions: [{ Name: 'host', Value: 'a' }],
+      MeasureName: 'cpu',
+      MeasureValue: 1,
+      Time: new Date(),
+    }),
+    checkRetention: true,
+    retry: { initialDelayMs: 1, maxDelayMs: 1 },
+  }
+  const writer = writerOver('sdk', service, options, harness.context)
+  await harness.write(writer, [{ host: 'a', cpu: 1 }])
+  await until('the record is written', () => harness.settlement.settled.length === 1)
+  await writer.close(1000)
+  const [line] = harness.lines('asking Timestream for the table')
+  expect(line?.message).toContain('Status Code: 429, Request ID: request-1, Message: Rate exceeded.')
+  expect(line?.fields).toMatchObject({
+    code: 'ThrottlingException',
+    httpStatus: 429,
+    requestId: 'request-1',
+    attempt: 1,
   })
 })
