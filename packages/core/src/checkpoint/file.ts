@@ -1,9 +1,10 @@
-import { mkdir, readdir, readFile, rename, unlink, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rename, unlink, writeFile } from 'node:fs/promises'
 import { join, resolve as resolvePath } from 'node:path'
 import { messageOf, SluiceError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
 import { OptionsCheck } from '../options.ts'
 import { failpoint } from '../runtime/failpoints.ts'
+import { makeFolder } from '../runtime/folder.ts'
 import { syncEntries, syncFolder, writeDurably } from './durable.ts'
 import { decodeNamed, encodeCheckpoint } from './format.ts'
 import { decodeHint, encodeHint, HINT_FILE } from './hint.ts'
@@ -36,7 +37,7 @@ export function fileCheckpoints(folder: string, options: FileCheckpointsOptions 
 
 async function openStore(folder: string, keep: number, logger: Logger): Promise<CheckpointStore> {
   try {
-    const made = await mkdir(folder, { recursive: true })
+    const made = await makeFolder(folder)
     if (made !== undefined) await syncEntries(folder, made)
   } catch (error) {
     throw storageError(folder, 'cannot make the folder', error)

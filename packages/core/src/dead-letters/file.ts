@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto'
-import { mkdir, open, unlink } from 'node:fs/promises'
+import { open, unlink } from 'node:fs/promises'
 import { dirname, join, resolve as resolvePath } from 'node:path'
 import { messageOf, SluiceError } from '../errors.ts'
 import { OptionsCheck } from '../options.ts'
+import { makeFolder } from '../runtime/folder.ts'
 import type { DeadLetters, DeliveryContext } from './dead-letters.ts'
 import { safe } from './file-names.ts'
 import { type DeadLetter, encodeDeadLetter } from './letter.ts'
@@ -59,7 +60,7 @@ class FileDeadLetters implements DeadLetters {
   async open(): Promise<void> {
     const probe = join(this.#folder, `.probe-${process.pid}-${this.#writer}`)
     try {
-      const made = await mkdir(this.#folder, { recursive: true, mode: 0o700 })
+      const made = await makeFolder(this.#folder, 0o700)
       // Each new folder is an entry of the one above it.
       if (made !== undefined) {
         for (let path = this.#folder; path.length >= made.length; path = dirname(path)) await syncFolder(dirname(path))

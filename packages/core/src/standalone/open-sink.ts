@@ -84,7 +84,7 @@ export class OpenSink<T> implements AsyncDisposable {
   }
 
   /**
-   * Takes the value; whether it was stored, {@link OpenSink.flush} and {@link OpenSink.close} tell.
+   * Takes the value. When it has its outcome, {@link OpenSink.flush} and {@link OpenSink.close} tell; what was dropped, {@link OpenSink.status}.
    *
    * @returns undefined while there is room; otherwise await it before the next value. It rejects when the sink has failed or was
    *   closed: then the value was not taken, or will not be written.

@@ -149,9 +149,9 @@ describe('a folder', () => {
     await store.store(checkpoint(1))
     const path = join(root, 'test')
     renameSync(path, `${path}-away`)
-    for (const failing of [store.store(checkpoint(2)), store.load()]) {
-      await expect(failing).rejects.toMatchObject({ code: 'SLUICE_STATE_STORAGE', restartable: true })
-    }
+    const failure = { code: 'SLUICE_STATE_STORAGE', restartable: true }
+    await expect(store.store(checkpoint(2))).rejects.toMatchObject(failure)
+    await expect(store.load()).rejects.toMatchObject(failure)
     expect(existsSync(path)).toBe(false)
     // As a network file system that comes back.
     renameSync(`${path}-away`, path)
