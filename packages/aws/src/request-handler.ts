@@ -28,7 +28,7 @@ export function awsRequestHandler(options: RequestHandlerOptions = {}): NodeHttp
   check.throwIfAny()
   const { maxSockets = 50, connectionTimeoutMs = 5000, requestTimeoutMs = 20_000 } = options
   const agent = { keepAlive: true, maxSockets }
-  return new NodeHttpHandler({
+  return new EndingHandler({
     httpAgent: agent,
     httpsAgent: agent,
     connectionTimeout: connectionTimeoutMs,
@@ -36,4 +36,19 @@ export function awsRequestHandler(options: RequestHandlerOptions = {}): NodeHttp
     // Without it a request over its time is logged and goes on.
     throwOnRequestTimeout: true,
   })
+}
+
+/**
+ * When a connection ends, Node opens another one for a request that waits, also if that was aborted, and keeps it although the agent
+ * was destroyed.
+ */
+class EndingHandler extends NodeHttpHandler {
+  override destroy(): void {
+    const { httpAgent, httpsAgent } = this.httpHandlerConfigs()
+    for (const agent of [httpAgent, httpsAgent]) {
+      // Also of those that it opens from now on.
+      if (agent !== undefined && 'keepSocketAlive' in agent) agent.keepSocketAlive = () => undefined
+    }
+    super.destroy()
+  }
 }

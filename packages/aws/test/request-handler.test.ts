@@ -1,10 +1,12 @@
-import { createServer, type RequestListener } from 'node:http'
+import { type Agent, createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { KinesisClient, ListStreamsCommand } from '@aws-sdk/client-kinesis'
+import type { NodeHttpHandler } from '@smithy/node-http-handler'
 import { afterEach, expect, test } from 'vitest'
 import { classifyAwsError } from '../src/classify.ts'
 import { awsClientConfig } from '../src/client-config.ts'
 import { awsRequestHandler, type RequestHandlerOptions } from '../src/request-handler.ts'
+import { until } from './json/support.ts'
 
 const cleanups: (() => void)[] = []
 
@@ -69,6 +71,26 @@ test('a request without an answer is rejected at its timeout, as unknown', async
   const client = await clientOf(() => undefined, { requestTimeoutMs: 30 })
   const error: unknown = await list(client).catch((thrown: unknown) => thrown)
   expect(classifyAwsError(error)).toMatchObject({ kind: 'unknown' })
+})
+
+test('a client that is destroyed keeps no connection, also where requests waited for one', async () => {
+  const { promise: asked, resolve } = Promise.withResolvers<void>()
+  const client = await clientOf(() => resolve(), { maxSockets: 1 })
+  const handler = client.config.requestHandler as NodeHttpHandler
+  const ended = new AbortController()
+  const answers = Array.from({ length: 3 }, () =>
+    client.send(new ListStreamsCommand({}), { abortSignal: ended.signal }).catch(() => undefined),
+  )
+  await asked
+  const { httpAgent } = handler.httpHandlerConfigs() as { readonly httpAgent: Agent }
+  const open = (): number =>
+    [httpAgent.sockets, httpAgent.freeSockets].flatMap((sockets) => Object.values(sockets)).length
+  await until(() => Object.values(httpAgent.requests).flat().length === 2)
+  ended.abort()
+  client.destroy()
+  await Promise.all(answers)
+  await until(() => open() === 0)
+  expect(open()).toBe(0)
 })
 
 test('a server that is not there is transient', async () => {
