@@ -4,7 +4,7 @@ import { Preparer } from './record/prepare.ts'
 import type { TimestreamRecord } from './record/record.ts'
 import { shown } from './record/shown.ts'
 import { RESOURCE_NAME } from './tables/names.ts'
-import { ignoreRejection, isThenable } from './unread.ts'
+import { ignoreRejection, ignoreRejectionsIn, isThenable } from './unread.ts'
 
 /** Turns values into checked records. */
 export class Converter<In> {
@@ -31,7 +31,7 @@ export class Converter<In> {
       for (const record of converted) if (!isRecord(record)) throw refused(record, converted)
       if (converted.length === 0) return
     } else if (!isRecord(converted)) throw refused(converted, [converted])
-    const table = router === undefined ? ONLY_TABLE : this.#route(router, value)
+    const table = router === undefined ? ONLY_TABLE : this.#route(router, value, converted)
     const sourceVersion = version(value)
     // What is no number is refused with the record, or not asked for by one with a version of its own.
     if (typeof sourceVersion === 'object') ignoreRejection(sourceVersion)
@@ -44,13 +44,14 @@ export class Converter<In> {
     }
   }
 
-  #route(router: TableRouter<In>, value: In): string {
+  #route(router: TableRouter<In>, value: In, converted: object): string {
     const chosen: unknown = router(value)
     const tableName = typeof chosen === 'string' ? chosen : Reflect.get(Object(chosen), 'tableName')
     const database = typeof chosen === 'string' ? undefined : Reflect.get(Object(chosen), 'databaseName')
     const databaseName: unknown = database ?? this.#options.databaseName
     if (isName(databaseName) && isName(tableName)) return `${databaseName}/${tableName}`
     for (const given of [chosen, tableName, databaseName]) ignoreRejection(given)
+    for (const record of [converted].flat()) ignoreRejectionsIn(record)
     throw new TypeError(
       'tableName must return the name of a table, or { databaseName, tableName }, ' +
         `each ${RESOURCE_NAME.says}; got database ${shown(databaseName)} and table ${shown(tableName)}`,

@@ -72,6 +72,11 @@ test.for<readonly [string, Options]>([
   ['mapping.dimensions', { mapping: { ...mapping, dimensions: { host: rejecting } } }],
   ['mapping.measures', { mapping: { ...mapping, measures: { cpu: rejecting } } }],
   ['mapping.measureName', { mapping: { ...mapping, measureName: rejecting } }],
+  ['mapping.time and tableName', { mapping: { ...mapping, time: rejecting }, tableName: rejecting }],
+  [
+    'elementConverter, of measures, and tableName',
+    { elementConverter: () => [multi(rejecting()), multi(rejecting())], tableName: rejecting },
+  ],
   ['mapping.version', { mapping: { ...mapping, version: rejecting } }],
   ['batchConverter', { elementConverter: () => record, batchConverter: rejecting }],
   [
