@@ -220,7 +220,7 @@ export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
     const isAlone = entries.length === 1 && !this.#divides(failed)
     const judged = await this.#judge(failed, isAlone)
     if (judged === 'unclear') return this.#again(failed)
-    if (judged === 'askAgain') return await this.#request(batch, failed.context)
+    if (judged === 'askAgain') return await this.submit(batch, failed.context)
     const refused: Failed = { ...failed, verdict: charged(verdict) }
     return entries.length > 1 ? this.#isolate(refused) : this.#alone(refused)
   }
@@ -333,6 +333,8 @@ export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
     const { clock } = this.context
     // The request as a whole has a deadline; what is left at half of it is sent by the next.
     const until = clock.now() + this.limits.requestTimeoutMs / 2
+    // Meanwhile it may turn out that the destination takes a version that cannot say the entry.
+    const fits = (): boolean => this.#sender.fitsOf(batch.destination)?.(entry) !== false
     const sendPart = async (part: Part): Promise<WriteVerdict> => {
       const { from, to } = part
       const sentAt = this.#rule.now()
@@ -341,10 +343,10 @@ export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
       if (verdict.kind === 'written') this.#states.of(entry).serverErrors.isSuspected = false
       if (verdict.kind !== 'serverError') return verdict
       const judged = await this.#judge({ batch, context, sentAt }, to - from === 1)
-      if (judged === 'askAgain') return await sendPart(part)
+      if (judged === 'askAgain') return fits() ? await sendPart(part) : verdict
       return judged === 'atFault' ? charged(verdict) : verdict
     }
-    const ended = await sendParts(parts, sendPart, () => clock.now() < until)
+    const ended = await sendParts(parts, sendPart, () => clock.now() < until && fits())
     if (ended === 'later') {
       const message = `${parts.written} samples of a series were written one part after the other; the rest follows`
       return { retryAll: { code: 'inParts', message }, slowDown: false }

@@ -222,6 +222,20 @@ describe('status 500', () => {
     expect(stand.writer.status()).toMatchObject({ written: 1, dropped: 2, inHand: 0 })
   })
 
+  test.each([1, 3])('to %i samples that only 2.0 can say is never asked about in 1.0', async (count) => {
+    const samples = Array.from({ length: count }, (_, index) => ({ value: index, timestamp: T + index }))
+    // A receiver of 1.x, which is found out when it takes the probe.
+    stand.receiver.decide = (request) =>
+      request.headers['content-type']?.includes('v2') && !isProbe(request) ? { status: 500 } : well
+    stand.harness.settlement.suspects.add(0)
+    await stand.write([{ metricName: 'up', labels: { 'host.name': 'a' }, samples }], { protocol: 'auto' })
+    for (const request of stand.receiver.received) {
+      const isV2 = request.headers['content-type']?.includes('v2') === true
+      expect(isV2 || linesOf(request).every((line) => !line.includes('host.name'))).toBe(true)
+    }
+    expect(stand.writer.status()).toMatchObject({ dropped: 1, inHand: 0 })
+  })
+
   test('to a part of what may be a repeat costs that part alone', async () => {
     const tooOld = /@17000000000(?:00|01)$/
     const tsdb = new Tsdb()
