@@ -207,7 +207,7 @@ function closed(unsettled = 0): SluiceError {
  *   const full = sink.write(record)
  *   if (full !== undefined) await full
  * }
- * await sink.flush() // from here on they are stored
+ * await sink.flush() // from here on each has its outcome
  * ```
  */
 export function openSink<T>(sink: Sink<T>, options: OpenSinkOptions = {}): OpenSink<T> {
