@@ -107,7 +107,7 @@ export class Failures {
     const failure = classifyWriteError(error)
     const hasTries = attempt < this.#plan.limits.retry.maxAttempts
     if (!hasTries || !this.#mayAskAgain(failure, discovery)) {
-      return { fail: SluiceError.isInstance(error) ? error : fatalError(failure, database, table, 'table') }
+      return { fail: SluiceError.isInstance(error) ? error : this.#fatalError(failure, database, table, 'table') }
     }
     if (!isClosing(signal)) this.#log.tableRetried(failure, database, table, attempt)
     return { retryAll: reasonOf(failure), slowDown: false, unknown: false }
@@ -164,7 +164,7 @@ export class Failures {
     if (decision === 'retry') return this.#again(failed)
     this.#log.decided(failure, sent, rejections)
     if (decision === 'fail') {
-      return { fail: SluiceError.isInstance(error) ? error : fatalError(failure, databaseName, tableName) }
+      return { fail: SluiceError.isInstance(error) ? error : this.#fatalError(failure, databaseName, tableName) }
     }
     if (rejections?.includes(undefined) === true) this.#plan.metrics.writesSuccess.value++
     for (const [index, item] of sent.items.entries()) {
@@ -267,11 +267,14 @@ export class Failures {
     const { databaseName, tableName } = sent.request
     // Errors of our own come from providers of credentials.
     const droppable = mayBeDropped(failure) && !SluiceError.isInstance(error)
-    if (this.#plan.options.policy.failsOnError || !droppable) {
-      return { fail: SluiceError.isInstance(error) ? error : fatalError(failure, databaseName, tableName) }
-    }
+    const fail = SluiceError.isInstance(error) ? error : this.#fatalError(failure, databaseName, tableName)
+    if (this.#plan.options.policy.failsOnError || !droppable || fail.restartable) return { fail }
     for (const item of sent.items) book.note(item, { kind: 'dropped', reason: reasonOf(failure) })
     return undefined
+  }
+
+  #fatalError(failure: WriteFailure, database: string, table: string, asked: 'write' | 'table' = 'write'): SluiceError {
+    return fatalError(failure, { database, table, asked, isEnsured: this.#plan.options.ensureTable !== undefined })
   }
 }
 

@@ -15,17 +15,17 @@ export function mayBeDropped({ action, beforeRequest }: WriteFailure): boolean {
   return !beforeRequest && (action === 'denied' || action === 'missing' || action === 'fatal')
 }
 
-/**
- * The error that ends the job for a failure of which no record is guilty.
- *
- * @param asked - what the service was asked: to write, or about the table.
- */
-export function fatalError(
-  failure: WriteFailure,
-  database: string,
-  table: string,
-  asked: 'write' | 'table' = 'write',
-): SluiceError {
+/** What the service was asked, to write or about the table, and where. */
+export interface Asked {
+  readonly database: string
+  readonly table: string
+  readonly asked: 'write' | 'table'
+  /** The next attempt of the job creates a table that is missing. */
+  readonly isEnsured: boolean
+}
+
+/** The error that ends the job for a failure of which no record is guilty. */
+export function fatalError(failure: WriteFailure, { database, table, asked, isEnsured }: Asked): SluiceError {
   const said = `${failure.code}: ${failure.message}`
   const facts = {
     database,
@@ -51,8 +51,8 @@ export function fatalError(
     case 'missing':
       return new SluiceError(
         'SLUICE_DESTINATION_NOT_FOUND',
-        `Timestream has no table '${table}' in database '${database}', or it is not active. Option: ensureTable creates it, once in each attempt of the job. ${said}`,
-        { facts },
+        `Timestream has no table '${table}' in database '${database}', or it is not active. ${missingAdvice(isEnsured)} ${said}`,
+        { facts, restartable: isEnsured },
       )
     case 'rediscover':
       return new SluiceError(
@@ -76,6 +76,12 @@ export function fatalError(
             { facts, restartable: failure.action === 'retry' },
           )
   }
+}
+
+function missingAdvice(isEnsured: boolean): string {
+  return isEnsured
+    ? 'Was it deleted? The next attempt of the job creates it again (option: ensureTable).'
+    : 'Option: ensureTable creates it.'
 }
 
 function credentialsAdvice({ renewable }: WriteFailure): string {

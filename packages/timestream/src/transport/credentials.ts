@@ -88,12 +88,21 @@ function fromProfile({ credentialConfig, region }: OwnClientOptions): Provider {
     profileConfigPath === undefined ? {} : { filepath: profileConfigPath, configFilepath: profileConfigPath }
   const profile = profileName as string
   const client = new TimestreamWriteClient({ profile, ...(region === undefined ? {} : { region }), ...files })
+  const where = profileConfigPath === undefined ? 'the shared AWS files' : `'${profileConfigPath}'`
+  const problem = `PROFILE: ${where} gave no credentials for profile '${profile}'`
   return async (options) => {
-    const found = await client.config.credentials(options)
+    let found: AwsCredentials
+    try {
+      found = await client.config.credentials(options)
+    } catch (error) {
+      // What others say, such as the service that gives a role, says enough.
+      if (!(error instanceof Error) || error.name !== 'CredentialsProviderError') throw error
+      const { name, message } = error
+      throw Object.assign(new Error(`${problem}: ${message}`, { cause: error }), { name })
+    }
     const source: unknown = Reflect.get(found, '$source')
     if (Object.keys(source ?? {}).some((name) => name.startsWith('CREDENTIALS_PROFILE'))) return found
-    const where = profileConfigPath === undefined ? 'the shared AWS files' : `'${profileConfigPath}'`
-    throw new SluiceError('SLUICE_ACCESS_DENIED', `PROFILE: ${where} gave no credentials for profile '${profile}'`)
+    throw new SluiceError('SLUICE_ACCESS_DENIED', problem)
   }
 }
 

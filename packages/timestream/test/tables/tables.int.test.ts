@@ -1,6 +1,7 @@
 import {
   CreateDatabaseCommand,
   CreateTableCommand,
+  DeleteTableCommand,
   DescribeTableCommand,
   type Table,
   TimestreamWriteClient,
@@ -178,6 +179,24 @@ describe.each(['sdk', 'direct'] as const)('over the transport %s', (transport) =
     expect(other.lines('ensureTable says')).toEqual([])
     await ensured({ partitionKey: 'host', partitionKeyRequired: false, reconcile: true })
     expect(await enforcement()).toBe('OPTIONAL')
+  })
+
+  test.for([true, false])('a table deleted meanwhile is created by the next attempt: fails %s', async (fails) => {
+    const tableName = named(`deleted-${fails}`)
+    const failureHandlerConfig = { failProcessingOnErrorDefault: fails }
+    const sink = sinkFor({ tableName, ensureTable: true, maxBatchSize: 1, failureHandlerConfig })
+    const harness = new Harness()
+    const writer = sink.createWriter(harness.context)
+    await harness.write(writer, [{ host: 'a' }])
+    await until('the first record', () => harness.settlement.settled.length === 1)
+    await admin.send(new DeleteTableCommand({ DatabaseName: 'metrics', TableName: tableName }))
+    await harness.write(writer, [{ host: 'b' }])
+    await until('the failure', () => harness.failures.length > 0)
+    await writer.close(0)
+    expect(harness.failures[0]).toMatchObject({ code: 'SLUICE_DESTINATION_NOT_FOUND', restartable: true })
+    expect(harness.failures[0]?.message).toContain('The next attempt of the job creates it again')
+    expect(harness.metric('numRecordsDrop')).toBe(0)
+    expect((await write(sink, [{ host: 'b' }])).metric('numRecordsOut')).toBe(1)
   })
 
   test('every table of a router is created', async () => {

@@ -151,6 +151,17 @@ test('PROFILE reads the shared files', async () => {
   expect(await provided(provide)).toMatchObject({ accessKeyId: 'AKIASHARED' })
 })
 
+test.for(['a file without it', 'no file'])('PROFILE names the profile and the file: %s', async (what) => {
+  const path = join(folder, 'aws')
+  if (what !== 'no file') await writeFile(path, '[other]\n')
+  const provide = credentialsOf(options('PROFILE', { profileName: 'metrics', profileConfigPath: path }))
+  const error: unknown = await provided(provide).catch((reason: unknown) => reason)
+  expect(error).toMatchObject({
+    message: expect.stringContaining(`'${path}' gave no credentials for profile 'metrics'`),
+  })
+  expect(classifyAwsError(error)).toMatchObject({ kind: 'accessDenied', renewable: true })
+})
+
 test('PROFILE takes no identity from elsewhere', async () => {
   const path = join(folder, 'aws')
   await writeFile(path, '[other]\n')
