@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream'
 import { OptionsCheck } from '@sluice/core'
 import { NodeHttpHandler } from '@smithy/node-http-handler'
 
@@ -38,11 +39,28 @@ export function awsRequestHandler(options: RequestHandlerOptions = {}): NodeHttp
   })
 }
 
-/**
- * When a connection ends, Node opens another one for a request that waits, also if that was aborted, and keeps it although the agent
- * was destroyed.
- */
+type Handle = NodeHttpHandler['handle']
+
+/** Does what the handler of the SDK does not: ends an answer whose body does not end, and with `destroy` every connection. */
 class EndingHandler extends NodeHttpHandler {
+  /** The SDK's own deadline ends with the head of the answer. */
+  override async handle(...[request, options]: Parameters<Handle>): ReturnType<Handle> {
+    const startedAt = performance.now()
+    const answer = await super.handle(request, options)
+    const body: unknown = answer.response.body
+    const timeoutMs = options?.requestTimeout ?? this.httpHandlerConfigs().requestTimeout
+    if (timeoutMs !== undefined && body instanceof Readable && !body.destroyed) {
+      const leftMs = Math.max(0, timeoutMs - (performance.now() - startedAt))
+      const timer = setTimeout(() => body.destroy(overdue(timeoutMs)), leftMs)
+      body.once('close', () => clearTimeout(timer))
+    }
+    return answer
+  }
+
+  /**
+   * When a connection ends, Node opens another one for a request that waits, also if that was aborted, and keeps it although the agent
+   * was destroyed.
+   */
   override destroy(): void {
     const { httpAgent, httpsAgent } = this.httpHandlerConfigs()
     for (const agent of [httpAgent, httpsAgent]) {
@@ -51,4 +69,10 @@ class EndingHandler extends NodeHttpHandler {
     }
     super.destroy()
   }
+}
+
+/** As the SDK's own handler says it. */
+function overdue(timeoutMs: number): Error {
+  const error = new Error(`the answer did not end within ${timeoutMs} ms`)
+  return Object.assign(error, { name: 'TimeoutError', code: 'ETIMEDOUT' })
 }

@@ -73,6 +73,15 @@ test('a request without an answer is rejected at its timeout, as unknown', async
   expect(classifyAwsError(error)).toMatchObject({ kind: 'unknown' })
 })
 
+test('an answer whose body does not end is rejected at the timeout of its request, as unknown', async () => {
+  const client = await clientOf(
+    (_, response) => void response.writeHead(200, { 'content-length': 100 }).write('{"StreamNames":'),
+    { requestTimeoutMs: 100 },
+  )
+  const error: unknown = await list(client).catch((thrown: unknown) => thrown)
+  expect(classifyAwsError(error)).toMatchObject({ kind: 'unknown', code: 'ETIMEDOUT' })
+})
+
 test('a client that is destroyed keeps no connection, also where requests waited for one', async () => {
   const { promise: asked, resolve } = Promise.withResolvers<void>()
   const client = await clientOf(() => resolve(), { maxSockets: 1 })
