@@ -57,9 +57,10 @@ const FAILED = 1 as ExportResult['code']
  * at once. Left out, counted and logged once for each metric are data points with delta temporality, exponential histograms of a scale
  * below -4, and those whose series another metric has already; an export without them can succeed.
  *
- * A series that a whole collection did not have ends with a stale marker at the next. `MeterProvider` exports what it has seen once each
- * time, also for attributes that an observable instrument does not report any more: such a series goes on with its last value until
- * `shutdown`.
+ * A series that a whole collection did not have ends with a stale marker at the next. A collection may come in several exports
+ * (`maxExportBatchSize`): the next one begins when a series is exported again, or after five minutes. `MeterProvider` exports what it
+ * has seen once each time, also for attributes that an observable instrument does not report any more: such a series goes on with its
+ * last value until `shutdown`.
  *
  * See https://opentelemetry.io/docs/specs/otel/compatibility/prometheus_and_openmetrics/
  *
@@ -180,11 +181,11 @@ export class RemoteWriteMetricExporter implements PushMetricExporter {
   async #export(metrics: ResourceMetrics): Promise<void> {
     const newest = newestOf(metrics)
     const collectedAt = newest ?? Math.floor(this.#clock.wallNow())
-    this.#series.begin(collectedAt)
+    this.#series.beginPart(this.#clock.now())
     const { series, leftOut } = translate(metrics, this.#series, this.#scopeLabels, newest)
     for (const each of leftOut) this.#tell(each)
     // A reader may spread a collection over several exports: only of the one before it is known what it did not have.
-    await this.#target.write([...series, ...this.#series.endMissing(collectedAt, 2)])
+    await this.#target.write([...series, ...this.#series.endMissingBefore(collectedAt)])
     this.#series.confirm()
   }
 

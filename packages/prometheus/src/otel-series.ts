@@ -63,6 +63,7 @@ export function translate(
       timestamp: collectedAt,
       value: 1,
       metadata,
+      isInEveryPart: true,
     })
   }
   return { series: translation.series, leftOut: [...translation.leftOut.values()] }

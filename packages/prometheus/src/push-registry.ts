@@ -129,7 +129,7 @@ export class RegistryPush implements AsyncDisposable {
       this.#series.begin()
       const { series, invalid } = toSeries(metrics, this.#series, labels, timestamp, isOpenMetrics(this.#registry))
       this.#reportInvalid(invalid)
-      await this.#plan.target.write([...series, ...this.#series.endMissing(timestamp, 1)])
+      await this.#plan.target.write([...series, ...this.#series.endMissing(timestamp)])
       this.#series.confirm()
       this.#succeeded(timestamp)
     } catch (error) {

@@ -13,6 +13,8 @@ export interface Observation {
   readonly startTimestamp?: number
   readonly exemplar?: Exemplar
   readonly metadata?: MetricMetadata
+  /** It says nothing of where a collection begins. */
+  readonly isInEveryPart?: boolean
 }
 
 interface Known {
@@ -20,9 +22,10 @@ interface Known {
   readonly labels: readonly Label[]
   readonly hasHistogram: boolean
   lastTimestamp: number
-  /** Those in which it was observed last. */
+  /** That of the last observation, which `lastTimestamp` may be later than. */
+  observedAt: number
+  /** The one in which it was observed last. */
   round: number
-  collection: number
   /** Of the marker that was made of it, where nothing was observed since. */
   markerTimestamp: number | undefined
   /** Of the last one that was confirmed. */
@@ -39,8 +42,12 @@ const LOOKBACK_MS = 300_000
 export class PushedSeries {
   readonly #known = new Map<string, Known>()
   #round = 0
-  #collection = 0
-  #collectedAt: number | undefined
+  /** The rounds with which the collection before and this one began. */
+  #previousStart = 0
+  #start = 0
+  /** When this one began, and when the last round did. */
+  #startedAtMs = Number.NEGATIVE_INFINITY
+  #roundAtMs = Number.NEGATIVE_INFINITY
   /** Those whose markers were made last. */
   #ending: readonly string[] = []
   /** The time of the exemplar of each that has one in this collection. */
@@ -50,28 +57,38 @@ export class PushedSeries {
     return this.#known.size
   }
 
-  /**
-   * What is observed from here on is of one collection. {@link PushedSeries.endMissing} ends what is not.
-   *
-   * @param collectedAt - the same as before where it is another part of the same collection. @default it is a new one
-   */
-  begin(collectedAt?: number): void {
-    if (collectedAt === undefined || collectedAt !== this.#collectedAt) this.#collection++
-    this.#collectedAt = collectedAt
-    this.#round++
-    this.#exemplars.clear()
+  /** What is observed from here on is one whole collection. {@link PushedSeries.endMissing} ends what is not. */
+  begin(): void {
+    this.#beginRound()
+    this.#beginCollection()
   }
 
   /**
-   * The series with this one value; undefined when the collection has a value of this series already. Its timestamp is later than the
+   * What is observed from here on may be another part of the same collection, whose values need not have one time: the next collection
+   * begins with the part that has a series of this one again. One with nothing in common with this one is taken for a part of it, but not
+   * for longer than a receiver shows its values.
+   *
+   * @param nowMs - of a clock that is never set back.
+   */
+  beginPart(nowMs: number): void {
+    this.#beginRound()
+    this.#roundAtMs = nowMs
+    if (nowMs - this.#startedAtMs > LOOKBACK_MS) this.#beginCollection()
+  }
+
+  /**
+   * The series with this one value; undefined when this part of the collection has a value of this series already. Its timestamp is later than the
    * last one, also when the clock was set back: receivers refuse what is older than what they have.
    */
   observe(observation: Observation): PrometheusTimeSeries | undefined {
     const { value, histogram, exemplar, startTimestamp, metadata } = observation
     const known = this.#find(observation)
     if (known.round === this.#round) return undefined
+    // Of the same time it is another value of the same collection, not the next one.
+    const isNext = known.round >= this.#start && known.observedAt !== observation.timestamp
+    if (isNext && observation.isInEveryPart !== true) this.#beginCollection()
     known.round = this.#round
-    known.collection = this.#collection
+    known.observedAt = observation.timestamp
     const last = known.markerTimestamp ?? known.lastTimestamp
     const timestamp = Math.max(observation.timestamp, last + 1)
     known.markerTimestamp = undefined
@@ -99,14 +116,30 @@ export class PushedSeries {
     this.#exemplars.clear()
   }
 
-  /** A stale marker for each series that so many collections did not have, this one among them. */
-  endMissing(timestamp: number, collections: number): PrometheusTimeSeries[] {
-    return this.#end(timestamp, ({ collection }) => this.#collection - collection >= collections)
+  /** A stale marker for each series that this collection, which is whole, does not have. */
+  endMissing(timestamp: number): PrometheusTimeSeries[] {
+    return this.#end(timestamp, ({ round }) => round < this.#start)
+  }
+
+  /** A stale marker for each series that neither the collection before has nor what there is of this one. */
+  endMissingBefore(timestamp: number): PrometheusTimeSeries[] {
+    return this.#end(timestamp, ({ round }) => round < this.#previousStart)
   }
 
   /** A stale marker for every series. */
   endAll(timestamp: number): PrometheusTimeSeries[] {
     return this.#end(timestamp, () => true)
+  }
+
+  #beginRound(): void {
+    this.#round++
+    this.#exemplars.clear()
+  }
+
+  #beginCollection(): void {
+    this.#previousStart = this.#start
+    this.#start = this.#round
+    this.#startedAtMs = this.#roundAtMs
   }
 
   #end(timestamp: number, isOver: (known: Known) => boolean): PrometheusTimeSeries[] {
@@ -136,8 +169,8 @@ export class PushedSeries {
         labels: sorted.map(([name, value]) => ({ name, value })),
         hasHistogram: histogram !== undefined,
         lastTimestamp: Number.NEGATIVE_INFINITY,
-        round: this.#round - 1,
-        collection: this.#collection,
+        observedAt: Number.NEGATIVE_INFINITY,
+        round: -1,
         markerTimestamp: undefined,
         exemplarTimestamp: undefined,
       }

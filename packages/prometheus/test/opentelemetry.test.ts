@@ -100,6 +100,12 @@ function gauge(name: string, value: number, unit = '', attributes = {}): MetricD
   }
 }
 
+/** Of a time of its own, so long ago. */
+function reported(name: string, ageMs: number): MetricData {
+  const endTime = time(clock.wallNow() - ageMs)
+  return { ...gauge(name, 1), dataPoints: points([{}, 1]).map((point) => ({ ...point, endTime })) } as MetricData
+}
+
 function jobs(...ids: string[]): MetricData {
   return {
     descriptor: descriptor('jobs'),
@@ -362,11 +368,14 @@ describe('results', () => {
     expect(client.samples(2)).toContainEqual(['jobs', { id: 'a' }, 'stale', NOW + 2000])
     expect(client.samples(3)).toContainEqual(['jobs', { id: 'a' }, 'stale', NOW + 3000])
     expect(client.samples(4)).toStrictEqual([['jobs', { id: 'b' }, 1, NOW + 4000]])
-    await next()
-    await next()
-    expect(client.samples(5)).toStrictEqual([['jobs', { id: 'b' }, 'stale', NOW + 6000]])
+    for (let collections = 0; collections < 3; collections++) await next('c')
+    expect(client.samples(6)).toStrictEqual([['jobs', { id: 'c' }, 1, NOW + 6000]])
+    expect(client.samples(7)).toStrictEqual([
+      ['jobs', { id: 'c' }, 1, NOW + 7000],
+      ['jobs', { id: 'b' }, 'stale', NOW + 7000],
+    ])
     await exporter.shutdown()
-    expect(client.writes).toHaveLength(6)
+    expect(client.samples(8)).toStrictEqual([['jobs', { id: 'c' }, 'stale', NOW + 8000]])
   })
 
   test('exports of one collection do not end the series of one another', async () => {
@@ -381,6 +390,51 @@ describe('results', () => {
     const written = client.writes.flatMap((_, write) => client.samples(write))
     expect(written.filter(([, , value]) => value === 'stale')).toStrictEqual([])
     await provider.shutdown()
+  })
+
+  test('nor do those whose data points have times of their own', async () => {
+    const exporter = exporterTo()
+    const collection = async (...parts: MetricData[][]): Promise<string[]> => {
+      const from = client.writes.length
+      for (const part of parts) {
+        await exported(exporter, collected(part, { 'service.name': 'shop', 'host.name': 'h' }))
+        await clock.advance(10)
+      }
+      await clock.advance(1000)
+      const written = client.writes.slice(from).flatMap((_, write) => client.samples(from + write))
+      return written.filter(([, , value]) => value === 'stale').map(([name]) => name)
+    }
+    for (let collections = 0; collections < 4; collections++) {
+      const parts = [[gauge('a', 1)], [gauge('b', 1), reported('c', 700)], [reported('d', 300), reported('e', 20)]]
+      expect(await collection(...parts)).toStrictEqual([])
+    }
+    for (const ended of [[], ['b', 'd'], []]) {
+      const parts = [[gauge('a', 1)], [gauge('new', 1)], [reported('c', 700), reported('e', 20)]]
+      expect(await collection(...parts)).toStrictEqual(ended)
+    }
+  })
+
+  test('nor do two data points of one series in different exports of one collection', async () => {
+    const exporter = exporterTo()
+    for (let collections = 0; collections < 3; collections++) {
+      for (const part of [gauge('a', 1), gauge('x.y', 1), gauge('x-y', 1), gauge('z', 1)]) {
+        await exported(exporter, collected([part]))
+      }
+      await clock.advance(1000)
+    }
+    const written = client.writes.flatMap((_, write) => client.samples(write))
+    expect(written.filter(([, , value]) => value === 'stale')).toStrictEqual([])
+  })
+
+  test('series that never come again are forgotten', async () => {
+    const exporter = exporterTo({ staleMarkersOnShutdown: true })
+    for (let minutes = 0; minutes < 60; minutes++) {
+      await exported(exporter, collected([jobs(`job-${minutes}`)]))
+      await clock.advance(60_000)
+    }
+    await exporter.shutdown()
+    // Those of the last collection and of the one before it, each of which is taken for at most five minutes.
+    expect(client.samples(60).length).toBeLessThan(15)
   })
 
   test('timestamps of a series go on from the last, also when the clock is set back', async () => {
@@ -407,16 +461,17 @@ describe('results', () => {
     expect(times(0)).toStrictEqual(allAt(0))
     await exported(exporter, at(NOW - 5000, ...all))
     expect(times(1)).toStrictEqual(allAt(1))
+    await exported(exporter, at(NOW - 4500, gauge('other', 1)))
     await exported(exporter, at(NOW - 4000, gauge('other', 1)))
     client.decide = () => Promise.reject(new Error('no answer'))
     await exported(exporter, at(NOW - 3500, gauge('other', 1)))
-    expect(times(3)).toContainEqual(['c_total', [2]])
+    expect(times(4)).toContainEqual(['c_total', [2]])
     client.decide = () => undefined
     // Its end may have been stored.
     await exported(exporter, at(NOW - 3000, ...all))
-    expect(times(4)).toContainEqual(['c_total', [3]])
+    expect(times(5)).toContainEqual(['c_total', [3]])
     await exported(exporter, at(NOW + 5000, ...all))
-    expect(times(5)).toContainEqual(['c_total', [5000]])
+    expect(times(6)).toContainEqual(['c_total', [5000]])
   })
 
   test('after shutdown every export fails; the client that was given stays open', async () => {
