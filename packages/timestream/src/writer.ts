@@ -58,6 +58,7 @@ export class TimestreamSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
     this.#reports = reports
     const { ensureTable: ensure, checkRetention: checksRetention, policy } = options
     const { clock, logger } = context
+    const { requestTimeout } = options.ownClient
     this.#options = options
     this.#transport = transport
     this.#converter = new Converter(options)
@@ -65,7 +66,14 @@ export class TimestreamSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
     this.#tables =
       ensure === undefined && !checksRetention
         ? undefined
-        : new Tables({ ensure, checksRetention, clock, logger, client: () => transport.control })
+        : new Tables({
+            ensure,
+            checksRetention,
+            timeoutMs: requestTimeout,
+            clock,
+            logger,
+            client: () => transport.control,
+          })
     this.#metrics = new SinkMetrics(this.context.metrics, clock)
     this.#failures = new Failures({ context, options, transport, metrics: this.#metrics, limits: this.limits })
     if (policy.overwriteConflicts) {

@@ -8,11 +8,11 @@ import {
   type PartitionKey,
   type RetentionProperties,
   type Table,
-  type TimestreamWriteClient,
   UpdateTableCommand,
 } from '@aws-sdk/client-timestream-write'
 import { type Logger, SluiceError } from '@sluice/core'
 import { shown } from '../record/shown.ts'
+import type { Control } from './control.ts'
 import type { EnsureTable } from './settings.ts'
 
 /** What the service takes where nothing is said. */
@@ -24,55 +24,57 @@ export interface TableId {
   readonly tableName: string
 }
 
-/** @throws what the client throws. */
-export async function describeTable(client: TimestreamWriteClient, id: TableId): Promise<Table | undefined> {
+/** @throws what {@link Control.ask} throws. */
+export async function describeTable(control: Control, id: TableId): Promise<Table | undefined> {
   const names = { DatabaseName: id.databaseName, TableName: id.tableName }
-  return (await client.send(new DescribeTableCommand(names))).Table
+  return (await control.ask((client, options) => client.send(new DescribeTableCommand(names), options))).Table
 }
 
 /**
  * Makes sure that the table exists, and is as the settings say; several processes may do so at one time.
  *
- * @throws what the client throws; SluiceError `SLUICE_DESTINATION_NOT_FOUND`, restartable, for a table that is being deleted or restored.
+ * @throws what {@link Control.ask} throws; SluiceError `SLUICE_DESTINATION_NOT_FOUND`, restartable, for a table that is being deleted or restored.
  */
 export async function ensureTable(
-  client: TimestreamWriteClient,
+  control: Control,
   id: TableId,
   settings: EnsureTable,
   logger: Logger,
 ): Promise<Table | undefined> {
-  const found = await orMissing(describeTable(client, id))
-  const table = found ?? (await createOrFind(client, id, settings, logger))
+  const found = await orMissing(describeTable(control, id))
+  const table = found ?? (await createOrFind(control, id, settings, logger))
   const status = table?.TableStatus
   if (status !== undefined && status !== 'ACTIVE') {
     const message = `Timestream table '${id.tableName}' in database '${id.databaseName}' is ${status}, not ACTIVE`
     throw new SluiceError('SLUICE_DESTINATION_NOT_FOUND', message, { restartable: true, facts: { ...id, status } })
   }
-  return table === undefined ? undefined : adjust(client, id, table, settings, logger)
+  return table === undefined ? undefined : adjust(control, id, table, settings, logger)
 }
 
 async function createOrFind(
-  client: TimestreamWriteClient,
+  control: Control,
   id: TableId,
   settings: EnsureTable,
   logger: Logger,
 ): Promise<Table | undefined> {
   const request = createRequest(id, settings)
-  const create = async (): Promise<Table | undefined> => (await client.send(new CreateTableCommand(request))).Table
+  const create = async (): Promise<Table | undefined> =>
+    (await control.ask((client, options) => client.send(new CreateTableCommand(request), options))).Table
   try {
     const made = await orMissing(create())
     if (made === undefined) {
-      await orConflict(client.send(new CreateDatabaseCommand({ DatabaseName: id.databaseName })))
+      const database = new CreateDatabaseCommand({ DatabaseName: id.databaseName })
+      await orConflict(control.ask((client, options) => client.send(database, options)))
       logger.info({ ...id }, `Created the Timestream database '${id.databaseName}', or another process did.`)
       await create()
     }
   } catch (error) {
     // Another process was faster.
     if (nameOf(error) !== 'ConflictException') throw error
-    return describeTable(client, id)
+    return describeTable(control, id)
   }
   logger.info({ ...id }, `Created the Timestream table '${id.tableName}' in database '${id.databaseName}'.`)
-  return describeTable(client, id)
+  return describeTable(control, id)
 }
 
 function createRequest({ databaseName, tableName }: TableId, settings: EnsureTable): CreateTableRequest {
@@ -133,7 +135,7 @@ function magneticOf(
 
 /** Changes what differs, or warns of it. */
 async function adjust(
-  client: TimestreamWriteClient,
+  control: Control,
   id: TableId,
   table: Table,
   settings: EnsureTable,
@@ -158,15 +160,14 @@ async function adjust(
   const required = requiresKey(table, settings)
   const isKeyNew = required !== undefined && required !== (settings.partitionKeyRequired ?? required)
   const wantedKey = isKeyNew ? partitionKeyOf(settings) : undefined
-  const changed = await client.send(
-    new UpdateTableCommand({
-      DatabaseName: id.databaseName,
-      TableName: id.tableName,
-      ...(retention === undefined ? {} : { RetentionProperties: retention }),
-      ...(isMagneticNew ? { MagneticStoreWriteProperties: magnetic } : {}),
-      ...(wantedKey === undefined ? {} : { Schema: { CompositePartitionKey: [wantedKey] } }),
-    }),
-  )
+  const update = new UpdateTableCommand({
+    DatabaseName: id.databaseName,
+    TableName: id.tableName,
+    ...(retention === undefined ? {} : { RetentionProperties: retention }),
+    ...(isMagneticNew ? { MagneticStoreWriteProperties: magnetic } : {}),
+    ...(wantedKey === undefined ? {} : { Schema: { CompositePartitionKey: [wantedKey] } }),
+  })
+  const changed = await control.ask((client, options) => client.send(update, options))
   logger.info({ ...id }, `${text} It was changed.`)
   return changed.Table ?? table
 }

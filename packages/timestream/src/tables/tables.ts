@@ -1,5 +1,6 @@
 import type { TimestreamWriteClient } from '@aws-sdk/client-timestream-write'
 import type { Clock, Logger } from '@sluice/core'
+import { Control } from './control.ts'
 import { describeTable, ensureTable, type TableId } from './ensure.ts'
 import type { EnsureTable } from './settings.ts'
 import { type RetentionWindow, windowOf } from './window.ts'
@@ -12,6 +13,8 @@ export interface TablesPlan {
   readonly checksRetention: boolean
   readonly clock: Clock
   readonly logger: Logger
+  /** Milliseconds for one request, at most: a table is asked for anew after it. */
+  readonly timeoutMs: number
   client(): TimestreamWriteClient
 }
 
@@ -33,7 +36,7 @@ export class Tables {
     this.#plan = plan
   }
 
-  /** At once, if the table is known. @throws what the client throws. */
+  /** At once, if the table is known. @throws what {@link Control.ask} throws. */
   get(id: TableId): RetentionWindow | undefined | Promise<RetentionWindow | undefined> {
     const key = `${id.databaseName}/${id.tableName}`
     const known = this.#known.get(key)
@@ -56,11 +59,13 @@ export class Tables {
   }
 
   async #look(key: string, id: TableId): Promise<Known> {
-    const { ensure, checksRetention, clock, logger } = this.#plan
-    const client = this.#plan.client()
+    const { ensure, checksRetention, timeoutMs, clock, logger } = this.#plan
+    const control = new Control(this.#plan.client(), clock, timeoutMs)
     const isKnown = this.#known.has(key)
     const table =
-      ensure === undefined || isKnown ? await describeTable(client, id) : await ensureTable(client, id, ensure, logger)
+      ensure === undefined || isKnown
+        ? await describeTable(control, id)
+        : await ensureTable(control, id, ensure, logger)
     const window = checksRetention ? windowOf(table) : undefined
     const known: Known = { window, renewAt: clock.now() + RENEW_AFTER_MS }
     this.#known.set(key, known)
