@@ -77,7 +77,7 @@ export class OptionsCheck {
     if (value === undefined && rule.required !== true) return
     if (typeof value !== 'string' || value === '' || (rule.pattern !== undefined && !rule.pattern.test(value))) {
       this.refuse(name, rule.says ?? 'a non-empty string')
-    }
+    } else if (!value.isWellFormed()) this.refuse(name, 'a well-formed string')
   }
 
   boolean(name: string): void {
@@ -110,6 +110,11 @@ export class OptionsCheck {
       },
     )
   }
+}
+
+/** Whether limits can be compared; what else they are is a problem of their own, and a symbol or a bigint would throw. */
+export function areNumbers(...limits: readonly unknown[]): boolean {
+  return limits.every((limit) => typeof limit === 'number')
 }
 
 function describe(value: unknown): string {

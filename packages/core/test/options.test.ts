@@ -85,7 +85,7 @@ describe('OptionsCheck', () => {
     ])
   })
 
-  test.each([0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53, '5', 5n, null, true, [5]])(
+  test.each([0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53, '5', 5n, null, true, [5], Symbol('n')])(
     'integer refuses %s',
     (value) => {
       expect(check({ n: value }, (each) => each.integer('n'), ['n'])).toHaveLength(1)
@@ -107,6 +107,13 @@ describe('OptionsCheck', () => {
     expect(check({ s: '' }, (each) => each.string('s'), ['s'])).toEqual([
       "s must be a non-empty string, got '' (string)",
     ])
+  })
+
+  test.each(['\uD800', 'a\uDC00b'])('string refuses half a character: %j', (s) => {
+    expect(check({ s }, (each) => each.string('s'), ['s'])).toEqual([
+      expect.stringMatching(/^s must be a well-formed string, got /),
+    ])
+    expect(check({ s: '\u{1F600}' }, (each) => each.string('s'), ['s'])).toEqual([])
   })
 
   test('boolean, function and oneOf name what they accept', () => {

@@ -1,4 +1,4 @@
-import { OptionsCheck } from '../options.ts'
+import { areNumbers, OptionsCheck } from '../options.ts'
 import type { BackoffOptions } from '../runtime/backoff.ts'
 import { congestionControl, type RateLimitingStrategy } from './rate-limiting.ts'
 
@@ -118,13 +118,15 @@ export function checkSinkOptions(check: OptionsCheck, options: AsyncSinkOptions)
     if (options[name] !== Number.POSITIVE_INFINITY) limits.integer(name)
   }
   limits.integer('requestTimeoutMs', { max: MAX_TIMEOUT_MS })
-  if (options.maxBufferedRequests <= options.maxBatchSize) {
+  const { maxBufferedRequests, maxBatchSize } = options
+  if (areNumbers(maxBufferedRequests, maxBatchSize) && maxBufferedRequests <= maxBatchSize) {
     limits.problem(
-      `maxBufferedRequests must be greater than maxBatchSize, got ${options.maxBufferedRequests} and ${options.maxBatchSize}`,
+      `maxBufferedRequests must be greater than maxBatchSize, got ${maxBufferedRequests} and ${maxBatchSize}`,
     )
   }
   const { maxBatchSizeInBytes = DEFAULTS.maxBatchSizeInBytes, maxRecordSizeInBytes } = options
-  if (maxRecordSizeInBytes !== undefined && maxBatchSizeInBytes < maxRecordSizeInBytes) {
+  const areSizes = areNumbers(maxBatchSizeInBytes, maxRecordSizeInBytes)
+  if (areSizes && maxRecordSizeInBytes !== undefined && maxBatchSizeInBytes < maxRecordSizeInBytes) {
     limits.problem(
       `maxBatchSizeInBytes must be at least maxRecordSizeInBytes, got ${maxBatchSizeInBytes} and ${maxRecordSizeInBytes}`,
     )
@@ -144,12 +146,13 @@ function checkLanes(limits: OptionsCheck, options: AsyncSinkOptions): void {
   const { orderedLanes, maxInFlightRequests, maxBufferedRequests, maxBatchSize } = options
   if (orderedLanes === undefined) return
   limits.integer('orderedLanes')
-  if (orderedLanes > maxInFlightRequests) {
+  if (areNumbers(orderedLanes, maxInFlightRequests) && orderedLanes > maxInFlightRequests) {
     limits.problem(
       `orderedLanes must be at most maxInFlightRequests, since each has a request in flight, got ${orderedLanes} and ${maxInFlightRequests}`,
     )
   }
-  if (maxBufferedRequests < 2 * orderedLanes * maxBatchSize) {
+  const areCounts = areNumbers(maxBufferedRequests, orderedLanes, maxBatchSize)
+  if (areCounts && maxBufferedRequests < 2 * orderedLanes * maxBatchSize) {
     limits.problem(
       `maxBufferedRequests must be at least 2 x orderedLanes x maxBatchSize, or the lanes send emptier batches, got ${maxBufferedRequests}, ${orderedLanes} and ${maxBatchSize}`,
     )
@@ -169,7 +172,7 @@ function checkRetry(limits: OptionsCheck, given: NonNullable<AsyncSinkOptions['r
     if (given?.[name] !== Number.POSITIVE_INFINITY) own.integer(name)
   }
   const { initialDelayMs, maxDelayMs } = withDefaults(RETRY_DEFAULTS, given)
-  if (initialDelayMs > maxDelayMs) {
+  if (areNumbers(initialDelayMs, maxDelayMs) && initialDelayMs > maxDelayMs) {
     own.problem(`initialDelayMs must be at most maxDelayMs, got ${initialDelayMs} and ${maxDelayMs} milliseconds`)
   }
   for (const problem of own.problems) limits.problem(`retry: ${problem}`)

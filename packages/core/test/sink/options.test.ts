@@ -108,6 +108,33 @@ describe('sink options', () => {
     expect(resolveSinkOptions({ ...REQUIRED, ...given }).orderedLanes).toBe(lanes)
   })
 
+  test.each([
+    'maxBatchSize',
+    'maxInFlightRequests',
+    'maxBufferedRequests',
+    'maxTimeInBufferMS',
+    'maxBatchSizeInBytes',
+    'maxRecordSizeInBytes',
+    'maxBatchWeight',
+    'maxBufferedBytes',
+    'requestTimeoutMs',
+    'entryTimeoutMs',
+    'maxIsolationRequests',
+    'orderedLanes',
+    'retry.initialDelayMs',
+    'retry.maxDelayMs',
+    'retry.maxAttempts',
+    'retry.maxElapsedMs',
+  ])('a symbol or a bigint as %s is one problem', (name) => {
+    const limits = { ...REQUIRED, orderedLanes: 1, maxBufferedRequests: 8, maxRecordSizeInBytes: 5 }
+    expect(problemsOf(limits)).toEqual([])
+    const [option = '', inner] = name.split('.')
+    for (const value of [Symbol('n'), 1n]) {
+      const given = { ...limits, [option]: inner === undefined ? value : { [inner]: value } }
+      expect(problemsOf(given)).toEqual([expect.stringContaining(`${inner ?? option} must be an integer`)])
+    }
+  })
+
   test('every problem is reported at once', () => {
     const bad = {
       maxBatchSize: 0,
