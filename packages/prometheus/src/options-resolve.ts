@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { type AsyncSinkOptions, checkSinkOptions, isSecret, OptionsCheck } from '@sluice/core'
+import { areNumbers } from '@sluice/core/internal'
 import { authorizationOf, checkAuth, reveal } from './auth.ts'
 import { checkTransport, proxySecrets } from './options-transport.ts'
 import type {
@@ -87,13 +88,14 @@ function engineOptions(options: RemoteWriteOptions): AsyncSinkOptions {
   const { orderedLanes, retryConfiguration, maxBatchSizeInSamples: batch = DEFAULT_BATCH } = options
   const retry = withDefaults(RETRY_DEFAULTS, retryConfiguration)
   const lanes = typeof orderedLanes === 'number' ? orderedLanes : DEFAULT_LANES
+  const filled = 2 * lanes * (typeof batch === 'number' ? batch : DEFAULT_BATCH)
   const passed = ENGINE_OPTIONS.filter((name) => options[name] !== undefined).map((name) => [name, options[name]])
   return {
     ...(Object.fromEntries(passed) as Partial<AsyncSinkOptions>),
     maxBatchSize: batch,
     maxBatchWeight: batch,
     maxInFlightRequests: options.maxInFlightRequests ?? lanes,
-    maxBufferedRequests: options.maxBufferedRequests ?? Math.max(4000, 2 * lanes * batch),
+    maxBufferedRequests: options.maxBufferedRequests ?? Math.max(4000, filled),
     maxTimeInBufferMS: options.maxTimeInBufferMS ?? 5000,
     requestTimeoutMs: options.requestTimeoutMs ?? DEFAULT_REQUEST_TIMEOUT_MS,
     // How often is the sink's to say: an outage must not be charged to the records that wait for its end.
@@ -115,7 +117,8 @@ function checkLimits(check: OptionsCheck, options: RemoteWriteOptions, engine: A
   check.integer('socketTimeoutMs', { max: MAX_TIMER_MS })
   check.integer('connectTimeoutMs', { max: MAX_TIMER_MS })
   const { maxBatchSizeInSamples = DEFAULT_BATCH, maxRecordSizeInSamples = maxBatchSizeInSamples } = options
-  if (maxRecordSizeInSamples > maxBatchSizeInSamples) {
+  const areCounts = areNumbers(maxRecordSizeInSamples, maxBatchSizeInSamples)
+  if (areCounts && maxRecordSizeInSamples > maxBatchSizeInSamples) {
     check.problem(
       `maxRecordSizeInSamples must be at most maxBatchSizeInSamples, got ${maxRecordSizeInSamples} and ${maxBatchSizeInSamples}`,
     )
@@ -131,7 +134,7 @@ function checkLimits(check: OptionsCheck, options: RemoteWriteOptions, engine: A
   }
   const { connectTimeoutMs = DEFAULT_TIMEOUT_MS, socketTimeoutMs = DEFAULT_TIMEOUT_MS } = options
   const whole = engine.requestTimeoutMs ?? DEFAULT_REQUEST_TIMEOUT_MS
-  if (whole <= connectTimeoutMs + socketTimeoutMs) {
+  if (areNumbers(whole, connectTimeoutMs, socketTimeoutMs) && whole <= connectTimeoutMs + socketTimeoutMs) {
     check.problem(
       `requestTimeoutMs must be greater than connectTimeoutMs and socketTimeoutMs together, got ${whole}, ${connectTimeoutMs} and ${socketTimeoutMs}`,
     )
@@ -145,7 +148,7 @@ function checkRetry(check: OptionsCheck, given: RetryConfiguration | undefined):
   own.integer('maxRetryDelayMS')
   if (given?.maxRetryCount !== Number.POSITIVE_INFINITY) own.integer('maxRetryCount', { min: 0 })
   const { initialRetryDelayMS, maxRetryDelayMS } = withDefaults(RETRY_DEFAULTS, given)
-  if (initialRetryDelayMS > maxRetryDelayMS) {
+  if (areNumbers(initialRetryDelayMS, maxRetryDelayMS) && initialRetryDelayMS > maxRetryDelayMS) {
     own.problem(
       `retryConfiguration.initialRetryDelayMS must be at most maxRetryDelayMS, got ${initialRetryDelayMS} and ${maxRetryDelayMS}`,
     )
@@ -159,8 +162,8 @@ function checkServerErrors(
   { isolateAfterServerErrors: count, retryConfiguration }: RemoteWriteOptions,
 ): void {
   const { maxRetryCount } = withDefaults(RETRY_DEFAULTS, retryConfiguration)
-  if (count === undefined || count === Number.POSITIVE_INFINITY || !(count > maxRetryCount + 1) || maxRetryCount < 0)
-    return
+  if (count === undefined || count === Number.POSITIVE_INFINITY || !areNumbers(count, maxRetryCount)) return
+  if (!(count > maxRetryCount + 1) || maxRetryCount < 0) return
   check.problem(
     `isolateAfterServerErrors must be at most retryConfiguration.maxRetryCount + 1, got ${count} and ${maxRetryCount}`,
   )

@@ -219,9 +219,39 @@ describe('problems', () => {
     ['a policy for malformed series', { validation: 'maybe' }, 'validation must be one of'],
     ['a converter that is none', { elementConverter: 5 }, 'elementConverter must be a function'],
     ['retries that are none', { retryConfiguration: 5 }, 'retryConfiguration must be an object'],
+    ['a uid with half a character', { uid: '\uD800' }, 'uid must be a well-formed string'],
   ])('%s', (_, options, wanted) => {
     const found = problems({ prometheusRemoteWriteUrl: URL_GIVEN, ...options })
     expect(found).toStrictEqual([expect.stringContaining(wanted)])
+  })
+
+  test.each([
+    'maxBatchSizeInSamples',
+    'maxRecordSizeInSamples',
+    'maxBatchSizeInBytes',
+    'maxTimeInBufferMS',
+    'maxBufferedRequests',
+    'maxBufferedBytes',
+    'maxInFlightRequests',
+    'orderedLanes',
+    'entryTimeoutMs',
+    'socketTimeoutMs',
+    'connectTimeoutMs',
+    'requestTimeoutMs',
+    'maxIsolationRequests',
+    'isolateAfterServerErrors',
+    'metadataIntervalMs',
+    'retryConfiguration.initialRetryDelayMS',
+    'retryConfiguration.maxRetryDelayMS',
+    'retryConfiguration.maxRetryCount',
+  ])('a symbol or a bigint as %s is one problem', (name) => {
+    const [option = '', inner] = name.split('.')
+    for (const value of [Symbol('n'), 1n]) {
+      const given = { [option]: inner === undefined ? value : { [inner]: value } }
+      expect(problems({ prometheusRemoteWriteUrl: URL_GIVEN, ...given })).toStrictEqual([
+        expect.stringContaining(`${name} must be an integer`),
+      ])
+    }
   })
 
   test('every reserved header is refused, whatever its case, and all are told at once', () => {
