@@ -165,7 +165,7 @@ function addedBetween(
 function dispatcherFor(options: TransportOptions): Dispatcher {
   const { tls, proxyUrl, connectTimeoutMs, socketTimeoutMs, maxInFlightRequests } = options
   const pool = {
-    // One more for the empty request that asks whether a receiver is well.
+    // One more for the probe, a stale marker of a series of the sink's own: one at a time for each destination.
     connections: maxInFlightRequests + 1,
     pipelining: 1,
     allowH2: false,
