@@ -1,4 +1,4 @@
-import { OptionsCheck } from '../options.ts'
+import { areNumbers, OptionsCheck } from '../options.ts'
 import type { Random } from '../runtime/backoff.ts'
 
 /** Decides after a restartable failure whether and when a job tries again. Names and defaults are Flink's. */
@@ -65,10 +65,13 @@ export function exponentialDelayRestart(options: ExponentialDelayOptions = {}): 
     'attemptsBeforeResetBackoff',
   ])
   check.integer('initialBackoffMs')
-  check.integer('maxBackoffMs', { min: initialBackoffMs })
+  check.integer('maxBackoffMs', { min: areNumbers(initialBackoffMs) ? initialBackoffMs : 1 })
   check.integer('resetBackoffThresholdMs')
-  if (!(backoffMultiplier >= 1)) check.refuse('backoffMultiplier', 'a number from 1 up')
-  if (!(jitterFactor >= 0 && jitterFactor <= 1)) check.refuse('jitterFactor', 'a number from 0 to 1')
+  if (!areNumbers(backoffMultiplier) || !(backoffMultiplier >= 1))
+    check.refuse('backoffMultiplier', 'a number from 1 up')
+  if (!areNumbers(jitterFactor) || !(jitterFactor >= 0 && jitterFactor <= 1)) {
+    check.refuse('jitterFactor', 'a number from 0 to 1')
+  }
   if (attemptsBeforeResetBackoff !== Number.POSITIVE_INFINITY) check.integer('attemptsBeforeResetBackoff', { min: 0 })
   check.throwIfAny()
   let next = initialBackoffMs

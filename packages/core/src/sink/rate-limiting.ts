@@ -1,5 +1,5 @@
 import { SluiceError } from '../errors.ts'
-import { OptionsCheck } from '../options.ts'
+import { areNumbers, OptionsCheck } from '../options.ts'
 
 /** How many requests may be in flight to one destination. The size of batches never changes: stores bill and limit by request. */
 export interface RateLimiter {
@@ -33,11 +33,13 @@ export interface CongestionControlOptions {
 export function congestionControl(options: CongestionControlOptions = {}): RateLimitingStrategy {
   new OptionsCheck('congestionControl', options, ['increaseRate', 'decreaseFactor']).throwIfAny()
   const { increaseRate = 1, decreaseFactor = 0.5 } = options
-  if (!(increaseRate > 0 && increaseRate < Number.POSITIVE_INFINITY)) {
-    throw invalid(`congestionControl: increaseRate must be a number above 0, got ${increaseRate}`)
+  if (!areNumbers(increaseRate) || !(increaseRate > 0 && increaseRate < Number.POSITIVE_INFINITY)) {
+    throw invalid(`congestionControl: increaseRate must be a number above 0, got ${String(increaseRate)}`)
   }
-  if (!(decreaseFactor > 0 && decreaseFactor < 1)) {
-    throw invalid(`congestionControl: decreaseFactor must be a number above 0 and below 1, got ${decreaseFactor}`)
+  if (!areNumbers(decreaseFactor) || !(decreaseFactor > 0 && decreaseFactor < 1)) {
+    throw invalid(
+      `congestionControl: decreaseFactor must be a number above 0 and below 1, got ${String(decreaseFactor)}`,
+    )
   }
   return {
     name: 'congestionControl',
@@ -67,7 +69,7 @@ export function fixedRateLimit(options: { readonly maxInFlightRequestsPerDestina
   new OptionsCheck('fixedRateLimit', options, ['maxInFlightRequestsPerDestination']).throwIfAny()
   const { maxInFlightRequestsPerDestination: most } = options
   if (!Number.isSafeInteger(most) || most < 1) {
-    throw invalid(`fixedRateLimit: maxInFlightRequestsPerDestination must be an integer from 1 up, got ${most}`)
+    throw invalid(`fixedRateLimit: maxInFlightRequestsPerDestination must be an integer from 1 up, got ${String(most)}`)
   }
   return { name: 'fixedRateLimit', createLimiter: (max) => unchanging(Math.min(max, most)) }
 }

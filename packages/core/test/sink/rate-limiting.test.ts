@@ -91,6 +91,13 @@ describe('congestionControl', () => {
   })
 })
 
+test.each([Symbol('n'), 1n, '5'])('what is no number is refused: %s', (n) => {
+  const isInvalid = expect.objectContaining({ code: 'SLUICE_OPTIONS_INVALID' }) as Error
+  expect(() => congestionControl({ increaseRate: n } as never)).toThrow(isInvalid)
+  expect(() => congestionControl({ decreaseFactor: n } as never)).toThrow(isInvalid)
+  expect(() => fixedRateLimit({ maxInFlightRequestsPerDestination: n } as never)).toThrow(isInvalid)
+})
+
 test('an option that a strategy does not know is refused, with the nearest name', () => {
   const misspelt: object = { increaserate: 2 }
   expect(() => congestionControl(misspelt)).toThrow("unknown option 'increaserate'; did you mean 'increaseRate'?")
