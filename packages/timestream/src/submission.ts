@@ -44,8 +44,8 @@ export class Book {
   }
 
   /**
-   * One outcome for every record, undefined if all were written. Of a record that was to be overwritten by one that is not stored,
-   * nothing is known: then the batch is to be isolated.
+   * One outcome for every record, undefined if all were written. A record that was to be overwritten by one that is not stored was never
+   * sent, and now is to be.
    */
   close(): readonly EntryOutcome[] | undefined | { readonly isolate: Reason } {
     if (this.#written === this.#records) return undefined
@@ -54,7 +54,7 @@ export class Book {
       const outcome = outcomes[leader.index]
       if (outcome?.kind === 'written') this.written([item])
       else if (outcome?.kind === 'retry' || (as === 'same' && outcome !== undefined)) this.note(item, outcome)
-      else return { isolate: OVERWRITING_NOT_STORED }
+      else this.note(item, { kind: 'retry', reason: OVERWRITING_NOT_STORED })
     }
     if (this.#written === this.#records) return undefined
     // A record without an outcome would be a mistake of ours: it is asked for alone, never counted as written.

@@ -113,8 +113,11 @@ export class TimestreamSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
     const { clock } = this.context
     const lastStartAt = clock.now() + this.#options.writeTimeoutMs
     for (let request = 0; items.length > 0; request++) {
-      if (request === MAX_REQUESTS) return { isolate: TOO_MANY_OF_ONE_KEY }
       // What is stored by then stays so: given up as a whole, the batch would begin anew each time.
+      if (request === MAX_REQUESTS) {
+        book.retry(items, TOO_MANY_OF_ONE_KEY)
+        break
+      }
       if (request > 0 && clock.now() > lastStartAt) {
         book.retry(items, TIME_IS_UP)
         break
@@ -124,9 +127,9 @@ export class TimestreamSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
       const raised: Item[] = []
       const whole = await this.#write(send, book, raised, submit)
       if (whole !== undefined) {
-        if (request === 0 || !('retryAll' in whole)) return whole
-        // Those before it have their outcomes. Whether to slow down the repeat will find out.
-        book.retry([...send, ...later], whole.retryAll)
+        if (request === 0 || 'fail' in whole) return whole
+        // Those before it have their outcomes. Whether to slow down, and who is to blame, the repeat will find out.
+        book.retry([...send, ...later], 'retryAll' in whole ? whole.retryAll : whole.isolate)
         break
       }
       // In their order again: of two values for one key the later one is to win.
@@ -233,5 +236,5 @@ const TIME_IS_UP = {
 
 const TOO_MANY_OF_ONE_KEY = {
   code: 'sameKey',
-  message: `more than ${MAX_REQUESTS} records of the batch have the same key and different values`,
+  message: `values of one key are sent one after the other, ${MAX_REQUESTS} for one batch, and these came after them`,
 }

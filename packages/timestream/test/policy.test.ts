@@ -30,6 +30,9 @@ const late = (name: string, more: object = {}): Answer => ({
   error: Object.assign(new Error('late'), { name, ...more }),
 })
 
+const valuesSent = ({ service }: Started): readonly unknown[] =>
+  service.requests.map(({ records }) => records.map(({ MeasureValue }) => MeasureValue))
+
 describe.each(['sdk', 'direct'] as const)('over the transport %s', (transport) => {
   function start(
     answer: (request: FakeRequest, index: number) => Answer,
@@ -173,6 +176,49 @@ describe.each(['sdk', 'direct'] as const)('over the transport %s', (transport) =
     ])
     expect(harness.settlement.refusals.map(({ token }) => token)).toEqual([1])
     expect(harness.metric('numRecordsOut')).toBe(1)
+  })
+
+  test('what was stored with a record whose overwriting record is not is not sent again', async () => {
+    const started = start(({ records }) => (records.length === 2 ? rejection(other) : STORED), {}, true)
+    const harness = await write(started, [
+      { ...point, version: 1 },
+      { ...point, cpu: 2, version: 2 },
+      { host: 'b', cpu: 3 },
+    ])
+    expect(valuesSent(started)).toEqual([['2', '3'], ['1']])
+    expect(harness.settlement.refusals.map(({ token }) => token)).toEqual([1])
+    expect(harness.metric('numRecordsOut')).toBe(2)
+  })
+
+  test('of more values of one key than a batch makes requests each is sent once', async () => {
+    const started = start(() => STORED)
+    const values = Array.from({ length: 20 }, (_, index) => ({ ...point, cpu: index + 1 }))
+    const harness = await write(started, [...values, { host: 'b', cpu: 99 }])
+    expect(valuesSent(started)).toEqual([['1', '99'], ...values.slice(1).map(({ cpu }) => [String(cpu)])])
+    expect(harness.metric('numRecordsOut')).toBe(21)
+  })
+
+  test('what was stored is not sent again when a later request of its batch is refused for one of its records', async () => {
+    const started = start(
+      ({ records }) =>
+        records.some(({ MeasureValue }) => MeasureValue === '666')
+          ? exception('ValidationException', 400, 'Invalid record.')
+          : STORED,
+      {},
+      true,
+    )
+    const harness = await write(started, [
+      point,
+      { host: 'b', cpu: 3 },
+      { host: 'c', cpu: 5 },
+      { ...point, cpu: 666 },
+      { host: 'b', cpu: 4 },
+    ])
+    expect(valuesSent(started)).toEqual([['1', '3', '5'], ['666', '4'], ['666', '4'], ['666'], ['4']])
+    expect(harness.settlement.refusals.map(({ token, reason }) => [token, reason.code])).toEqual([
+      [3, 'ValidationException'],
+    ])
+    expect(harness.metric('numRecordsOut')).toBe(4)
   })
 
   test('two values of one key are sent one after the other: the store says what the second is', async () => {
