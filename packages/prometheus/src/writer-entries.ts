@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { emitTimeSeries, recordEntry } from './entries.ts'
 import { InvalidEntry } from './entry-invalid.ts'
 import type { Labels, MetricMetadata, PrometheusRecord } from './model.ts'
@@ -17,6 +18,8 @@ export type OnInvalid = 'refuses' | 'isReplaced'
 
 /** Makes entries of values, and remembers the series that they belong to: for all writers of one sink. */
 export class EntryFactory<In> {
+  /** Tells this sink from others of its name, in other processes. */
+  readonly instance: string = randomBytes(4).toString('hex')
   readonly #options: ResolvedSinkOptions<In>
   readonly #table: SeriesTable
   readonly #onEntry: ((entry: Entry) => void) | undefined

@@ -1,4 +1,5 @@
 import type { Clock } from '@sluice/core'
+import type { WriteVerdict } from './classify.ts'
 import type { Entry, Series } from './series.ts'
 import { staleMarker } from './stale.ts'
 
@@ -13,9 +14,9 @@ export interface SampleProbePlan {
 
 interface Asked {
   /** The probe under way. */
-  readonly running: Promise<boolean>
+  readonly running: Promise<WriteVerdict>
   /** The one after it, for all who ask meanwhile. */
-  next: Promise<boolean> | undefined
+  next: Promise<WriteVerdict> | undefined
 }
 
 /**
@@ -33,24 +34,24 @@ export class SampleProbe {
   }
 
   /**
-   * @param send - true when the entries were written; must not reject.
-   * @returns true when a marker was written that was sent after the call.
+   * @param send - must not reject.
+   * @returns what a marker was answered that was sent after the call.
    */
-  ask(destination: string, send: (entries: readonly Entry[]) => Promise<boolean>): Promise<boolean> {
+  ask(destination: string, send: (entries: readonly Entry[]) => Promise<WriteVerdict>): Promise<WriteVerdict> {
     const asked = this.#asked.get(destination)
     if (asked === undefined) return this.#start(destination, send)
     asked.next ??= asked.running.then(() => this.#start(destination, send))
     return asked.next
   }
 
-  #start(destination: string, send: (entries: readonly Entry[]) => Promise<boolean>): Promise<boolean> {
+  #start(destination: string, send: (entries: readonly Entry[]) => Promise<WriteVerdict>): Promise<WriteVerdict> {
     this.#lastAt = Math.max(this.#lastAt, this.#plan.clock.wallNow())
     const marker = staleMarker(this.#plan.series(), this.#lastAt)
     marker.tenant = destination
-    const running = send([marker]).then((isWritten) => {
+    const running = send([marker]).then((verdict) => {
       const next = this.#asked.get(destination)?.next
       if (next === undefined) this.#asked.delete(destination)
-      return isWritten
+      return verdict
     })
     this.#asked.set(destination, { running, next: undefined })
     return running

@@ -7,7 +7,7 @@ export interface ServerErrors {
   isSuspected: boolean
 }
 
-/** What a 500 says: nothing of what the request holds, or that this is at fault, or it is to be sent once more at once. */
+/** What a 500 says: nothing of what the request holds, or that this is at fault, or that it is to be sent once more to know. */
 export type ServerErrorVerdict = 'unclear' | 'askAgain' | 'atFault'
 
 /** A request that was answered with 500. */
@@ -19,8 +19,21 @@ export interface ServerErrorAnswer {
   readonly isAlone: boolean
   /** When it was sent, see {@link ServerErrorRule.now}. */
   readonly sentAt: number
+  /** When it was answered, in milliseconds. */
+  readonly nowMs: number
+  /** It cannot be sent again: what is to be decided is decided now. */
+  readonly isLastTry: boolean
   /** Has the destination write a sample of no consequence; true when it did. */
   readonly probe: () => Promise<boolean>
+}
+
+/** What is known of a destination. */
+interface Health {
+  /** When it last wrote samples, see {@link ServerErrorRule.now}. */
+  writtenAt: number
+  /** When the first of the answers with 500 came that follow one another, and the last, in milliseconds. */
+  firstErrorAtMs: number
+  lastErrorAtMs: number
 }
 
 /** So many destinations are remembered; when there are more, what is forgotten is proved anew. */
@@ -30,21 +43,28 @@ const MAX_DESTINATIONS = 10_000
  * Tells a 500 for what a request holds from that of a receiver in trouble. Prometheus answers 500 to repeated label names and to
  * samples that are older than its out-of-order window, and would be asked for ever.
  *
- * What was answered so as often as the option says is divided if the destination writes samples right after. What cannot be divided
- * any more is at fault only if it is answered so twice more, each time between two proofs of health: the destination wrote samples
- * before that request was sent, and does right after its answer. Whatever trouble there was before had ended. Where nothing else is
- * written a probe is. It is a sample, since a receiver whose disk is full takes requests without any.
+ * When its destination has answered so for some time, what was answered so as often as the option says is divided if samples are
+ * written right after. What cannot be divided any more is at fault only if it is answered so twice more, each time between two proofs
+ * of health: the destination wrote samples before that request was sent, and does right after its answer. Whatever trouble there was
+ * before had ended. Where nothing else is written a probe is. It is a sample, since a receiver whose disk is full takes requests
+ * without any.
+ *
+ * Of trouble with a part of its series, a shard, a destination gives no other proof than time.
  */
 export class ServerErrorRule {
   readonly #after: number
-  /** When each destination last wrote samples. */
-  readonly #writtenAt = new Map<string, number>()
+  readonly #minAgeMs: number
+  readonly #health = new Map<string, Health>()
   /** Counts what happens: which of two events was first is all that matters of their times. */
   #now = 0
 
-  /** @param after - so many answers; Infinity for never. */
-  constructor(after: number) {
+  /**
+   * @param after - so many answers; Infinity for never.
+   * @param minAgeMs - for so many milliseconds a destination has to answer so; without any for as long, that begins anew.
+   */
+  constructor(after: number, minAgeMs: number) {
     this.#after = after
+    this.#minAgeMs = minAgeMs
   }
 
   /** Another time each time. */
@@ -54,12 +74,12 @@ export class ServerErrorRule {
 
   /** The destination wrote samples. */
   written(destination: string): void {
-    if (this.#writtenAt.size >= MAX_DESTINATIONS && !this.#writtenAt.has(destination)) this.#writtenAt.clear()
-    this.#writtenAt.set(destination, this.now())
+    this.#healthOf(destination).writtenAt = this.now()
   }
 
   /** Counts the answer, and says what follows from it. */
-  async judge({ destination, errors, isAlone, sentAt, probe }: ServerErrorAnswer): Promise<ServerErrorVerdict> {
+  async judge(answer: ServerErrorAnswer): Promise<ServerErrorVerdict> {
+    const { destination, errors, isAlone, sentAt, nowMs, isLastTry, probe } = answer
     const now = this.now()
     let count = 0
     let before = Number.NEGATIVE_INFINITY
@@ -68,16 +88,33 @@ export class ServerErrorRule {
       before = Math.max(before, each.lastAt)
       each.lastAt = now
     }
-    const writtenAt = this.#writtenAt.get(destination) ?? Number.NEGATIVE_INFINITY
+    const health = this.#healthOf(destination)
+    if (!(nowMs - health.lastErrorAtMs < this.#minAgeMs)) health.firstErrorAtMs = nowMs
+    health.lastErrorAtMs = nowMs
+    const isDue = count >= this.#after && (isLastTry || nowMs - health.firstErrorAtMs >= this.#minAgeMs)
     // Of what was written before the first answer nothing follows.
-    const wasWell = Number.isFinite(before) && writtenAt > before && writtenAt < sentAt
-    // One answer earlier: the probe is then what was written before the next request.
-    if (count < (isAlone ? this.#after - 1 : this.#after) || !(await probe())) return 'unclear'
+    const wasWell = Number.isFinite(before) && health.writtenAt > before && health.writtenAt < sentAt
+    // Of what is alone one answer earlier: the probe is then what was written before the next request.
+    const asks = isDue || (isAlone && count >= this.#after - 1)
+    if (!asks || !(await probe())) return 'unclear'
     this.written(destination)
+    if (!isDue || (isAlone && !wasWell)) return 'unclear'
     if (!isAlone) return 'atFault'
-    if (count < this.#after || !wasWell) return 'unclear'
     const wasSuspected = errors.every(({ isSuspected }) => isSuspected)
     for (const each of errors) each.isSuspected = !wasSuspected
     return wasSuspected ? 'atFault' : 'askAgain'
+  }
+
+  #healthOf(destination: string): Health {
+    const known = this.#health.get(destination)
+    if (known !== undefined) return known
+    if (this.#health.size >= MAX_DESTINATIONS) this.#health.clear()
+    const health: Health = {
+      writtenAt: Number.NEGATIVE_INFINITY,
+      firstErrorAtMs: Number.NaN,
+      lastErrorAtMs: Number.NEGATIVE_INFINITY,
+    }
+    this.#health.set(destination, health)
+    return health
   }
 }

@@ -21,10 +21,10 @@ import { joined, setApart } from './writer-apart.ts'
 import { type ConfirmedSamples, Repeats } from './writer-confirmed.ts'
 import { heldBy, isClosing, maybeStored, optionFor, uncertainOf, withDoubt } from './writer-facts.ts'
 import { halvedEntry, type Part, type PartsProgress, sendParts } from './writer-parts.ts'
+import { askAgain, charged, ServerErrorJudge } from './writer-judge.ts'
+import { PROBE_METRIC } from './writer-probe.ts'
 import { Refusals } from './writer-refusals.ts'
 import { RequestSender } from './writer-sender.ts'
-import { PROBE_METRIC, SampleProbe } from './writer-probe.ts'
-import { ServerErrorRule, type ServerErrorVerdict } from './writer-server-errors.ts'
 import { EntryStates } from './writer-states.ts'
 
 /** A request that was not written. */
@@ -49,8 +49,7 @@ export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
   readonly #sender: RequestSender
   readonly #metrics: SinkMetrics
   readonly #log: FailureLog
-  readonly #rule: ServerErrorRule
-  readonly #probe: SampleProbe
+  readonly #judge: ServerErrorJudge
   readonly #states = new EntryStates()
   readonly #confirmed: ConfirmedSamples
   /** Of what an attempt before this one, in this process, saw confirmed. */
@@ -78,7 +77,6 @@ export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
       metrics: this.#metrics,
       log: this.#log,
     })
-    this.#rule = new ServerErrorRule(options.isolateAfterServerErrors)
     this.#sender = new RequestSender({
       options,
       tenant: typeof options.tenant === 'string' ? options.tenant : '',
@@ -89,9 +87,14 @@ export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
       requestTimeoutMs: this.limits.requestTimeoutMs,
       hasMetadata: () => factory.hasMetadata,
     })
-    this.#probe = new SampleProbe({
+    this.#judge = new ServerErrorJudge({
       clock: context.clock,
-      series: () => factory.series(PROBE_METRIC, { sink: context.sinkUid }),
+      states: this.#states,
+      sender: this.#sender,
+      isolateAfterServerErrors: options.isolateAfterServerErrors,
+      maxRetryCount: options.maxRetryCount,
+      maxDelayMs: this.limits.retry.maxDelayMs,
+      series: () => factory.series(PROBE_METRIC, { sink: context.sinkUid, instance: factory.instance }),
     })
   }
 
@@ -144,7 +147,7 @@ export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
       const before = this.#resume(batch, context)
       if (before !== undefined) return await before
     }
-    const sentAt = this.#rule.now()
+    const sentAt = this.#judge.now()
     const verdict = await this.#send(entries, destination, context.signal, batch.trigger === 'isolate')
     if (verdict.kind === 'written') return ALL_WRITTEN
     return await this.#failed({ batch, context, verdict, sentAt })
@@ -158,7 +161,7 @@ export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
   ): Promise<WriteVerdict> {
     const verdict = await this.#sender.send(entries, destination, signal, isIsolating)
     if (verdict.kind === 'written') {
-      this.#rule.written(destination)
+      this.#judge.written(destination)
       this.#confirmed.remember(entries)
     }
     return verdict
@@ -186,6 +189,7 @@ export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
     for (const entry of uncertainOf(batch.entries, verdict)) this.#states.of(entry).uncertain = true
     for (const entry of maybeStored(batch.entries, verdict)) this.#states.of(entry).mayBeStored = true
     if (isClosing(context)) return verdict.outcome
+    this.#judge.hold(batch.destination, verdict)
     if (verdict.timedOut === true && this.limits.failOnTimeout) {
       this.#metrics.counters.numWriteRequestsPermanentlyFailed.value++
       return { fail: unanswered(this.#options.shownUrl, this.#options.transport.socketTimeoutMs) }
@@ -215,29 +219,23 @@ export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
   }
 
   async #serverError(failed: Failed): Promise<SubmitOutcome> {
-    const { batch, verdict } = failed
+    const { batch, context, verdict, sentAt } = failed
     const { entries } = batch
+    const { clock } = this.context
+    const judgedFrom = clock.now()
     const isAlone = entries.length === 1 && !this.#divides(failed)
-    const judged = await this.#judge(failed, isAlone)
-    if (judged === 'unclear') return this.#again(failed)
-    if (judged === 'askAgain') return await this.submit(batch, failed.context)
+    const judged = await this.#judge.judge({ ...batch, signal: context.signal, isAlone, sentAt })
+    // What a probe was told holds for all requests to the destination.
+    if (judged.verdict === 'unclear') {
+      return this.#again(judged.probe?.kind === 'busy' ? { ...failed, verdict: judged.probe } : failed)
+    }
+    if (judged.verdict === 'askAgain') {
+      // That and another probe have to end before the request as a whole is overdue.
+      const isQuick = (clock.now() - judgedFrom) * 6 < this.limits.requestTimeoutMs
+      return isQuick ? await this.submit(batch, context) : askAgain(verdict)
+    }
     const refused: Failed = { ...failed, verdict: charged(verdict) }
     return entries.length > 1 ? this.#isolate(refused) : this.#alone(refused)
-  }
-
-  #judge({ batch, context, sentAt }: Omit<Failed, 'verdict'>, isAlone: boolean): Promise<ServerErrorVerdict> {
-    const { entries, destination } = batch
-    return this.#rule.judge({
-      destination,
-      errors: entries.map((entry) => this.#states.of(entry).serverErrors),
-      isAlone,
-      sentAt,
-      probe: () =>
-        this.#probe.ask(destination, async (marker) => {
-          const { kind } = await this.#sender.send(marker, destination, context.signal, false)
-          return kind === 'written'
-        }),
-    })
   }
 
   /** The same again, as far as there are tries. */
@@ -292,6 +290,14 @@ export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
       for (const entry of entries) this.#states.of(entry).isolation = budget
       this.#log.isolated(verdict.reason, heldBy(entries), destination)
     }
+    if (budget.left < 2 && verdict.status === 500) {
+      // So many culprits at once may be an outage of a part of the receiver: those that are not known to be any are asked for again.
+      for (const entry of entries) this.#states.of(entry).isolation = undefined
+      return this.#again({
+        ...failed,
+        verdict: { ...verdict, kind: 'serverError', outcome: { retryAll: verdict.reason } },
+      })
+    }
     if (budget.left < 2) {
       return this.#giveUp(failed, { ...verdict.reason, code: 'isolationBudget' }, heldBy(entries))
     }
@@ -314,7 +320,10 @@ export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
     if (entry === undefined) return verdict.outcome
     if (!this.#divides(failed)) return this.#giveUp(failed, verdict.reason, heldBy(batch.entries))
     const parts = halvedEntry(entry.size, verdict.reason)
-    this.#states.of(entry).parts = parts
+    const state = this.#states.of(entry)
+    state.parts = parts
+    // It was the whole that was suspected.
+    state.serverErrors.isSuspected = false
     return this.#sendParts(entry, parts, batch, context)
   }
 
@@ -335,31 +344,35 @@ export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
     const until = clock.now() + this.limits.requestTimeoutMs / 2
     // Meanwhile it may turn out that the destination takes a version that cannot say the entry.
     const fits = (): boolean => this.#sender.fitsOf(batch.destination)?.(entry) !== false
-    const sendPart = async (part: Part): Promise<WriteVerdict> => {
-      const { from, to } = part
-      const sentAt = this.#rule.now()
+    const { serverErrors } = this.#states.of(entry)
+    const goesOn = (): boolean => clock.now() < until && fits()
+    const sendPart = async ({ from, to }: Part): Promise<WriteVerdict> => {
+      const sentAt = this.#judge.now()
       const verdict = await this.#send([sliceEntry(entry, from, to)], batch.destination, context.signal, true)
-      // What was suspected is stored, and the next part is another one.
-      if (verdict.kind === 'written') this.#states.of(entry).serverErrors.isSuspected = false
-      if (verdict.kind !== 'serverError') return verdict
-      const judged = await this.#judge({ batch, context, sentAt }, to - from === 1)
-      if (judged === 'askAgain') return fits() ? await sendPart(part) : verdict
-      return judged === 'atFault' ? charged(verdict) : verdict
+      if (verdict.kind !== 'serverError') {
+        // Whatever became of it, the next part is another one.
+        serverErrors.isSuspected = false
+        return verdict
+      }
+      const isAlone = to - from === 1
+      const judged = await this.#judge.judge({ ...batch, signal: context.signal, isAlone, sentAt })
+      if (judged.verdict === 'askAgain' && goesOn()) return await sendPart({ from, to })
+      return judged.verdict === 'atFault' ? charged(verdict) : verdict
     }
-    const ended = await sendParts(parts, sendPart, () => clock.now() < until && fits())
+    const ended = await sendParts(parts, sendPart, goesOn)
     if (ended === 'later') {
       const message = `${parts.written} samples of a series were written one part after the other; the rest follows`
       return { retryAll: { code: 'inParts', message }, slowDown: false }
     }
     if (ended !== undefined) {
-      const failed: Failed = { batch, context, verdict: ended, sentAt: this.#rule.now() }
+      const failed: Failed = { batch, context, verdict: ended, sentAt: this.#judge.now() }
       // Of a part's 500 the rule was asked.
       return ended.kind === 'serverError' && !isClosing(context) ? this.#again(failed) : await this.#failed(failed)
     }
     if (parts.refused === 0) return ALL_WRITTEN
     const message = `${parts.refused} of ${parts.refused + parts.written} samples of a series: ${parts.reason.message}`
     const verdict: WriteVerdict = { kind: 'refused', reason: parts.reason, outcome: ALL_WRITTEN }
-    const failed: Failed = { batch, context, verdict, sentAt: this.#rule.now() }
+    const failed: Failed = { batch, context, verdict, sentAt: this.#judge.now() }
     return this.#giveUp(failed, { ...parts.reason, message }, heldBy(batch.entries, parts.refused))
   }
 
@@ -384,11 +397,4 @@ export class PrometheusSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
   #isSuspect({ batch, context }: Failed): boolean {
     return context.replaySuspect || batch.entries.some((entry) => this.#states.known(entry)?.uncertain === true)
   }
-}
-
-/** A 500 that is no server error. */
-function charged(verdict: WriteVerdict): WriteVerdict {
-  const message = `${verdict.reason.message} (again and again, while the receiver takes other samples: isolateAfterServerErrors)`
-  const reason = { ...verdict.reason, message }
-  return { ...verdict, kind: 'refused', outcome: { isolate: reason }, reason }
 }

@@ -36,7 +36,7 @@ describe.each(RECEIVERS)('%s', (name) => {
         prometheusRemoteWriteUrl: proxy.remoteWriteUrl,
         validation,
         maxBatchSizeInSamples: BATCH,
-        retryConfiguration: { initialRetryDelayMS: 5 },
+        retryConfiguration: { initialRetryDelayMS: 5, maxRetryDelayMS: 100 },
         deadLetters: {
           deliver: (letter) => {
             letters.push(letter)

@@ -105,7 +105,8 @@ describe.skipIf(skipped)('a real Prometheus', () => {
     await first.write({ name: 'live', value: 1, timestamp: NOW })
     await first.close()
     const metrics = new MetricRegistry()
-    const client = open(prometheus, { metrics, maxBatchSizeInSamples: 2 })
+    const retryConfiguration = { maxRetryDelayMS: 100 }
+    const client = open(prometheus, { metrics, maxBatchSizeInSamples: 2, retryConfiguration })
     for (let minutes = 100; minutes >= 0; minutes -= 5) {
       const samples = [1, 0].map((more) => ({ value: minutes, timestamp: NOW - minutes * 60_000 - more }))
       await client.write({ metricName: 'paused', labels: { host: `h${minutes % 4}` }, samples })

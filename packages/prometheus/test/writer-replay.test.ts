@@ -1,5 +1,7 @@
+import { SluiceError } from '@sluice/core'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { SeriesLike } from '../src/options-sink.ts'
+import { until } from './harness.ts'
 import type { Received } from './receiver.ts'
 import { holds, linesOf, record, records, T, WriterStand } from './writer-stand.ts'
 
@@ -49,7 +51,10 @@ function longSeries(count: number, host = 'a'): SeriesLike {
   return { metricName: 'up', labels: { host }, samples }
 }
 
-const PROBE = 'sluice_remote_write_probe{sink=prometheus}'
+const PROBE = 'sluice_remote_write_probe'
+
+/** All is decided at the third try, whatever its time. */
+const THREE_TRIES = { retryConfiguration: { initialRetryDelayMS: 1, maxRetryDelayMS: 2, maxRetryCount: 2 } }
 
 function isProbe(request: Received): boolean {
   return linesOf(request).some((line) => line.startsWith(PROBE))
@@ -168,8 +173,7 @@ describe('status 500', () => {
 
   test.each(Array.from('abcdefgh'))('is isolated with just the repeats that it needs, %s', async (bad) => {
     stand.refusing(bad, { status: 500 })
-    const retryConfiguration = { initialRetryDelayMS: 1, maxRetryDelayMS: 2, maxRetryCount: 2 }
-    await stand.write(records('abcdefgh'), { orderedLanes: 1, retryConfiguration })
+    await stand.write(records('abcdefgh'), { orderedLanes: 1, ...THREE_TRIES })
     expect(stand.harness.failures).toStrictEqual([])
     expect(stand.writer.status()).toMatchObject({ written: 7, dropped: 1 })
   })
@@ -183,9 +187,9 @@ describe('status 500', () => {
 
   test('to the only series there is is asked about with stale markers of a series of its own', async () => {
     stand.refusing('a', { status: 500 })
-    await stand.write(records('a'), { orderedLanes: 1 })
-    const sent = stand.requests.map(([line]) => line?.replace(/ .*/, ''))
-    const bad = 'up{host=a}'
+    await stand.write(records('a'), { orderedLanes: 1, ...THREE_TRIES })
+    const sent = stand.requests.map(([line]) => line?.replace(/\{.*/, ''))
+    const bad = 'up'
     expect(sent).toStrictEqual([bad, bad, PROBE, bad, PROBE, bad, PROBE])
     const probes = stand.receiver.received.filter((request) => isProbe(request))
     expect(probes.flatMap(linesOf).every((line) => line.includes(' NaN @'))).toBe(true)
@@ -204,9 +208,8 @@ describe('status 500', () => {
   test('to one of 400 costs no other series its repeats', async () => {
     stand.receiver.decide = (request) =>
       linesOf(request).some((line) => line.includes('h399')) ? { status: 500 } : well
-    const retryConfiguration = { initialRetryDelayMS: 1, maxRetryDelayMS: 2, maxRetryCount: 2 }
     const hosts = Array.from({ length: 400 }, (_, index) => `h${index}`)
-    await stand.write(records(...hosts), { orderedLanes: 1, retryConfiguration })
+    await stand.write(records(...hosts), { orderedLanes: 1, ...THREE_TRIES })
     expect(stand.harness.failures).toStrictEqual([])
     expect(stand.writer.status()).toMatchObject({ written: 399, dropped: 1 })
     // Three times, halves down to one, that once more, and a probe for each that was halved or asked for again.
@@ -220,6 +223,55 @@ describe('status 500', () => {
     }
     await stand.write(records('a', 'b', 'c'), { orderedLanes: 1, maxBatchSizeInSamples: 1, protocol: 'auto' })
     expect(stand.writer.status()).toMatchObject({ written: 1, dropped: 2, inHand: 0 })
+  })
+
+  test('of a part of a receiver that ends in time is charged to nobody, although all else is written', async () => {
+    let left = 8
+    stand.receiver.decide = (request) => (holds(request, 'b') && left-- > 0 ? { status: 500 } : well)
+    const retryConfiguration = { initialRetryDelayMS: 1, maxRetryDelayMS: 60_000, maxRetryCount: 100 }
+    await stand.write(records('abcdefgh'), { orderedLanes: 1, retryConfiguration })
+    expect(stand.writer.status()).toMatchObject({ written: 8, dropped: 0 })
+  })
+
+  test('to many at once costs none that is not at fault, when the requests for finding out are used up', async () => {
+    const isBad = (line: string): boolean => Number(/host=h(\d+)/.exec(line)?.[1] ?? 1) % 2 === 0
+    stand.receiver.decide = (request) => (linesOf(request).some(isBad) ? { status: 500 } : well)
+    const hosts = Array.from({ length: 64 }, (_, index) => `h${index}`)
+    const retryConfiguration = { initialRetryDelayMS: 1, maxRetryDelayMS: 1, maxRetryCount: 100 }
+    await stand.write(records(...hosts), { orderedLanes: 1, retryConfiguration, maxIsolationRequests: 6 })
+    expect(stand.writer.status()).toMatchObject({ written: 32, dropped: 32, inHand: 0 })
+  })
+
+  test('to one part of what may be a repeat says nothing of the next one', async () => {
+    const answered = new Set<string>()
+    const once = (part: string, first: number, then: number): { status: number } => {
+      const status = answered.has(part) ? then : first
+      answered.add(part)
+      return { status }
+    }
+    stand.harness.settlement.suspects.add(0)
+    stand.receiver.decide = (request) => {
+      const sent = linesOf(request)
+      if (isProbe(request)) return well
+      if (sent.length > 1) return once('whole', 500, 400)
+      // Each is answered with 500 once: the first is refused after that, the second is taken.
+      if (sent[0]?.endsWith(`@${T}`) === true) return once('first', 500, 400)
+      return sent[0]?.endsWith(`@${T + 1}`) === true ? once('second', 500, 204) : well
+    }
+    const retryConfiguration = { maxRetryCount: 0 }
+    await stand.write([longSeries(4)], { orderedLanes: 1, isolateAfterServerErrors: 1, retryConfiguration })
+    expect(stand.harness.metric('numSamplesRefusedOnReplay')).toBe(1)
+    expect(stand.writer.status()).toMatchObject({ inHand: 0 })
+  })
+
+  test('is not asked about before the time that a probe was told', async () => {
+    stand.receiver.decide = (request) =>
+      isProbe(request) ? { status: 429, headers: { 'retry-after': '60' } } : { status: 500 }
+    const written = stand.write(records('a'), { orderedLanes: 1, retryConfiguration: { initialRetryDelayMS: 1 } })
+    await until('the probe', () => stand.requests.length === 3 && stand.writer.status().slowed !== undefined)
+    expect(stand.writer.status().slowed?.[0]?.pausedMs).toBeGreaterThan(30_000)
+    stand.harness.failures.push(new SluiceError('SLUICE_INTERNAL', 'enough'))
+    await written
   })
 
   test.each([1, 3])('to %i samples that only 2.0 can say is never asked about in 1.0', async (count) => {

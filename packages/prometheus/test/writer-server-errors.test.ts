@@ -1,14 +1,19 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { ServerErrorRule, type ServerErrors, type ServerErrorVerdict } from '../src/writer-server-errors.ts'
 
+const MIN_AGE_MS = 10_000
+
 let rule: ServerErrorRule
+/** Each answer comes a bit later than the one before. */
+let nowMs: number
 let probes: number
 let isWell: boolean
 
 beforeEach(() => {
-  rule = new ServerErrorRule(3)
+  rule = new ServerErrorRule(3, MIN_AGE_MS)
   probes = 0
   isWell = true
+  nowMs = 0
 })
 
 function errors(): ServerErrors {
@@ -19,6 +24,7 @@ interface Circumstances {
   readonly isAlone?: boolean
   readonly destination?: string
   readonly sentAt?: number
+  readonly isLastTry?: boolean
 }
 
 const probe = (): Promise<boolean> => {
@@ -28,8 +34,9 @@ const probe = (): Promise<boolean> => {
 
 /** One more 500, to a request with these entries that was sent just before. */
 async function failed(of: readonly ServerErrors[], circumstances: Circumstances = {}): Promise<ServerErrorVerdict> {
-  const { isAlone = of.length === 1, destination = '', sentAt = rule.now() } = circumstances
-  return await rule.judge({ destination, errors: of, isAlone, sentAt, probe })
+  const { isAlone = of.length === 1, destination = '', sentAt = rule.now(), isLastTry = false } = circumstances
+  nowMs += MIN_AGE_MS / 2
+  return await rule.judge({ destination, errors: of, isAlone, sentAt, nowMs, isLastTry, probe })
 }
 
 describe('a request of one record', () => {
@@ -85,13 +92,37 @@ describe('a request of one record', () => {
   })
 
   test.each([1, 2])('is asked about more than once also where %i is enough', async (after) => {
-    rule = new ServerErrorRule(after)
+    rule = new ServerErrorRule(after, MIN_AGE_MS)
     rule.written('')
     const poison = [errors()]
-    expect([await failed(poison), await failed(poison), await failed(poison)]).toStrictEqual([
+    const last = { isLastTry: true }
+    expect([await failed(poison, last), await failed(poison, last), await failed(poison, last)]).toStrictEqual([
       'unclear',
       'askAgain',
       'atFault',
+    ])
+  })
+
+  test('is not before its destination has answered so for some time, unless it cannot be sent again', async () => {
+    for (const isLastTry of [false, true]) {
+      rule = new ServerErrorRule(3, Number.MAX_SAFE_INTEGER)
+      const poison = [errors()]
+      await failed(poison)
+      await failed(poison)
+      expect(await failed(poison, { isLastTry })).toBe(isLastTry ? 'askAgain' : 'unclear')
+    }
+  })
+
+  test('is not either when answers of that kind came long ago', async () => {
+    await failed([errors()])
+    await failed([errors()])
+    nowMs += MIN_AGE_MS
+    const record = [{ ...errors(), count: 5, lastAt: 0 }]
+    rule.written('')
+    expect([await failed(record), await failed(record), await failed(record)]).toStrictEqual([
+      'unclear',
+      'unclear',
+      'askAgain',
     ])
   })
 
@@ -132,7 +163,7 @@ describe('a request that can be divided', () => {
 })
 
 test('Infinity switches it off', async () => {
-  rule = new ServerErrorRule(Number.POSITIVE_INFINITY)
+  rule = new ServerErrorRule(Number.POSITIVE_INFINITY, MIN_AGE_MS)
   for (const entries of [[errors()], [errors(), errors()]]) {
     for (let count = 0; count < 50; count++) expect(await failed(entries)).toBe('unclear')
   }
