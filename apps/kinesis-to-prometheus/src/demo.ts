@@ -45,12 +45,10 @@ export async function runDemo(options: DemoOptions): Promise<{ readonly summary:
   const startedAt = performance.now()
   await using servers = new AsyncDisposableStack()
   // What a restart repeats is taken again within the window.
-  const [kinesis, prometheus] = await Promise.all([
-    startKinesisLocal(),
-    startPrometheus({ outOfOrderTimeWindow: '10m' }),
-  ])
-  servers.use(kinesis)
-  servers.use(prometheus)
+  const starting = [startKinesisLocal(), startPrometheus({ outOfOrderTimeWindow: '10m' })] as const
+  // One that started is closed also when the other one cannot start.
+  for (const each of await Promise.allSettled(starting)) if (each.status === 'fulfilled') servers.use(each.value)
+  const [kinesis, prometheus] = await Promise.all(starting)
   say(`kinesis-local    ${kinesis.endpoint}`)
   say(`prometheus       ${prometheus.url}`)
   await kinesis.createStream(STREAM, options.shards)

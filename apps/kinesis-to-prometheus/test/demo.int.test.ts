@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url'
-import { debianPackageOrSkip, type NodeChild, spawnNode } from '@sluice/testkit'
+import { debianPackageOrSkip, type NodeChild, spawnNode, temporaryFolder } from '@sluice/testkit'
 import { expect, test } from 'vitest'
 
 const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url))
@@ -47,6 +47,14 @@ test.skipIf(skipped)(
     expect((await child.exit).code).toBe(0)
   },
 )
+
+test('without a Prometheus to start the run ends and says so', { timeout: DEADLINE_MS }, async () => {
+  await using folder = await temporaryFolder()
+  const env = { PATH: folder.path, HOME: folder.path }
+  await using child = await spawnNode(MAIN, ['--records', '10'], { env })
+  expect((await child.exit).code).toBe(1)
+  expect(child.stderr.join('\n')).toMatch(/prometheus/i)
+})
 
 test('a command line with mistakes exits with 2 and starts nothing', async () => {
   await using child = await spawnNode(MAIN, ['--record', '10'])

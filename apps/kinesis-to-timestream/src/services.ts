@@ -39,9 +39,10 @@ export function openServices(options: DemoOptions, say: (line: string) => void):
 
 async function localServices(options: DemoOptions, say: (line: string) => void): Promise<Services> {
   await using resources = new AsyncDisposableStack()
-  const [kinesisLocal, timestreamLocal] = await Promise.all([startKinesisLocal(), startTimestreamLocal()])
-  resources.use(kinesisLocal)
-  resources.use(timestreamLocal)
+  const starting = [startKinesisLocal(), startTimestreamLocal()] as const
+  // One that started is closed also when the other one cannot start.
+  for (const each of await Promise.allSettled(starting)) if (each.status === 'fulfilled') resources.use(each.value)
+  const [kinesisLocal, timestreamLocal] = await Promise.all(starting)
   say(`kinesis-local    ${kinesisLocal.endpoint}`)
   say(`timestream-local ${timestreamLocal.endpoint}`)
   const kinesis = kinesisLocal.client()

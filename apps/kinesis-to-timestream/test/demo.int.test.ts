@@ -99,6 +99,14 @@ test('an admin port that is in use is one clear error', { timeout: DEADLINE_MS }
   }
 })
 
+test('a server that cannot start ends the run, also when the other one runs', { timeout: DEADLINE_MS }, async () => {
+  await using folder = await temporaryFolder()
+  const missing = join(folder.path, 'missing')
+  await using child = await spawnNode(MAIN, ['--records', '10'], { env: { ...process.env, TMPDIR: missing } })
+  expect((await child.exit).code).toBe(1)
+  expect(child.stderr.join('\n')).toContain(missing)
+})
+
 test('a command line with mistakes exits with 2 and starts nothing', async () => {
   await using child = await spawnNode(MAIN, ['--record', '10'])
   expect((await child.exit).code).toBe(2)
