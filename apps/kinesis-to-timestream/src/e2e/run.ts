@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { paginateQuery, TimestreamQueryClient } from '@aws-sdk/client-timestream-query'
-import { TimestreamWriteClient } from '@aws-sdk/client-timestream-write'
+import { ConflictException, CreateDatabaseCommand, TimestreamWriteClient } from '@aws-sdk/client-timestream-write'
 import { awsRequestHandler } from '@sluice/aws'
 import { consoleLogger, fromIterable, type Job, memoryCheckpoints, messageOf, noRestart, stream } from '@sluice/core'
 import { TimestreamSink } from '@sluice/timestream'
@@ -77,6 +77,8 @@ export async function runE2e(
   let written = 0
   let deleted = false
   try {
+    // Awaited to its end, also when the run is interrupted: what is made after the deletion would stay.
+    await createDatabase(write, database)
     for (const transport of TRANSPORTS) {
       // The second time nothing may change: the same records are the same rows.
       for (const time of ['first', 'second']) {
@@ -118,6 +120,15 @@ export async function runE2e(
     unexpected,
     deleted,
     failures,
+  }
+}
+
+/** The name is this run's own: when the database is there already, an earlier try of the client has made it. */
+async function createDatabase(client: TimestreamWriteClient, database: string): Promise<void> {
+  try {
+    await client.send(new CreateDatabaseCommand({ DatabaseName: database }))
+  } catch (error) {
+    if (!(error instanceof ConflictException)) throw error
   }
 }
 
