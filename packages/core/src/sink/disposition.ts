@@ -8,7 +8,7 @@ import type { ResolvedSinkOptions } from './options.ts'
 import { halves, reasonOf, type Verdict } from './outcome.ts'
 import type { Parcel } from './parcel.ts'
 import { isReplaySuspect } from './request.ts'
-import type { EntryOutcome, Reason, Refusal, SinkContext } from './spi.ts'
+import type { Reason, Refusal, SinkContext } from './spi.ts'
 
 export interface DispositionPlan<Entry> {
   readonly context: SinkContext
@@ -43,13 +43,12 @@ export class Disposition<Entry> {
         this.#settleAll(parcel)
         return
       case 'entries':
-        this.#applyEach(parcel, lane, verdict.entries)
+        this.#applyEach(parcel, lane, verdict)
         return
       case 'all':
-        counters.numRecordsSendErrors.value += parcel.length
-        if (verdict.unknown) counters.numRequestsUnknown.value++
-        else if (verdict.slowDown) counters.numRequestsThrottled.value++
+        this.#countEnd(verdict)
         if (verdict.slowDown) this.#slowDown(lane, verdict.afterMs)
+        for (let index = 0; index < parcel.length; index++) this.#countTry(parcel, index)
         this.#retry(parcel, lane, verdict.reason, verdict.afterMs)
         return
       case 'halve':
@@ -129,14 +128,16 @@ export class Disposition<Entry> {
     return stays === 0 ? undefined : kept
   }
 
-  #applyEach(parcel: Parcel<Entry>, lane: Lane<Entry>, outcomes: readonly EntryOutcome[]): void {
+  #applyEach(parcel: Parcel<Entry>, lane: Lane<Entry>, verdict: Extract<Verdict, { kind: 'entries' }>): void {
+    this.#countEnd(verdict)
     const groups = new Map<
       string,
       { readonly parcel: Parcel<Entry>; readonly reason: Reason; readonly afterMs?: number }
     >()
-    for (const [index, outcome] of outcomes.entries()) {
-      if (outcome.kind !== 'written' && outcome.kind !== 'duplicate') this.#plan.counters.numRecordsSendErrors.value++
+    for (const [index, outcome] of verdict.entries.entries()) {
       if (outcome.kind === 'retry') {
+        if (outcome.isTry === false) parcel.unsettled(index)
+        else this.#countTry(parcel, index)
         const { afterMs } = outcome
         const reason = reasonOf(outcome.reason)
         // With order all of them are repeated together, as they were: the longest wait counts.
@@ -146,15 +147,30 @@ export class Disposition<Entry> {
         const longest = Math.max(known?.afterMs ?? 0, waitOf(afterMs))
         groups.set(key, { parcel: again, reason, ...(longest === 0 ? {} : { afterMs: longest }) })
         again.move(parcel, index)
-      } else if (outcome.kind === 'refuse') this.#refuseEntry(parcel, index, reasonOf(outcome.reason))
+        continue
+      }
+      if (outcome.kind === 'refuse' || outcome.kind === 'dropped') this.#plan.counters.numRecordsSendErrors.value++
+      if (outcome.kind === 'refuse') this.#refuseEntry(parcel, index, reasonOf(outcome.reason))
       else this.#settle(parcel, index, outcome.kind)
     }
-    if (groups.size === 0) lane.destination.limiter.onSuccess()
+    if (verdict.slowDown) this.#slowDown(lane, undefined)
+    else if (groups.size === 0) lane.destination.limiter.onSuccess()
     for (const group of groups.values()) {
       group.parcel.exact = false
       group.parcel.isolation = undefined
       this.#retry(group.parcel, lane, group.reason, group.afterMs)
     }
+  }
+
+  #countEnd({ unknown, slowDown }: { readonly unknown: boolean; readonly slowDown: boolean }): void {
+    const { counters } = this.#plan
+    if (unknown) counters.numRequestsUnknown.value++
+    else if (slowDown) counters.numRequestsThrottled.value++
+  }
+
+  #countTry(parcel: Parcel<Entry>, index: number): void {
+    this.#plan.counters.numRecordsSendErrors.value++
+    parcel.failed(index, this.#plan.context.clock.now())
   }
 
   #slowDown({ destination }: Lane<Entry>, afterMs: number | undefined): void {
@@ -163,17 +179,19 @@ export class Disposition<Entry> {
     destination.pausedUntil = Math.max(destination.pausedUntil, until)
   }
 
+  /** @param given - whose tries are counted. */
   #retry(given: Parcel<Entry>, lane: Lane<Entry>, reason: Reason, afterMs: number | undefined): void {
     const { retry } = this.#plan.limits
     const { clock, random } = this.#plan.context
     const now = clock.now()
     given.reason = `${reason.code}: ${reason.message}`
-    const parcel = this.withoutLeaving(given, now, 1)
+    const parcel = this.withoutLeaving(given, now)
     if (parcel === undefined) return
     const kept = parcel.emptyPart()
-    let most = 0
+    // Also where no try was counted: nothing is repeated at once.
+    let most = 1
     for (let index = 0; index < parcel.length; index++) {
-      const tries = parcel.failed(index, now)
+      const tries = parcel.tries(index)
       const elapsedMs = now - (parcel.firstFailedAt(index) ?? now)
       if (tries < retry.maxAttempts && elapsedMs < retry.maxElapsedMs) {
         most = Math.max(most, tries)

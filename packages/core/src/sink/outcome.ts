@@ -5,7 +5,12 @@ import { ALL_WRITTEN, type EntryOutcome, type Reason, type SubmitOutcome } from 
 /** What the engine does with a request: a {@link SubmitOutcome} after its form was checked. */
 export type Verdict =
   | { readonly kind: 'written' }
-  | { readonly kind: 'entries'; readonly entries: readonly EntryOutcome[] }
+  | {
+      readonly kind: 'entries'
+      readonly entries: readonly EntryOutcome[]
+      readonly slowDown: boolean
+      readonly unknown: boolean
+    }
   | {
       readonly kind: 'all'
       readonly reason: Reason
@@ -40,7 +45,7 @@ export function judge(outcome: SubmitOutcome, entries: number): Verdict {
     const { allWritten }: { readonly allWritten: unknown } = outcome
     return allWritten === true ? { kind: 'written' } : malformed('allWritten is not true')
   }
-  if (form === 'entries' && 'entries' in outcome) return judgeEach(outcome.entries, entries)
+  if (form === 'entries' && 'entries' in outcome) return judgeEach(outcome, entries)
   if (form === 'retryAll' && 'retryAll' in outcome) {
     const { retryAll, afterMs, slowDown = true, unknown = false } = outcome
     return { kind: 'all', reason: reasonOf(retryAll), slowDown, unknown, ...(afterMs === undefined ? {} : { afterMs }) }
@@ -57,14 +62,18 @@ export function judge(outcome: SubmitOutcome, entries: number): Verdict {
   return malformed('it has none of the known fields')
 }
 
-function judgeEach(list: readonly EntryOutcome[], entries: number): Verdict {
+function judgeEach(
+  { entries: list, slowDown = false, unknown = false }: Extract<SubmitOutcome, { readonly entries: unknown }>,
+  entries: number,
+): Verdict {
   if (!Array.isArray(list) || list.length !== entries) {
     return malformed(`it has ${Array.isArray(list) ? list.length : 'no'} outcomes for ${entries} entries`)
   }
   const bad = list.findIndex(
     (item: EntryOutcome | undefined) => item === undefined || item === null || !KINDS.has(item.kind),
   )
-  return bad === -1 ? { kind: 'entries', entries: list } : malformed(`the outcome of entry ${bad} has no known kind`)
+  if (bad !== -1) return malformed(`the outcome of entry ${bad} has no known kind`)
+  return { kind: 'entries', entries: list, slowDown, unknown }
 }
 
 /** A sink in plain JavaScript may leave the reason out or give something else: that must not cost an entry. */

@@ -16,8 +16,9 @@ export function columnsFor(entries: number): Columns {
   return { tokens: new Float64Array(entries), numbers: new Float64Array(entries * COLUMNS) }
 }
 
-/** The failed tries of the entries of a parcel: kept only once there was one. */
+/** What became of the entries of a parcel before: kept only once a request has left one of them unsettled. */
 interface Failures {
+  readonly isRepeat: boolean[]
   readonly tries: number[]
   /** Monotonic time of the first failed try; NaN for an entry that has not failed. */
   readonly firstFailedAt: number[]
@@ -121,9 +122,14 @@ export class Parcel<Entry> {
     return this.#columns.numbers[index * COLUMNS + KEY] as number
   }
 
-  /** True if no entry of it has failed yet. */
+  /** True if no entry of it was in a request before. */
   get isFresh(): boolean {
     return this.#failures === undefined
+  }
+
+  /** True if the entry was in a request before, counted as a try or not. */
+  isRepeat(index: number): boolean {
+    return this.#failures?.isRepeat[index] === true
   }
 
   /** Failed tries of the entry so far. */
@@ -143,13 +149,19 @@ export class Parcel<Entry> {
     return most
   }
 
-  /** Counts a failed try of the entry, and returns how many there were. */
-  failed(index: number, now: number): number {
+  /** A request has left the entry unsettled, and this is no failed try of it. */
+  unsettled(index: number): void {
+    this.#failures ??= this.#noFailures()
+    this.#failures.isRepeat[index] = true
+  }
+
+  /** Counts a failed try of the entry. */
+  failed(index: number, now: number): void {
     const failures = (this.#failures ??= this.#noFailures())
     const tries = (failures.tries[index] ?? 0) + 1
+    failures.isRepeat[index] = true
     failures.tries[index] = tries
     if (tries === 1) failures.firstFailedAt[index] = now
-    return tries
   }
 
   /** A parcel without entries that is treated as this one: for its parts. */
@@ -195,7 +207,8 @@ export class Parcel<Entry> {
 
   /** Appends one entry of another parcel, with its tries. */
   move(from: Parcel<Entry>, index: number): void {
-    if (from.tries(index) > 0) this.#failures ??= this.#noFailures()
+    if (from.isRepeat(index)) this.#failures ??= this.#noFailures()
+    this.#failures?.isRepeat.push(from.isRepeat(index))
     this.#failures?.tries.push(from.tries(index))
     this.#failures?.firstFailedAt.push(from.firstFailedAt(index) ?? Number.NaN)
     this.add(
@@ -219,7 +232,11 @@ export class Parcel<Entry> {
   }
 
   #noFailures(): Failures {
-    return { tries: this.entries.map(() => 0), firstFailedAt: this.entries.map(() => Number.NaN) }
+    return {
+      isRepeat: this.entries.map(() => false),
+      tries: this.entries.map(() => 0),
+      firstFailedAt: this.entries.map(() => Number.NaN),
+    }
   }
 }
 

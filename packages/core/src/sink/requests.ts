@@ -169,7 +169,7 @@ export class Requests<Entry> {
       return
     }
     for (let index = 0; index < parcel.length; index++) {
-      if (parcel.tries(index) > 0) continue
+      if (parcel.isRepeat(index)) continue
       counters.numRecordsSend.value++
       counters.numBytesSend.value += parcel.size(index)
     }

@@ -185,16 +185,22 @@ export type EntryOutcome =
   | { readonly kind: 'duplicate' }
   /** Given up by a policy that the user chose. */
   | { readonly kind: 'dropped'; readonly reason: Reason }
-  /** To be sent again, after at least `afterMs`. */
-  | { readonly kind: 'retry'; readonly reason: Reason; readonly afterMs?: number }
+  /**
+   * To be sent again, after at least `afterMs`. `isTry: false`: the store was not asked for it, or refused a request whose culprit the
+   * repeat is to find; no try is charged to it, so that a sink that says so must be sure that its repeats come to an end.
+   */
+  | { readonly kind: 'retry'; readonly reason: Reason; readonly afterMs?: number; readonly isTry?: false }
   /** The store refuses this entry for itself. */
   | { readonly kind: 'refuse'; readonly reason: Reason }
 
 /** How a request ended. Anything else (a thrown error, a list of the wrong length) is isolated, never counted as written. */
 export type SubmitOutcome =
   | typeof ALL_WRITTEN
-  /** One outcome for every entry, in the order of the batch. */
-  | { readonly entries: readonly EntryOutcome[] }
+  /**
+   * One outcome for every entry, in the order of the batch. `slowDown` (default false) and `unknown` as below: for a sink that sends a
+   * batch in several requests, of which a later one failed.
+   */
+  | { readonly entries: readonly EntryOutcome[]; readonly slowDown?: boolean; readonly unknown?: boolean }
   /**
    * The whole request again, after at least `afterMs`. `unknown`: it ended without an answer and may have been applied. `slowDown`
    * (default true) lowers the number of requests in flight to the destination, and `afterMs` then holds back all of them.

@@ -198,6 +198,23 @@ describe('repeats', () => {
     expect(harness.metric('numRequestsThrottled')).toBe(0)
   })
 
+  test.each([
+    [{}, 2, 0, 0],
+    [{ slowDown: true }, 1, 1, 0],
+    [{ unknown: true }, 2, 0, 1],
+    [{ slowDown: true, unknown: true }, 1, 0, 1],
+  ])('an answer for each entry may slow down, and be unknown: %j', async (more, inFlight, throttled, unknown) => {
+    const harness = new Harness({ maxInFlightRequests: 2, maxBufferedRequests: 100 })
+    harness.offer(...names('a', 40))
+    const [first] = harness.sent()
+    const retry = { kind: 'retry', reason: reason('busy') }
+    await first?.answer({ entries: [{ kind: 'written' }, retry, retry, { kind: 'written' }], ...more })
+    expect(harness.writer.status().inFlightRequests).toBe(inFlight)
+    expect(harness.metric('numRequestsThrottled')).toBe(throttled)
+    expect(harness.metric('numRequestsUnknown')).toBe(unknown)
+    expect(harness.writer.status()).toMatchObject({ written: 2, retryingRecords: 2 })
+  })
+
   test('unknown outcomes are counted, repeated, and no throttling by the store', async () => {
     const harness = new Harness()
     harness.offer(...names('a', 4))
@@ -207,6 +224,47 @@ describe('repeats', () => {
     await harness.clock.advance(100)
     await (await harness.only()).answer(WRITTEN)
     expect(harness.writer.status()).toMatchObject({ written: 4, inHand: 0 })
+  })
+
+  const busy = { kind: 'retry', reason: reason('busy') }
+  const unasked = { ...busy, isTry: false }
+
+  test('an entry for which the store was not asked is repeated after the shortest delay, and charged no try', async () => {
+    const harness = new Harness({ retry: { initialDelayMs: 100, maxAttempts: 1 } }, least)
+    harness.offer(...names('a', 4))
+    await (await harness.only()).answer({ entries: [{ kind: 'written' }, unasked, unasked, unasked] })
+    for (const _round of [1, 2, 3]) {
+      await harness.clock.advance(49)
+      expect(harness.requests).toEqual([])
+      await harness.clock.advance(1)
+      const again = await harness.only()
+      expect(again).toMatchObject({ names: ['a1', 'a2', 'a3'], attempt: 1, trigger: 'retry' })
+      await again.answer({ entries: [unasked, unasked, unasked] })
+    }
+    expect(harness.metric('numRecordsSend')).toBe(4)
+    expect(harness.metric('numRecordsSendErrors')).toBe(0)
+    expect(harness.metric('numRecordsRetried')).toBe(4 * 3)
+    await harness.clock.advance(50)
+    await (await harness.only()).answer({ entries: [unasked, busy, { kind: 'written' }] })
+    expect(harness.settlement.refusals).toMatchObject([{ token: 2, attempts: 1, reason: { code: 'retriesExhausted' } }])
+  })
+
+  test.each([false, true])('tries are counted for each entry of one repeat; ordered: %s', async (ordered) => {
+    const harness = new Harness({ retry: { maxAttempts: 2 } }, least, { ordered, answers: 'request' })
+    harness.offer(...names('a', 4).map((name) => ({ name, order: 1 })))
+    await (await harness.only()).answer({ entries: [{ kind: 'written' }, busy, unasked, unasked] })
+    await harness.clock.advance(50)
+    const second = await harness.only()
+    expect(second).toMatchObject({ names: ['a1', 'a2', 'a3'], attempt: 2 })
+    await second.answer({ entries: [busy, busy, unasked] })
+    expect(harness.settlement.refusals).toMatchObject([{ token: 1, attempts: 2 }])
+    await harness.clock.advance(50)
+    const third = await harness.only()
+    expect(third).toMatchObject({ names: ['a2', 'a3'], attempt: 2 })
+    await third.answer({ retryAll: reason('busy') })
+    expect(harness.settlement.refusals).toMatchObject([{ token: 1 }, { token: 2, attempts: 2 }])
+    expect(harness.metric('numRecordsSendErrors')).toBe(1 + 2 + 2)
+    expect(harness.metric('numRecordsSend')).toBe(4)
   })
 
   test('numRecordsSend counts an entry once, numRecordsOut when written, and errors every failed try', async () => {
