@@ -1,11 +1,15 @@
-import type { EntryOutcome, Reason, SluiceError } from '@sluice/core'
+import { ALL_WRITTEN, type EntryOutcome, type Reason, type SluiceError, type SubmitOutcome } from '@sluice/core'
 import type { Follower, Item } from './request/layout.ts'
 
 /** A request that did not end record by record: what becomes of the whole batch. */
-export type Whole =
-  | { readonly retryAll: Reason; readonly slowDown: boolean; readonly unknown: boolean }
-  | { readonly isolate: Reason }
-  | { readonly fail: SluiceError }
+export type Whole = Again | { readonly isolate: Reason } | { readonly fail: SluiceError }
+
+/** The request is to be sent again. */
+interface Again {
+  readonly retryAll: Reason
+  readonly slowDown: boolean
+  readonly unknown: boolean
+}
 
 const WRITTEN: EntryOutcome = Object.freeze({ kind: 'written' })
 
@@ -16,6 +20,8 @@ export class Book {
   #outcomes: (EntryOutcome | undefined)[] | undefined
   readonly #followers: Follower[] = []
   #written = 0
+  #slowDown = false
+  #unknown = false
 
   constructor(records: number) {
     this.#records = records
@@ -38,27 +44,40 @@ export class Book {
     for (const follower of followers) this.#followers.push(follower)
   }
 
-  /** The items are to be sent again. */
-  retry(items: readonly Item[], reason: Reason): void {
+  /** True if no record has an outcome of its own. */
+  get isEmpty(): boolean {
+    return this.#outcomes === undefined
+  }
+
+  /** The items were sent, and are to be sent again. */
+  retry(items: readonly Item[], { retryAll: reason, slowDown, unknown }: Again): void {
+    this.#slowDown ||= slowDown
+    this.#unknown ||= unknown
     for (const item of items) this.note(item, { kind: 'retry', reason })
   }
 
+  /** The items are to be sent, or again, through no fault of theirs: it costs them no try. */
+  putOff(items: readonly Item[], reason: Reason): void {
+    for (const item of items) this.note(item, { kind: 'retry', reason, isTry: false })
+  }
+
   /**
-   * One outcome for every record, undefined if all were written. A record that was to be overwritten by one that is not stored was never
+   * One outcome for every record. A record that was to be overwritten by one that is not stored was never
    * sent, and now is to be.
    */
-  close(): readonly EntryOutcome[] | undefined | { readonly isolate: Reason } {
-    if (this.#written === this.#records) return undefined
+  close(): SubmitOutcome {
+    if (this.#written === this.#records) return ALL_WRITTEN
     const outcomes = this.#list()
     for (const { item, leader, as } of this.#followers) {
       const outcome = outcomes[leader.index]
       if (outcome?.kind === 'written') this.written([item])
       else if (outcome?.kind === 'retry' || (as === 'same' && outcome !== undefined)) this.note(item, outcome)
-      else this.note(item, { kind: 'retry', reason: OVERWRITING_NOT_STORED })
+      else this.putOff([item], OVERWRITING_NOT_STORED)
     }
-    if (this.#written === this.#records) return undefined
+    if (this.#written === this.#records) return ALL_WRITTEN
     // A record without an outcome would be a mistake of ours: it is asked for alone, never counted as written.
-    return outcomes.includes(undefined) ? { isolate: NO_OUTCOME } : (outcomes as readonly EntryOutcome[])
+    if (outcomes.includes(undefined)) return { isolate: NO_OUTCOME }
+    return { entries: outcomes as readonly EntryOutcome[], slowDown: this.#slowDown, unknown: this.#unknown }
   }
 
   #list(): (EntryOutcome | undefined)[] {

@@ -1,5 +1,4 @@
 import {
-  ALL_WRITTEN,
   AsyncSinkWriter,
   type Batch,
   type BatchTrigger,
@@ -115,11 +114,11 @@ export class TimestreamSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
     for (let request = 0; items.length > 0; request++) {
       // What is stored by then stays so: given up as a whole, the batch would begin anew each time.
       if (request === MAX_REQUESTS) {
-        book.retry(items, TOO_MANY_OF_ONE_KEY)
+        book.putOff(items, TOO_MANY_OF_ONE_KEY)
         break
       }
       if (request > 0 && clock.now() > lastStartAt) {
-        book.retry(items, TIME_IS_UP)
+        book.putOff(items, TIME_IS_UP)
         break
       }
       const { send, followers, later } = this.#maker.layOut(items)
@@ -127,17 +126,22 @@ export class TimestreamSinkWriter<In> extends AsyncSinkWriter<In, Entry> {
       const raised: Item[] = []
       const whole = await this.#write(send, book, raised, submit)
       if (whole !== undefined) {
-        if (request === 0 || 'fail' in whole) return whole
-        // Those before it have their outcomes. Whether to slow down, and who is to blame, the repeat will find out.
-        book.retry([...send, ...later], 'retryAll' in whole ? whole.retryAll : whole.isolate)
+        // What has its outcome keeps it.
+        const isWhole = request === 0 && ('isolate' in whole || (book.isEmpty && later.length === 0))
+        if (isWhole || 'fail' in whole) return whole
+        if ('retryAll' in whole) {
+          book.retry(send, whole)
+          book.putOff(later, whole.retryAll)
+        } else {
+          // Who is to blame the repeat will find out.
+          book.putOff([...send, ...later], whole.isolate)
+        }
         break
       }
       // In their order again: of two values for one key the later one is to win.
       items = [...later, ...raised].sort((a, b) => a.index - b.index)
     }
-    const outcomes = book.close()
-    if (outcomes === undefined) return ALL_WRITTEN
-    return 'isolate' in outcomes ? outcomes : { entries: outcomes }
+    return book.close()
   }
 
   /** Takes out what the service would refuse; gives the others, or what becomes of the whole batch. */

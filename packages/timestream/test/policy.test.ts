@@ -276,6 +276,80 @@ describe.each(['sdk', 'direct'] as const)('over the transport %s', (transport) =
     expect(started.harness.metric('numRecordsRetried')).toBe(3 + 1)
   })
 
+  const onceEach = { retry: { initialDelayMs: 1, maxDelayMs: 1, maxAttempts: 1 } }
+
+  test('no try is charged to a record that was not sent, nor to those among which a culprit is looked for', async () => {
+    const started = start(
+      ({ records }) => {
+        const values = new Set(records.map(({ MeasureValue }) => MeasureValue))
+        if (values.has('666')) return exception('ValidationException', 400, 'Invalid record.')
+        return values.has('2') ? exception('ThrottlingException', 429, 'Slow down.') : STORED
+      },
+      onceEach,
+      true,
+    )
+    const values = Array.from({ length: 20 }, (_, index) => ({ ...point, cpu: index + 1 }))
+    const harness = await write(started, [...values, { host: 'b', cpu: 30 }, { host: 'b', cpu: 666 }])
+    const refusals = harness.settlement.refusals.map(({ token, reason }) => [token, reason.code])
+    expect(refusals.toSorted(([a], [b]) => Number(a) - Number(b))).toEqual([
+      [1, 'retriesExhausted'],
+      [21, 'ValidationException'],
+    ])
+    expect(harness.metric('numRecordsOut')).toBe(20)
+  })
+
+  test('nor to the values of a key that wait for the first one', async () => {
+    const started = start(
+      (_, index) => (index === 0 ? exception('ThrottlingException', 429, 'Slow down.') : STORED),
+      onceEach,
+      true,
+    )
+    const harness = await write(started, [point, { ...point, cpu: 2 }])
+    expect(harness.settlement.refusals.map(({ token }) => token)).toEqual([0])
+    expect(valuesSent(started)).toEqual([['1'], ['2']])
+  })
+
+  test('nor to a record whose overwriting record is not stored', async () => {
+    const started = start(({ records }) => (records[0]?.Version === 2 ? rejection(other) : STORED), onceEach, true)
+    const harness = await write(started, [
+      { ...point, version: 1 },
+      { ...point, cpu: 2, version: 2 },
+    ])
+    expect(harness.settlement.refusals.map(({ token }) => token)).toEqual([1])
+    expect(harness.metric('numRecordsOut')).toBe(1)
+  })
+
+  test.for([
+    ['no answer', late('ECONNRESET', { code: 'ECONNRESET', isSent: true }), 1, 0],
+    ['the magnetic store', exception('ThrottlingException', 429, 'Too many ActiveMagneticStorePartitions'), 0, 1],
+    ['the memory store', exception('ThrottlingException', 429, 'Slow down.'), 0, 0],
+  ] as const)(
+    'a later request of a batch that fails counts as the first one: %s',
+    async ([, answer, unknown, slowed]) => {
+      for (const failing of [0, 1]) {
+        const started = start((_, index) => (index === failing ? answer : STORED))
+        const harness = await write(started, [point, { ...point, cpu: 2 }])
+        expect(harness.metric('numRequestsUnknown')).toBe(unknown)
+        expect(harness.metric('numRequestsThrottled')).toBe(slowed)
+        expect(harness.metric('numRecordsOut')).toBe(2)
+      }
+    },
+  )
+
+  test('a record that is not sent keeps its own outcome when the rest of its batch is repeated', async () => {
+    const started = start(
+      () => exception('ThrottlingException', 429, 'Too many ActiveMagneticStorePartitions'),
+      { ...onceEach, rejectionPolicy: { invalid: 'ignore' } },
+      true,
+    )
+    const harness = await write(started, [point, { host: 'b', cpu: Number.NaN }])
+    expect(harness.metric('numRecordsDropped')).toBe(1)
+    expect(harness.settlement.refusals.map(({ token, reason }) => [token, reason.code])).toEqual([
+      [0, 'retriesExhausted'],
+    ])
+    expect(harness.metric('numRequestsThrottled')).toBe(1)
+  })
+
   test('a record that is overwritten by one whose request is throttled is sent again with it', async () => {
     const started = start(
       (_, index) => (index === 1 ? exception('ThrottlingException', 429, 'Slow down.') : STORED),
