@@ -35,7 +35,14 @@ export interface DemoSummary {
 }
 
 const STREAM = 'hosts'
-const LOCAL = { region: 'us-east-1', credentials: { accessKeyId: 'local', secretAccessKey: 'local' } }
+/** Nothing of the user's own settings for AWS. */
+const LOCAL = {
+  region: 'us-east-1',
+  credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
+  useFipsEndpoint: false,
+  useDualstackEndpoint: false,
+  defaultsMode: 'standard',
+} as const
 const CHECKPOINT_INTERVAL_MS = 1_000
 const MAX_TIME_IN_BUFFER_MS = 500
 const CAUGHT_UP_POLL_MS = 100
@@ -53,7 +60,11 @@ export async function runDemo(options: DemoOptions): Promise<{ readonly summary:
   say(`prometheus       ${prometheus.url}`)
   await kinesis.createStream(STREAM, options.shards)
   const client = servers.adopt(
-    new KinesisClient({ endpoint: kinesis.endpoint, ...LOCAL, requestHandler: awsRequestHandler({ maxSockets: 2 }) }),
+    new KinesisClient({
+      ...LOCAL,
+      endpoint: kinesis.endpoint,
+      requestHandler: awsRequestHandler({ maxSockets: 2 }),
+    }),
     (each) => each.destroy(),
   )
   await using state = await temporaryFolder()
@@ -111,7 +122,7 @@ function startJob(options: DemoOptions, kinesis: KinesisLocal, prometheus: Prome
   const source = new KinesisSource<HostRecord>({
     streamName: STREAM,
     initialPosition: 'TRIM_HORIZON',
-    aws: { endpoint: kinesis.endpoint, ...LOCAL },
+    client: kinesis.client(),
   })
   const sink = new PrometheusSink<HostRecord>({
     prometheusRemoteWriteUrl: prometheus.remoteWriteUrl,

@@ -15,7 +15,11 @@ test.skipIf(skipped)(
   'every sample of a run is in Prometheus, which answers in PromQL, and the last line says so',
   { timeout: DEADLINE_MS },
   async () => {
-    await using child = await spawnNode(MAIN, ['--records', '250', '--shards', '3'])
+    // What is set for AWS is not used.
+    const aws = { AWS_USE_FIPS_ENDPOINT: 'true', AWS_USE_DUALSTACK_ENDPOINT: 'true', AWS_DEFAULTS_MODE: 'bogus' }
+    await using child = await spawnNode(MAIN, ['--records', '250', '--shards', '3'], {
+      env: { ...process.env, ...aws },
+    })
     expect(await summary(child)).toMatchObject({
       demo: 'kinesis-to-prometheus',
       produced: 250,

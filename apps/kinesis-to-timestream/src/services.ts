@@ -20,14 +20,15 @@ export interface Services extends AsyncDisposable {
   readonly kinesis: KinesisClient
   readonly query: TimestreamQueryClient
   /** How the pipeline reaches the local servers; empty on AWS: what the AWS SDK finds. */
-  readonly source: Pick<KinesisSourceOptions<HostRecord>, 'aws'>
+  readonly source: Pick<KinesisSourceOptions<HostRecord>, 'client'>
   readonly sink: Pick<TimestreamSinkOptions<HostRecord>, 'writeClientConfig' | 'credentials'>
   /** The journal of the local Timestream. */
   readonly journalPath: string | undefined
 }
 
+/** Nothing of the user's own settings for AWS. */
+const LOCAL = { region: 'us-east-1', useFipsEndpoint: false, useDualstackEndpoint: false }
 const LOCAL_CREDENTIALS = { accessKeyId: 'local', secretAccessKey: 'local' }
-const LOCAL_REGION = 'us-east-1'
 const MEMORY_STORE_HOURS = 24
 const MAGNETIC_STORE_DAYS = 7
 const STREAM_DEADLINE_SECONDS = 120
@@ -46,7 +47,12 @@ async function localServices(options: DemoOptions, say: (line: string) => void):
   say(`kinesis-local    ${kinesisLocal.endpoint}`)
   say(`timestream-local ${timestreamLocal.endpoint}`)
   const kinesis = kinesisLocal.client()
-  const settings = { endpoint: timestreamLocal.endpoint, region: LOCAL_REGION, credentials: LOCAL_CREDENTIALS }
+  const settings = {
+    ...LOCAL,
+    endpoint: timestreamLocal.endpoint,
+    credentials: LOCAL_CREDENTIALS,
+    defaultsMode: 'standard' as const,
+  }
   const write = resources.adopt(new TimestreamWriteClient(settings), (client) => client.destroy())
   const query = resources.adopt(new TimestreamQueryClient(settings), (client) => client.destroy())
   await Promise.all([kinesisLocal.createStream(options.stream, options.shards), createTable(write, options)])
@@ -55,9 +61,9 @@ async function localServices(options: DemoOptions, say: (line: string) => void):
     where: 'local servers',
     kinesis,
     query,
-    source: { aws: { endpoint: kinesisLocal.endpoint, region: LOCAL_REGION, credentials: LOCAL_CREDENTIALS } },
+    source: { client: kinesisLocal.client() },
     sink: {
-      writeClientConfig: { endpointOverride: timestreamLocal.endpoint, region: LOCAL_REGION },
+      writeClientConfig: { ...LOCAL, endpointOverride: timestreamLocal.endpoint },
       credentials: LOCAL_CREDENTIALS,
     },
     journalPath: timestreamLocal.journalPath,

@@ -27,7 +27,7 @@ test('every record of a run lands in the table, and the last line says so', { ti
   expect((await child.exit).code).toBe(0)
 })
 
-test('local servers need no keys, and an AWS profile is not asked for any', { timeout: DEADLINE_MS }, async () => {
+test('local servers need no keys, and what is set for AWS is not used', { timeout: DEADLINE_MS }, async () => {
   await using folder = await temporaryFolder()
   const config = join(folder.path, 'config')
   await writeFile(
@@ -35,7 +35,15 @@ test('local servers need no keys, and an AWS profile is not asked for any', { ti
     '[profile work]\nsso_session = company\nsso_account_id = 123456789012\nsso_role_name = reader\n' +
       'region = eu-west-1\n[sso-session company]\nsso_start_url = https://127.0.0.1:1\nsso_region = eu-west-1\n',
   )
-  const env = { ...process.env, AWS_PROFILE: 'work', AWS_CONFIG_FILE: config, AWS_SHARED_CREDENTIALS_FILE: config }
+  const env = {
+    ...process.env,
+    AWS_PROFILE: 'work',
+    AWS_CONFIG_FILE: config,
+    AWS_SHARED_CREDENTIALS_FILE: config,
+    AWS_USE_FIPS_ENDPOINT: 'true',
+    AWS_USE_DUALSTACK_ENDPOINT: 'true',
+    AWS_DEFAULTS_MODE: 'bogus',
+  }
   await using child = await spawnNode(MAIN, ['--records', '100'], { env })
   expect(await summary(child)).toMatchObject({ produced: 100, stored: 100, missing: 0 })
   expect((await child.exit).code).toBe(0)

@@ -53,7 +53,13 @@ describe('against timestream-local', () => {
     { timeout: TIMEOUT_MS },
     async () => {
       await using store = await startTimestreamLocal()
-      const ended = await e2e(['--endpoint', store.endpoint, '--records', '120'])
+      // What is set for AWS is not used.
+      const environment = {
+        AWS_USE_FIPS_ENDPOINT: 'true',
+        AWS_USE_DUALSTACK_ENDPOINT: 'true',
+        AWS_DEFAULTS_MODE: 'bogus',
+      }
+      const ended = await e2e(['--endpoint', store.endpoint, '--records', '120'], { environment })
       expect(ended.stderr).toBe('')
       expect(resultOf(ended)).toMatchObject({
         ok: true,

@@ -160,6 +160,10 @@ class RunningKinesis implements KinesisLocal {
       endpoint,
       region: 'us-east-1',
       credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
+      // Nothing of what the environment sets for AWS.
+      useFipsEndpoint: false,
+      useDualstackEndpoint: false,
+      defaultsMode: 'standard',
       requestHandler: new NodeHttpHandler({ connectionTimeout: 2_000, requestTimeout: 30_000 }),
     })
     this.#clients.push(client)

@@ -35,7 +35,13 @@ const REQUEST_TIMEOUT_MS = 20_000
 const MAX_IN_FLIGHT_REQUESTS = 4
 const READ_DEADLINE_MS = 60_000
 const READ_PAUSE_MS = 5_000
-const LOCAL = { region: 'us-east-1', credentials: { accessKeyId: 'local', secretAccessKey: 'local' } }
+/** Nothing of the user's own settings for AWS. */
+const LOCAL = {
+  region: 'us-east-1',
+  credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
+  useFipsEndpoint: false,
+  useDualstackEndpoint: false,
+}
 
 interface Reading {
   readonly n: number
@@ -65,7 +71,7 @@ export async function runE2e(
   let rows: readonly Row[] = []
   const config = {
     ...(endpoint === undefined ? {} : { endpoint }),
-    ...(local ? LOCAL : {}),
+    ...(local ? { ...LOCAL, defaultsMode: 'standard' as const } : {}),
     requestHandler: awsRequestHandler({
       maxSockets: 4,
       requestTimeoutMs: REQUEST_TIMEOUT_MS,
@@ -142,6 +148,7 @@ function writing(
   database: string,
   { endpoint, local, retrySeconds }: E2eOptions,
 ): Job {
+  const { credentials, ...sinkSettings } = LOCAL
   const sink = new TimestreamSink<Reading>({
     databaseName: database,
     tableName: TABLE,
@@ -159,9 +166,9 @@ function writing(
       // The sink repeats as well, and says so.
       maxErrorRetry: 2,
       ...(endpoint === undefined ? {} : { endpointOverride: endpoint }),
-      ...(local ? { region: LOCAL.region } : {}),
+      ...(local ? sinkSettings : {}),
     },
-    ...(local ? { credentials: LOCAL.credentials } : {}),
+    ...(local ? { credentials } : {}),
   })
   return stream(fromIterable(readings))
     .sinkTo(sink)
