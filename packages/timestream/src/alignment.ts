@@ -2,6 +2,7 @@ import type { _Record } from '@aws-sdk/client-timestream-write'
 import { stringifyJson } from '@sluice/aws/json-client'
 import { SluiceError } from '@sluice/core'
 import type { BatchConverter } from './options.ts'
+import { ignoreRejections } from './unread.ts'
 
 const FIELDS = ['Time', 'MeasureName', 'MeasureValue', 'MeasureValues', 'Dimensions', 'Version'] as const
 
@@ -19,20 +20,34 @@ export function keepingOrder(batchConverter: BatchConverter): BatchConverter {
     const given = columnsOf(records)
     const contents = records.map((record) => stringifyJson(record))
     const made = batchConverter(records)
-    const list: unknown = Reflect.get(Object(made), 'Records')
-    // Another length is told by whoever makes the request.
-    if (!Array.isArray(list) || list.length !== contents.length) return made
-    const misplaced = firstMisplaced(before, list, contents)
-    if (misplaced !== undefined) throw notAligned(contents.length, misplaced, 'identity')
-    if (list.every((record, at) => record === before[at])) return made
-    const found = columnsOf(list as readonly _Record[])
-    // One field that tells the records apart, and is where it was, is enough: others may have changed.
-    if (found.some((column, at) => staysApart(given[at] as readonly unknown[], column))) return made
-    for (const [at, field] of FIELDS.entries()) {
-      const moved = firstMoved(given[at] as readonly unknown[], found[at] as readonly unknown[])
-      if (moved !== undefined) throw notAligned(contents.length, moved, field)
+    try {
+      checkOrder(made, before, given, contents)
+    } catch (error) {
+      ignoreRejections(made)
+      throw error
     }
     return made
+  }
+}
+
+function checkOrder(
+  made: unknown,
+  before: readonly _Record[],
+  given: ReturnType<typeof columnsOf>,
+  contents: readonly string[],
+): void {
+  const list: unknown = Reflect.get(Object(made), 'Records')
+  // Another length is told by whoever makes the request.
+  if (!Array.isArray(list) || list.length !== contents.length) return
+  const misplaced = firstMisplaced(before, list, contents)
+  if (misplaced !== undefined) throw notAligned(contents.length, misplaced, 'identity')
+  if (list.every((record, at) => record === before[at])) return
+  const found = columnsOf(list as readonly _Record[])
+  // One field that tells the records apart, and is where it was, is enough: others may have changed.
+  if (found.some((column, at) => staysApart(given[at] as readonly unknown[], column))) return
+  for (const [at, field] of FIELDS.entries()) {
+    const moved = firstMoved(given[at] as readonly unknown[], found[at] as readonly unknown[])
+    if (moved !== undefined) throw notAligned(contents.length, moved, field)
   }
 }
 

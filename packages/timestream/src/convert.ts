@@ -4,7 +4,7 @@ import { Preparer } from './record/prepare.ts'
 import type { TimestreamRecord } from './record/record.ts'
 import { shown } from './record/shown.ts'
 import { RESOURCE_NAME } from './tables/names.ts'
-import { ignoreRejection, ignoreRejectionsIn, isThenable } from './unread.ts'
+import { ignoreRejections, isThenable } from './unread.ts'
 
 /** Turns values into checked records. */
 export class Converter<In> {
@@ -26,15 +26,19 @@ export class Converter<In> {
     const { elementConverter, version, router } = this.#options
     const converted = elementConverter(value)
     if (converted === undefined || converted === null) return
-    if (Array.isArray(converted)) {
-      // All are looked at before the first is taken: a value is refused whole or not at all.
-      for (const record of converted) if (!isRecord(record)) throw refused(record, converted)
-      if (converted.length === 0) return
-    } else if (!isRecord(converted)) throw refused(converted, [converted])
-    const table = router === undefined ? ONLY_TABLE : this.#route(router, value, converted)
-    const sourceVersion = version(value)
+    if (Array.isArray(converted) && converted.length === 0) return
+    let table: string
+    let sourceVersion: unknown
+    try {
+      checkRecords(converted)
+      table = router === undefined ? ONLY_TABLE : this.#route(router, value)
+      sourceVersion = version(value)
+    } catch (error) {
+      ignoreRejections(converted)
+      throw error
+    }
     // What is no number is refused with the record, or not asked for by one with a version of its own.
-    if (typeof sourceVersion === 'object') ignoreRejection(sourceVersion)
+    if (typeof sourceVersion === 'object') ignoreRejections(sourceVersion)
     if (!Array.isArray(converted)) {
       emit(this.#preparer.prepare(converted as TimestreamRecord, table, sourceVersion))
       return
@@ -44,14 +48,13 @@ export class Converter<In> {
     }
   }
 
-  #route(router: TableRouter<In>, value: In, converted: object): string {
+  #route(router: TableRouter<In>, value: In): string {
     const chosen: unknown = router(value)
     const tableName = typeof chosen === 'string' ? chosen : Reflect.get(Object(chosen), 'tableName')
     const database = typeof chosen === 'string' ? undefined : Reflect.get(Object(chosen), 'databaseName')
     const databaseName: unknown = database ?? this.#options.databaseName
     if (isName(databaseName) && isName(tableName)) return `${databaseName}/${tableName}`
-    for (const given of [chosen, tableName, databaseName]) ignoreRejection(given)
-    for (const record of [converted].flat()) ignoreRejectionsIn(record)
+    for (const given of [chosen, tableName, databaseName]) ignoreRejections(given)
     throw new TypeError(
       'tableName must return the name of a table, or { databaseName, tableName }, ' +
         `each ${RESOURCE_NAME.says}; got database ${shown(databaseName)} and table ${shown(tableName)}`,
@@ -67,9 +70,16 @@ function isRecord(given: unknown): boolean {
   return typeof given === 'object' && given !== null && !Array.isArray(given) && !isThenable(given)
 }
 
-/** @param all - that were given with it. */
-function refused(given: unknown, all: readonly unknown[]): TypeError {
-  for (const one of all) ignoreRejection(one)
+/** All are looked at before the first is taken: a value is refused whole or not at all. */
+function checkRecords(converted: unknown): void {
+  if (!Array.isArray(converted)) {
+    if (!isRecord(converted)) throw notRecord(converted)
+    return
+  }
+  for (const record of converted as readonly unknown[]) if (!isRecord(record)) throw notRecord(record)
+}
+
+function notRecord(given: unknown): TypeError {
   const got = given === null ? 'null' : Array.isArray(given) ? 'an array' : typeof given
   const what = got === 'object' ? 'a promise' : got
   return new TypeError(`elementConverter must return a record, a list of records or undefined, got ${what}`)

@@ -2,7 +2,7 @@ import { type Reason, SluiceError } from '@sluice/core'
 import type { WriteFailure } from './classify.ts'
 import type { FailedWrite, FailureDecision, WriteRequestFailureHandler } from './policy.ts'
 import type { Item } from './request/layout.ts'
-import { ignoreRejection } from './unread.ts'
+import { ignoreRejections } from './unread.ts'
 
 const DECISIONS: readonly unknown[] = [
   'default',
@@ -24,7 +24,7 @@ export function ask(
     return { fail: SluiceError.from(thrown, 'SLUICE_SINK_FAILED', 'failureHandlerClass.onWriteError threw') }
   }
   if (DECISIONS.includes(decision)) return decision
-  ignoreRejection(decision)
+  ignoreRejections(decision)
   const message = `failureHandlerClass.onWriteError must return 'default', 'retry', 'deadLetter', 'ignore' or 'fail'`
   return { fail: new SluiceError('SLUICE_SINK_FAILED', message) }
 }

@@ -5,6 +5,7 @@ import { checkName } from './record/limits.ts'
 import type { TimestreamMeasure, TimestreamRecord } from './record/record.ts'
 import { label, shown } from './record/shown.ts'
 import { TIME_UNITS, type TimeUnit, VALUE_TYPES, type ValueInput, type ValueType } from './record/values.ts'
+import { ignoreRejections } from './unread.ts'
 import { checkVersion, type VersionFrom } from './versions.ts'
 
 /** The name of a field of the value (`host`, or `host.name` for one inside another), or a function. */
@@ -58,27 +59,36 @@ export function mappingConverter<In>(mapping: RecordMapping<In>): ElementConvert
   const time = readerOf<In>(mapping.time)
   const dimensions = lookupOf<In>(mapping.dimensions)
   const measures = lookupOf<In>(mapping.measures)
-  const { measureName, timeUnit } = mapping
-  const name = typeof measureName === 'object' ? (): unknown => measureName.literal : readerOf<In>(measureName)
+  const { measureName: nameFrom, timeUnit } = mapping
+  const name = typeof nameFrom === 'object' ? (): unknown => nameFrom.literal : readerOf<In>(nameFrom)
   return (value) => {
     const Dimensions: { Name: string; Value: string }[] = []
-    for (const { name: Name, read } of dimensions) {
-      const found = read(value)
-      if (found !== undefined && found !== null && found !== '') Dimensions.push({ Name, Value: textOf(found) })
-    }
     const MeasureValues: TimestreamMeasure[] = []
-    for (const { name: Name, read, type } of measures) {
-      const found = read(value)
-      if (found === undefined || found === null) continue
-      const Value = found as ValueInput
-      MeasureValues.push(type === undefined ? { Name, Value } : { Name, Value, Type: type })
+    let measureName: unknown
+    let at: unknown
+    try {
+      for (const { name: Name, read } of dimensions) {
+        const found = read(value)
+        if (found !== undefined && found !== null && found !== '') Dimensions.push({ Name, Value: textOf(found) })
+      }
+      for (const { name: Name, read, type } of measures) {
+        const found = read(value)
+        if (found === undefined || found === null) continue
+        const Value = found as ValueInput
+        MeasureValues.push(type === undefined ? { Name, Value } : { Name, Value, Type: type })
+      }
+      measureName = name(value)
+      at = time(value)
+    } catch (error) {
+      ignoreRejections([Dimensions, MeasureValues, measureName])
+      throw error
     }
     const record: TimestreamRecord = {
       Dimensions,
-      MeasureName: name(value) as string,
+      MeasureName: measureName as string,
       MeasureValueType: 'MULTI',
       MeasureValues,
-      Time: time(value) as string,
+      Time: at as string,
       ...(timeUnit === undefined ? {} : { TimeUnit: timeUnit }),
     }
     return record

@@ -1,4 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import type { _Record, WriteRecordsRequest } from '@aws-sdk/client-timestream-write'
+import { keepingOrder } from '../src/alignment.ts'
 import { ask } from '../src/handler.ts'
 import type { TimestreamSinkOptions } from '../src/options.ts'
 import type { FailedWrite } from '../src/policy.ts'
@@ -47,6 +49,16 @@ const multi = (value: unknown): TimestreamRecord => ({
   MeasureValues: [{ Name: 'cpu', Value: value as number }],
 })
 
+const throwing = (): never => {
+  throw new Error('at once')
+}
+
+const converting = (batchConverter: (records: _Record[]) => Partial<WriteRecordsRequest>): Options => ({
+  elementConverter: () => record,
+  batchConverter: (records) =>
+    ({ DatabaseName: 'metrics', TableName: 'hosts', ...batchConverter([...records]) }) as never,
+})
+
 type Options = Partial<TimestreamSinkOptions<number>>
 
 test.for<readonly [string, Options]>([
@@ -77,6 +89,21 @@ test.for<readonly [string, Options]>([
     'elementConverter, of measures, and tableName',
     { elementConverter: () => [multi(rejecting()), multi(rejecting())], tableName: rejecting },
   ],
+  [
+    'elementConverter, before something that is no record',
+    { elementConverter: () => [multi(rejecting()), 5 as never] },
+  ],
+  ['elementConverter, where tableName throws', { elementConverter: () => multi(rejecting()), tableName: throwing }],
+  ['elementConverter, where version throws', { elementConverter: () => [multi(rejecting())], version: throwing }],
+  [
+    'mapping.dimensions, where a measure throws',
+    { mapping: { ...mapping, dimensions: { host: rejecting }, measures: { cpu: throwing } } },
+  ],
+  [
+    'mapping.measures, where another one throws',
+    { mapping: { ...mapping, measures: { cpu: rejecting, count: throwing } } },
+  ],
+  ['mapping.measureName, where time throws', { mapping: { ...mapping, measureName: rejecting, time: throwing } }],
   ['mapping.version', { mapping: { ...mapping, version: rejecting } }],
   ['batchConverter', { elementConverter: () => record, batchConverter: rejecting }],
   [
@@ -86,6 +113,20 @@ test.for<readonly [string, Options]>([
       batchConverter: (records) => ({ DatabaseName: 'metrics', TableName: 'hosts', Records: records.map(rejecting) }),
     },
   ],
+  [
+    'batchConverter, of a value',
+    converting((Records) => ({ Records: Records.map(() => multi(rejecting()) as never) })),
+  ],
+  ['batchConverter, of a table', converting((Records) => ({ Records, TableName: rejecting() }))],
+  ['batchConverter, of what is common', converting((Records) => ({ Records, CommonAttributes: rejecting() }))],
+  [
+    'batchConverter, of common dimensions',
+    converting((Records) => ({ Records, CommonAttributes: { Dimensions: [{ Name: 'rack', Value: rejecting() }] } })),
+  ],
+  [
+    'batchConverter, of a value in too many records',
+    converting((Records) => ({ Records: [...Records, multi(rejecting()) as never] })),
+  ],
 ])('a promise that rejects is refused, and does not end the process: %s', async ([place, options]) => {
   const sink = new TimestreamSink<number>({ databaseName: 'metrics', tableName: 'hosts', ...options })
   const explained = JSON.stringify(sink.explain(1))
@@ -93,10 +134,27 @@ test.for<readonly [string, Options]>([
   expect(await afterMicrotasks()).toEqual([])
 })
 
-test('records that are promises are not sent', () => {
-  expect(() =>
-    convertBatch([record as never], () => ({ Records: [Promise.resolve(record)] }) as never, 'metrics', 'hosts'),
-  ).toThrow(expect.objectContaining({ code: 'SLUICE_BATCH_CONVERTER_NOT_ALIGNED' }))
+test.for<readonly [string, () => unknown]>([
+  ['a record', () => ({ Records: [Promise.resolve(record)] })],
+  ['a value', () => ({ Records: [{ ...record, MeasureValue: Promise.resolve('1') }] })],
+])('promises of a batchConverter are not sent: %s', ([, convert]) => {
+  expect(() => convertBatch([record as never], convert as never, 'metrics', 'hosts')).toThrow(
+    expect.objectContaining({
+      code: 'SLUICE_BATCH_CONVERTER_NOT_ALIGNED',
+      message: expect.stringContaining('promise') as string,
+    }),
+  )
+})
+
+test('a promise in records that have changed places does not end the process', async () => {
+  const records = ['1', '2'].map((Time) => ({ ...record, Time }) as _Record)
+  const convert = keepingOrder((given) => ({
+    DatabaseName: 'metrics',
+    TableName: 'hosts',
+    Records: [...given].toReversed().map((each) => ({ ...each, MeasureValue: rejecting() })),
+  }))
+  expect(() => convert(records)).toThrow(/Records\[0\]/)
+  expect(await afterMicrotasks()).toEqual([])
 })
 
 test('a handler that is asynchronous fails the job, and does not end the process', async () => {

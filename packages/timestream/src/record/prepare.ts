@@ -19,7 +19,7 @@ import {
   type ValueType,
   versionOf,
 } from './values.ts'
-import { ignoreRejectionsIn } from '../unread.ts'
+import { ignoreRejections } from '../unread.ts'
 
 const TIME_BYTES = 8
 const NONE: readonly string[] = Object.freeze([])
@@ -85,7 +85,7 @@ export class Preparer {
     }
     const checked = checkedVersion(given.Version ?? version, problems)
     const isSound = problems.length === 0
-    if (!isSound) ignoreRejectionsIn(given)
+    if (!isSound) ignoreRejections(given)
     const { chunk, start, end } = isSound ? this.#writer.take() : NO_VALUES
     const measureName = typeof name === 'string' ? name : ''
     const hasUnit = givenUnit !== undefined

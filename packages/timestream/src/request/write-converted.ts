@@ -3,7 +3,7 @@ import { parseJson, stringifyJson } from '@sluice/aws/json-client'
 import { messageOf, type Reason, SluiceError } from '@sluice/core'
 import type { BatchConverter } from '../options.ts'
 import { countMeasures, requestSizeInBytes } from '../size.ts'
-import { ignoreRejection, isThenable } from '../unread.ts'
+import { ignoreRejections } from '../unread.ts'
 import type { WriteRequest } from './request.ts'
 
 /** A request that a `batchConverter` made. */
@@ -37,7 +37,7 @@ export class ConvertedRequest implements WriteRequest {
  * Makes the request for a batch.
  *
  * @throws SluiceError `SLUICE_BATCH_CONVERTER_NOT_ALIGNED` if the converter's request has not one record for each of the batch, or
- * no table; whatever the converter throws.
+ * promises; `SLUICE_DESTINATION_NOT_FOUND` if it has no table; whatever the converter throws.
  */
 export function convertBatch(
   records: readonly _Record[],
@@ -49,15 +49,20 @@ export function convertBatch(
   const expected = records.length
   const made: unknown = batchConverter(records)
   const list: unknown = typeof made === 'object' && made !== null ? Reflect.get(made, 'Records') : undefined
-  if (!Array.isArray(list) || list.length !== expected || list.some(isThenable)) {
-    for (const given of [made, list, ...(Array.isArray(list) ? list : [])]) ignoreRejection(given)
-    const isList = Array.isArray(list)
-    const got = !isList ? 'no list of' : list.length === expected ? 'promises instead of' : `${list.length}`
+  const returned = Array.isArray(list) ? list.length : undefined
+  if (ignoreRejections(made)) {
+    throw new SluiceError(
+      'SLUICE_BATCH_CONVERTER_NOT_ALIGNED',
+      'batchConverter is synchronous: it must return a request whose records and attributes are values, and it returned a promise, or one among them',
+      { facts: { expected, returned } },
+    )
+  }
+  if (returned !== expected) {
     throw new SluiceError(
       'SLUICE_BATCH_CONVERTER_NOT_ALIGNED',
       `batchConverter must return a request with one record for each of its ${expected} records, in their order; ` +
-        `it returned ${got} records. Filter and multiply in elementConverter.`,
-      { facts: { expected, returned: Array.isArray(list) ? list.length : undefined } },
+        `it returned ${returned ?? 'no list of'} records. Filter and multiply in elementConverter.`,
+      { facts: { expected, returned } },
     )
   }
   const request = made as WriteRecordsRequest & { readonly Records: _Record[] }
