@@ -35,13 +35,20 @@ const DATE_ADD = `CASE ${Object.entries(FIXED_UNITS)
   )
   .join(' ')} ELSE ${unknownUnit('u')} END`
 
+/** TIMESTAMP_NS holds these whole days; TRY_CAST to it throws for a TIMESTAMP. */
+const outOfNanoseconds = (time: string): string =>
+  `${time}::TIMESTAMP NOT BETWEEN TIMESTAMP '1677-09-22' AND TIMESTAMP '2262-04-11'`
+const DATE_SUB = 'date_sub(u, a::TIMESTAMP, b::TIMESTAMP)'
+
 /** DuckDB's own counts the boundaries between two times, Timestream's the whole units. */
-const DATE_DIFF = `CASE ${Object.entries(FIXED_UNITS)
+const DATE_DIFF = `CASE WHEN ${outOfNanoseconds('a')} OR ${outOfNanoseconds('b')} THEN ${DATE_SUB} ${Object.entries(
+  FIXED_UNITS,
+)
   .map(
     ([unit, ns]) =>
       `WHEN lower(u) = '${unit}' THEN ((epoch_ns(b::TIMESTAMP_NS)::HUGEINT - epoch_ns(a::TIMESTAMP_NS)) // ${ns})::BIGINT`,
   )
-  .join(' ')} ELSE date_sub(u, a::TIMESTAMP, b::TIMESTAMP) END`
+  .join(' ')} ELSE ${DATE_SUB} END`
 
 const PARSE_DURATION = `CASE regexp_extract(s, '[a-z]+$') ${Object.entries(DURATION_MICROS)
   .map(

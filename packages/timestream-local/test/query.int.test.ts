@@ -138,6 +138,17 @@ describe("Timestream's SQL", () => {
       'SELECT to_unixtime(from_milliseconds(1795351742801)), to_unixtime(from_milliseconds(-1500))',
       [['1.795351742801E9', '-1.5']],
     ],
+    [
+      "SELECT date_diff('day', DATE '1500-01-01', DATE '2026-01-01'), date_diff('second', DATE '2024-01-01', '2300-01-01'), date_diff('Hour', now()::TIMESTAMP, NULL)",
+      [['192118', '8709724800', null]],
+    ],
+    [
+      "SELECT date_diff('minute', x, y), date_diff('millisecond', y, x) FROM (VALUES (DATE '1500-01-01'::TIMESTAMP, DATE '1500-01-02'), (DATE '2024-01-01', DATE '2024-01-02')) t(x, y)",
+      [
+        ['1440', '-86400000'],
+        ['1440', '-86400000'],
+      ],
+    ],
     ["SELECT date_diff('day', TIMESTAMP '2024-01-01 23:00:00', TIMESTAMP '2024-01-03 01:00:00')", [['1']]],
     [`SELECT count(*) FROM ${DB}.${TABLE} WHERE time BETWEEN now() - 3h AND now() + 15m`, [['2']]],
     [`SELECT count(*) FROM ${DB}.${TABLE} WHERE time > '2024-01-01 00:00:00.000000000'`, [['2']]],
