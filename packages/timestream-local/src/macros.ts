@@ -75,6 +75,9 @@ const FORMATS: readonly (readonly [string, string])[] = [
 ]
 const FORMAT = FORMATS.reduce((text, [from, to]) => `replace(${text}, '${from}', '${to}')`, 'f')
 
+/** Nanoseconds since the second began; of what is negative, % is negative, too. */
+const FRACTION = '((epoch_ns(t::TIMESTAMP_NS) % 1000000000 + 1000000000) % 1000000000)'
+
 export const MACROS: readonly string[] = [
   `CREATE MACRO now() AS ${CLOCK}`,
   `CREATE MACRO ago(i) AS (${CLOCK} - i)::TIMESTAMP_NS`,
@@ -92,11 +95,11 @@ export const MACROS: readonly string[] = [
   // All nanoseconds at once are more than a DOUBLE holds.
   'CREATE MACRO to_unixtime(t) AS epoch_ns(t::TIMESTAMP_NS) // 1000000000 + (epoch_ns(t::TIMESTAMP_NS) % 1000000000) / 1e9',
   // Not %n of strftime: it puts the nanoseconds in the wrong place.
-  "CREATE MACRO to_iso8601(t) AS strftime(t::TIMESTAMP, '%Y-%m-%dT%H:%M:%S.') || lpad((epoch_ns(t::TIMESTAMP_NS) % 1000000000)::VARCHAR, 9, '0') || 'Z'",
+  `CREATE MACRO to_iso8601(t) AS strftime(make_timestamp_ns(epoch_ns(t::TIMESTAMP_NS) - ${FRACTION})::TIMESTAMP, '%Y-%m-%dT%H:%M:%S.') || lpad(${FRACTION}::VARCHAR, 9, '0') || 'Z'`,
   `CREATE MACRO date_format(t, f) AS strftime(t, ${FORMAT})`,
   "CREATE MACRO current_timezone() AS 'UTC'",
   'CREATE MACRO last_day_of_month(t) AS last_day(t)',
-  'CREATE MACRO millisecond(t) AS epoch_ms(t) % 1000',
+  "CREATE MACRO millisecond(t) AS date_part('millisecond', t) % 1000",
   'CREATE MACRO day_of_month(t) AS day(t)',
   'CREATE MACRO day_of_week(t) AS isodow(t)',
   'CREATE MACRO dow(t) AS isodow(t)',

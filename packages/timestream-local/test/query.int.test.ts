@@ -160,6 +160,14 @@ describe("Timestream's SQL", () => {
     ],
     ['SELECT to_iso8601(from_nanoseconds(1700000000000000001))', [['2023-11-14T22:13:20.000000001Z']]],
     [
+      "SELECT to_iso8601(TIMESTAMP '1969-12-31 23:59:59.5'), to_iso8601(from_nanoseconds(-1)), to_iso8601(DATE '1969-12-31')",
+      [['1969-12-31T23:59:59.500000000Z', '1969-12-31T23:59:59.999999999Z', '1969-12-31T00:00:00.000000000Z']],
+    ],
+    [
+      "SELECT millisecond(TIMESTAMP '1969-12-31 23:58:58.123'), millisecond(TIMESTAMP '1969-12-31 23:59:59.9999'), millisecond(DATE '1500-01-01')",
+      [['123', '999', '0']],
+    ],
+    [
       'SELECT from_unixtime(1700000000), to_unixtime(from_unixtime(1700000000))',
       [['2023-11-14 22:13:20.000000000', '1.7E9']],
     ],
