@@ -43,8 +43,8 @@ function checkOrder(
   if (misplaced !== undefined) throw notAligned(contents.length, misplaced, 'identity')
   if (list.every((record, at) => record === before[at])) return
   const found = columnsOf(list as readonly _Record[])
-  // One field that tells the records apart, and is where it was, is enough: others may have changed.
-  if (found.some((column, at) => staysApart(given[at] as readonly unknown[], column))) return
+  // Fields that tell the records apart together, and are where they were, are enough: others may have changed.
+  if (stayApart(given, found)) return
   for (const [at, field] of FIELDS.entries()) {
     const moved = firstMoved(given[at] as readonly unknown[], found[at] as readonly unknown[])
     if (moved !== undefined) throw notAligned(contents.length, moved, field)
@@ -89,8 +89,16 @@ function firstMisplaced(
   return undefined
 }
 
-function staysApart(before: readonly unknown[], after: readonly unknown[]): boolean {
-  return after.every((value, at) => value === before[at]) && new Set(before).size === before.length
+function stayApart(before: readonly (readonly unknown[])[], after: readonly (readonly unknown[])[]): boolean {
+  const stayed = before.filter((column, field) => column.every((value, at) => value === after[field]?.[at]))
+  const numbered = stayed.map((column) => {
+    const numbers = new Map<unknown, number>()
+    for (const value of column) if (!numbers.has(value)) numbers.set(value, numbers.size)
+    return column.map((value) => numbers.get(value))
+  })
+  const records = before[0]?.length ?? 0
+  const keys = Array.from({ length: records }, (_, at) => numbered.map((column) => column[at]).join())
+  return new Set(keys).size === records
 }
 
 /** Where the first value is that another place had before; undefined if none has moved, or if there are new ones. */

@@ -118,6 +118,26 @@ test('a converter may turn values into those of another record, and build dimens
   expect(() => to((records) => records.map(down))(flags)).not.toThrow()
 })
 
+/** Only host and time together tell them apart. */
+const FLAGS = [
+  ['a', '1', 'true'],
+  ['a', '2', 'false'],
+  ['b', '1', 'false'],
+  ['b', '2', 'true'],
+].map(([host = '', Time, MeasureValue]): _Record => ({
+  Dimensions: dimensions(host),
+  MeasureName: 'up',
+  MeasureValue,
+  Time,
+}))
+
+test('records are told apart by all fields together that stay', () => {
+  expect(() => to((records) => records.map(down))(FLAGS)).not.toThrow()
+  expect(() => to((records) => records.toReversed().map(down))(FLAGS)).toThrow(/Records\[0\].* Time shows/)
+  const moved = to((records) => records.toSorted(byTime).map(down))
+  expect(() => moved(FLAGS)).toThrow(/Records\[1\].* Time shows/)
+})
+
 test('of records that say the same one may stand for the other', () => {
   const twice = [...RECORDS.slice(0, 2), ...RECORDS.slice(0, 1)].map((record) => ({ ...record }))
   const known = new Map<string, _Record>()
