@@ -1,8 +1,11 @@
 import { validationError } from './errors.ts'
 
-/** A token of SQL: text that is left alone, a word, a number, or one other character. */
+/**
+ * A token of SQL: text that is left alone, a word, a number, or one other character. The first two are strings of DuckDB's
+ * own: with escapes, and between dollar signs.
+ */
 const TOKEN =
-  /'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|\/\*[\s\S]*?\*\/|\d+(?:\.\d+)?(?:[a-zA-Z_]\w*)?|[a-zA-Z_]\w*|\s+|[\s\S]/g
+  /[eE]'(?:[^'\\]|\\[\s\S]|'')*'|\$(\w*)\$[\s\S]*?\$\1\$|'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|\/\*[\s\S]*?\*\/|\d+(?:\.\d+)?(?:[a-zA-Z_]\w*)?|[a-zA-Z_][\w$]*|\s+|[\s\S]/g
 
 const UNITS: Readonly<Record<string, string>> = {
   us: 'microseconds',

@@ -13,6 +13,13 @@ describe('translate', () => {
     ['measure_value::text', 'measure_value::text'],
     ["'15m measure_value::double'", "'15m measure_value::double'"],
     ["'it''s 15m'", "'it''s 15m'"],
+    [
+      "$$cast('1' as timestamp)$$ $a$ $$ 15m $a$ 15m",
+      "$$cast('1' as timestamp)$$ $a$ $$ 15m $a$ INTERVAL '15 minutes'",
+    ],
+    ["E'a\\'b timestamp ' e'''15m\\\\' 15m", "E'a\\'b timestamp ' e'''15m\\\\' INTERVAL '15 minutes'"],
+    ["'a\\' 15m", "'a\\' INTERVAL '15 minutes'"],
+    ['x$1$ + 15m - y$1$', "x$1$ + INTERVAL '15 minutes' - y$1$"],
     ['/* 15m */ 1 -- 15m', '/* 15m */ 1 -- 15m'],
     ['current_timestamp > x.current_time', 'now() > x.current_time'],
     ['constructor + x.valueof', 'constructor + x.valueof'],
