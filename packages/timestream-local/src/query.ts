@@ -121,6 +121,7 @@ export class QueryRunner {
     if (firstWord(queryString) === undefined) {
       throw validationError('Only a single SELECT, WITH, SHOW or DESCRIBE statement can be run.')
     }
+    const translated = translate(queryString)
     await this.#store.settle()
     const connection = await this.#store.connect()
     const timedOut = AbortSignal.timeout(this.#timeoutMs)
@@ -128,13 +129,13 @@ export class QueryRunner {
     const stop = signal === undefined ? timedOut : AbortSignal.any([signal, timedOut])
     stop.addEventListener('abort', interrupt)
     try {
-      return await execute(connection, translate(queryString))
+      return await execute(connection, translated)
     } catch (error) {
       if (error instanceof ServiceError) throw error
       if (timedOut.aborted) {
         throw new ServiceError('QueryExecutionException', `The query ran longer than ${this.#timeoutMs} ms.`)
       }
-      throw validationError(refusal(error instanceof Error ? error.message : String(error)))
+      throw validationError(refusal(error instanceof Error ? error.message : String(error), translated))
     } finally {
       stop.removeEventListener('abort', interrupt)
       connection.closeSync()

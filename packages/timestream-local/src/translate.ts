@@ -101,12 +101,20 @@ export function firstWord(sql: string): 'select' | 'with' | 'show' | 'describe' 
 const NO_INT64 = /(Could not convert string '[^]*' to )INT64/
 const MISSING_FUNCTION = /Function with name "?([A-Za-z_]\w*)"? does not exist/
 
-/** What a client is told when DuckDB refuses a query. */
-export function refusal(message: string): string {
+/** A cast to BIGINT; other text may be meant to be a time, such as what `time` is compared with. */
+const BIGINT_CAST = /\bas\s+bigint\b/i
+
+/**
+ * What a client is told when DuckDB refuses a query.
+ *
+ * @param translated - what DuckDB was given.
+ */
+export function refusal(message: string, translated: string): string {
   const missing = MISSING_FUNCTION.exec(message)?.[1]
   // DuckDB would go on with names of its own functions that sound alike.
   if (missing === undefined) {
-    return message.replace(NO_INT64, '$1BIGINT, or to a TIMESTAMP from 1677-09-21 to 2262-04-11')
+    const isBigint = BIGINT_CAST.test(translated) && !translated.includes('TIMESTAMP_NS')
+    return message.replace(NO_INT64, `$1BIGINT${isBigint ? '' : ', or to a TIMESTAMP from 1677-09-22 to 2262-04-11'}`)
   }
   return `timestream-local does not have the function ${missing}.`
 }

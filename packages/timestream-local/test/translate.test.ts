@@ -47,16 +47,22 @@ it('nanosecond intervals are refused', () => {
 it('functions that are missing are named without advice of DuckDB', () => {
   const message =
     'Catalog Error: Scalar Function with name interpolate_linear does not exist!\nDid you mean "list_intersect"?'
-  expect(refusal(message)).toBe('timestream-local does not have the function interpolate_linear.')
-  expect(refusal('Binder Error: something else')).toBe('Binder Error: something else')
+  expect(refusal(message, 'SELECT 1')).toBe('timestream-local does not have the function interpolate_linear.')
+  expect(refusal('Binder Error: something else', 'SELECT 1')).toBe('Binder Error: something else')
 })
 
-it('text that is no time is not said to be no INT64', () => {
-  const message =
-    "Conversion Error: Could not convert string '1600-01-01' to INT64\n\nLINE 1: SELECT TIMESTAMP_NS '1600-01-01'"
-  expect(refusal(message)).toBe(
-    "Conversion Error: Could not convert string '1600-01-01' to BIGINT, or to a TIMESTAMP from 1677-09-21 to 2262-04-11\n\nLINE 1: SELECT TIMESTAMP_NS '1600-01-01'",
-  )
+describe('text that cannot be converted is not said to be no INT64', () => {
+  const message = "Conversion Error: Could not convert string 'x' to INT64\n\nLINE 1: SELECT ..."
+  it.each([
+    ["SELECT TIMESTAMP_NS 'x'", 'BIGINT, or to a TIMESTAMP from 1677-09-22 to 2262-04-11'],
+    ["SELECT measure_value::bigint WHERE time > 'x'", 'BIGINT, or to a TIMESTAMP from 1677-09-22 to 2262-04-11'],
+    ["SELECT cast('x' AS TIMESTAMP_NS), cast(y AS bigint)", 'BIGINT, or to a TIMESTAMP from 1677-09-22 to 2262-04-11'],
+    ["SELECT try_cast(y as double), cast('x' as  BigInt)", 'BIGINT'],
+  ])('%s', (translated, types) => {
+    expect(refusal(message, translated)).toBe(
+      `Conversion Error: Could not convert string 'x' to ${types}\n\nLINE 1: SELECT ...`,
+    )
+  })
 })
 
 describe('firstWord', () => {
