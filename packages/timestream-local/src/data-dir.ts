@@ -52,8 +52,11 @@ export class DataDir {
 function made(dataDir: string): string {
   const path = resolve(dataDir)
   try {
+    refuseQuestionMark(path)
     makeFolder(path)
-    return realpathSync(path)
+    const real = realpathSync(path)
+    refuseQuestionMark(real)
+    return real
   } catch (error) {
     throw new TimestreamLocalError(
       'TIMESTREAM_LOCAL_DATA_DIR',
@@ -61,6 +64,11 @@ function made(dataDir: string): string {
       { cause: error },
     )
   }
+}
+
+/** DuckDB reads what follows as parameters of a URL, and puts files elsewhere. */
+function refuseQuestionMark(path: string): void {
+  if (path.includes('?')) throw new Error('a path with a question mark means another one to DuckDB')
 }
 
 /** With the folders above it. Node's own `recursive` never returns where the kernel answers ENOENT, as it does in /proc. */

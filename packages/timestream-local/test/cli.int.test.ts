@@ -1,9 +1,10 @@
 import { ListDatabasesCommand, TimestreamWriteClient } from '@aws-sdk/client-timestream-write'
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, vi } from 'vitest'
+import { startTimestreamLocal } from '../src/index.ts'
 import { CLI, runCli, startCli } from './cli-process.ts'
 import { bench, clientConfig, post } from './support.ts'
 
@@ -98,6 +99,24 @@ describe('timestream-local on the command line', () => {
     })
     expect(ended.stderr).toBe(`timestream-local: The data folder ${folder} cannot be used: ${reason}\n`)
     expect(ended.status).toBe(1)
+  })
+
+  it('refuses a data folder that DuckDB would take for another one, and does not make it', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'timestream-local-data-'))
+    const dataDir = join(folder, 'a?b')
+    const problem = `The data folder ${dataDir} cannot be used: a path with a question mark means another one to DuckDB`
+    await expect(startTimestreamLocal({ dataDir })).rejects.toMatchObject({
+      code: 'TIMESTREAM_LOCAL_DATA_DIR',
+      problems: [problem],
+    })
+    expect(readdirSync(folder)).toEqual([])
+    mkdirSync(dataDir)
+    symlinkSync(dataDir, join(folder, 'link'))
+    expect(await runCli(['--port=0', '--data', join(folder, 'link')])).toMatchObject({
+      code: 1,
+      stderr: `timestream-local: ${problem.replace('a?b', 'link')}\n`,
+    })
+    rmSync(folder, { recursive: true })
   })
 
   it.each(['SIGINT', 'SIGTERM'] as const)('says where it listens, serves, and ends cleanly on %s', async (signal) => {
