@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { messageOf } from '../errors.ts'
 import { checkpointsList } from './checkpoints-list.ts'
 import { checkpointsReset } from './checkpoints-reset.ts'
@@ -31,14 +32,23 @@ export async function main(args: readonly string[]): Promise<number> {
 function withoutCommand(args: readonly string[], isHelp: boolean): number {
   const width = Math.max(...COMMANDS.map(({ name }) => name.length))
   const list = COMMANDS.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`).join('\n')
-  const help = `Usage: sluice <command> [options]\n\n${list}\n\nsluice <command> --help says more.\n`
+  const help = `Usage: sluice <command> [options]\n\n${list}\n\nsluice <command> --help says more, sluice --version which version this is.\n`
   if (isHelp) {
     process.stdout.write(help)
+    return EXIT.ok
+  }
+  if (args.length === 1 && args[0] === '--version') {
+    process.stdout.write(`${version()}\n`)
     return EXIT.ok
   }
   if (args.length > 0) tell(`sluice: there is no command '${args.slice(0, 2).join(' ')}'`)
   process.stderr.write(help)
   return EXIT.usage
+}
+
+function version(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
+  return String((JSON.parse(text) as { readonly version?: unknown }).version)
 }
 
 /** `sluice dlq show ... | head` closes the pipe when it has enough: that is no failure. What is told may go unread. */

@@ -98,6 +98,15 @@ describe('sluice', () => {
     expect(ended.out + ended.err).toContain('dlq replay')
   })
 
+  test('--version prints the version of the package', async () => {
+    const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+      version: string
+    }
+    expect(await run('--version')).toEqual({ code: 0, out: `${version}\n`, err: '' })
+    expect((await run('--help')).out).toContain('sluice --version')
+    expect((await run('--version', 'x')).code).toBe(2)
+  })
+
   test.each(['show', 'replay'])('dlq %s --help says how, and does nothing', async (command) => {
     const ended = await run('dlq', command, '--help')
     expect(ended).toMatchObject({ code: 0, err: '' })
