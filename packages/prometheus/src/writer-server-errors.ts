@@ -38,6 +38,8 @@ interface Health {
 
 /** So many destinations are remembered; when there are more, what is forgotten is proved anew. */
 const MAX_DESTINATIONS = 10_000
+/** After so many milliseconds without such an answer the next is one of new trouble: longer than from one try of a record to the next. */
+const MIN_PEACE_MS = 120_000
 
 /**
  * Tells a 500 for what a request holds from that of a receiver in trouble. Prometheus answers 500 to repeated label names and to
@@ -60,7 +62,7 @@ export class ServerErrorRule {
 
   /**
    * @param after - so many answers; Infinity for never.
-   * @param minAgeMs - for so many milliseconds a destination has to answer so; without any for as long, that begins anew.
+   * @param minAgeMs - for so many milliseconds a destination has to answer so.
    */
   constructor(after: number, minAgeMs: number) {
     this.#after = after
@@ -89,7 +91,7 @@ export class ServerErrorRule {
       each.lastAt = now
     }
     const health = this.#healthOf(destination)
-    if (!(nowMs - health.lastErrorAtMs < this.#minAgeMs)) health.firstErrorAtMs = nowMs
+    if (!(nowMs - health.lastErrorAtMs < Math.max(MIN_PEACE_MS, this.#minAgeMs))) health.firstErrorAtMs = nowMs
     health.lastErrorAtMs = nowMs
     const isDue = count >= this.#after && (isLastTry || nowMs - health.firstErrorAtMs >= this.#minAgeMs)
     // Of what was written before the first answer nothing follows.
