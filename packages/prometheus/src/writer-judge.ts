@@ -84,6 +84,7 @@ export class ServerErrorJudge {
       probe: async () => {
         if (clock.now() < (this.#heldUntil.get(destination) ?? 0)) return false
         probe = await this.#probe.ask(destination, (marker) => sender.send(marker, destination, signal, false))
+        this.hold(destination, probe)
         return probe.kind === 'written'
       },
     })
