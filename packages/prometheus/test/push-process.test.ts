@@ -61,8 +61,10 @@ describe('pushRegistry', () => {
       async function main() {
         await using scoped = push
         while (push.status().written === 0) await new Promise((resolve) => setTimeout(resolve, 10))
-        // The work of the program: meanwhile the connection becomes idle, and holds nothing alive.
-        await new Promise((resolve) => setTimeout(resolve, 1500))
+        // The program works on until its connection is idle, which then holds nothing alive.
+        while (process.getActiveResourcesInfo().includes('TCPSocketWrap')) {
+          await new Promise((resolve) => setTimeout(resolve, 10))
+        }
         counter.inc(3)
       }
       main().then(() => console.log('ended'))

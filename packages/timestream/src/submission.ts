@@ -62,8 +62,7 @@ export class Book {
   }
 
   /**
-   * One outcome for every record. A record that was to be overwritten by one that is not stored was never
-   * sent, and now is to be.
+   * One outcome for every record. A record that was to be overwritten by one that is not stored was never sent, and now is to be.
    */
   close(): SubmitOutcome {
     if (this.#written === this.#records) return ALL_WRITTEN
